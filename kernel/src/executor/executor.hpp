@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Time, randomness, threads: everything nondeterministic that the kernel uses reaches it through this interface, so that a
+// simulated executor can replay a seed (architecture.md section 10).
+#pragma once
+
+#include <cstdint>
+
+#include "orbit/ext/workers.h"
+
+namespace orbit::kernel {
+
+inline constexpr uint32_t kNoWorker = ORBIT_NO_WORKER;
+
+// A unit of work that travels to a worker without an allocation of the executor's. Owned by whoever made it; `run` takes it
+// back and frees it.
+struct Job {
+  Job* next = nullptr;
+  void (*run)(Job*) noexcept = nullptr;
+};
+
+// A part of the kernel that lives on every worker and gets a share of each round of its loop (the actor scheduler does).
+class Resident {
+ public:
+  virtual ~Resident() = default;
+  // Does a bounded amount of queued work. Returns true while more is left: the loop then polls I/O and comes back without
+  // sleeping. [worker]
+  virtual bool step() noexcept = 0;
+  // The round is over and nothing is queued: last chance to hand out what was batched (group commits, messages to other
+  // workers) before the worker sleeps; also called once per round when busy. [worker]
+  virtual void end_of_round() noexcept = 0;
+};
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  virtual uint32_t workers() const noexcept = 0;
+  // The worker whose thread this is, or kNoWorker.
+  virtual uint32_t current() const noexcept = 0;
+  // Attaches what lives on a worker; before start only. Several residents step in order of attachment.
+  virtual void attach(uint32_t worker, Resident* resident) = 0;
+
+  // Queues a chain of jobs (linked by next, `first` runs first), in order per posting thread; wakes the worker. [any thread]
+  virtual void post(uint32_t worker, Job* first, Job* last) noexcept = 0;
+  // function(ctx) once on the current worker after delay_ns of the injected clock. [worker]
+  virtual orbit_timer after(uint64_t delay_ns, orbit_function function, void* ctx) = 0;
+  // True when the timer will not run any more because of this call. [the worker that armed it]
+  virtual bool cancel(orbit_timer timer) noexcept = 0;
+  // function(ctx) on the I/O pool; false when its bounded queue is full. [any thread]
+  virtual bool blocking(orbit_function function, void* ctx) noexcept = 0;
+
+  virtual uint64_t monotonic_ns() const noexcept = 0;
+  // Read once per round on a worker (cheap), fresh elsewhere.
+  virtual uint64_t coarse_monotonic_ns() const noexcept = 0;
+  virtual uint64_t unix_ms() const noexcept = 0;
+  virtual uint64_t random() noexcept = 0;
+
+  // Starts the threads; attached residents begin to step.
+  virtual void start() = 0;
+  // Stops the workers after their queued jobs have run, joins all threads. Jobs posted later are still run, by stop itself.
+  virtual void stop() noexcept = 0;
+};
+
+}  // namespace orbit::kernel
