@@ -44,7 +44,7 @@ typedef struct orbit_payload_ops {
 
 /* ---- envelopes ------------------------------------------------------------------------------------------------ */
 
-#define ORBIT_ENVELOPE_ROOM 112u
+#define ORBIT_ENVELOPE_ROOM 128u
 
 enum {
   ORBIT_ENVELOPE_DIRTY = 1u,    /* set by the callee: this turn changed state; commit it before the reply leaves */
@@ -72,7 +72,7 @@ struct orbit_envelope {
   orbit_activation* caller;      /* (k) whose turn sent it; null: from outside */
   uint64_t deadline_ns;          /* monotonic; 0: none. Expired before its turn: ORBIT_DEADLINE_EXCEEDED */
   uint64_t gate;                 /* (k) */
-  uint32_t method;               /* index into the type's methods */
+  uint32_t method;               /* orbit_method.id: which of the type's methods */
   uint16_t flags;
   uint16_t reply_worker;         /* (k) */
   orbit_code code;               /* of the reply */
@@ -121,7 +121,24 @@ typedef struct orbit_method {
   const char* name;        /* "Deposit" */
   const char* input_type;  /* full protobuf name, "bank.DepositRequest"; null: no wire form, native senders only */
   const char* output_type;
+  /* What envelopes carry. For protobuf services: FNV-1a, 32 bits, of the method's name (orbit_method_id), so that modules
+   * built from different versions of a .proto agree; native types number as they like, below ORBIT_METHOD_SYSTEM. */
+  uint32_t id;
+  uint32_t reserved;
 } orbit_method;
+
+/* FNV-1a over the name; the top byte's all-ones values belong to the kernel and are folded away. */
+#ifdef __cplusplus
+constexpr
+#else
+static inline
+#endif
+    uint32_t
+    orbit_method_id(const char* name, size_t size) {
+  uint32_t hash = 2166136261u; /* offset basis and prime: FNV, section "Parameters" */
+  for (size_t i = 0; i < size; ++i) hash = (hash ^ (unsigned char)name[i]) * 16777619u;
+  return hash >= ORBIT_METHOD_SYSTEM ? hash & 0x7fffffffu : hash;
+}
 
 enum { ORBIT_TURN_DONE = 0, ORBIT_TURN_PENDING = 1 };
 
@@ -231,6 +248,10 @@ typedef struct orbit_actors_v1 {
    * answer as JSON. All borrowed for the call. done on the calling worker. [worker] */
   void (*call_json)(orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
                     void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
+
+  /* ORBIT_OK, or why a turn should not change state now: the storage engine refuses writes (a full disk). Cheap; ask before
+   * changing anything that is not SYNC, whose callers are answered before the engine is. [worker] */
+  orbit_code (*writable)(orbit_error* error);
 } orbit_actors_v1;
 
 #ifdef __cplusplus
