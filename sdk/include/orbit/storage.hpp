@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The C++ faces of orbit.storage/1, orbit.storage.snapshot/1 and orbit.storage.cached/1 (orbit/ext/storage.h):
+// what a storage engine is written as, and what calls one.
+//
+// An engine is a class, and knows no C struct:
+//
+//   class Engine final : public orbit::Storage {
+//     orbit::Result<bool> get(const orbit::StorageSnapshot*, orbit::Bytes key, orbit::ValueSink value) override;
+//     ...
+//     // Optional; found by their signatures, and then the plugin provides the matching interface:
+//     orbit::Result<std::unique_ptr<orbit::StorageSnapshot>> create_snapshot();
+//     orbit::Result<orbit::CachedGet> get_cached(orbit::Bytes key, orbit::ValueSink value);
+//   };
+//
+//   class MyPlugin final : public orbit::StoragePlugin<MyPlugin, Engine> {
+//     static constexpr orbit::PluginInfo kInfo{.id = "example.storage", ...,
+//                                              .provides = orbit::storage_provides<Engine>()};
+//     MyPlugin(orbit::Host, const orbit::Config& config) : StoragePlugin(std::make_unique<Engine>(...)) {}
+//   };
+//   ORBIT_PLUGIN(MyPlugin)
+//
+// Callers use StorageClient.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "ext/storage.h"
+#include "plugin.hpp"
+#include "result.hpp"
+
+namespace orbit {
+
+// A borrowed callable, for parameters only: it must outlive the call it is passed to.
+template <class Signature>
+class FunctionRef;
+template <class R, class... A>
+class FunctionRef<R(A...)> {
+ public:
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, A...>)
+  FunctionRef(F&& function) noexcept
+      : object_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))), call_([](void* object, A... a) -> R {
+          return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<A>(a)...);
+        }) {}
+  R operator()(A... a) const { return call_(object_, std::forward<A>(a)...); }
+
+ private:
+  void* object_;
+  R (*call_)(void*, A...);
+};
+
+// ---- the engine's side ---------------------------------------------------------------------------------------------
+
+// Where a read puts a value's bytes; may be given them in parts. The engine need not keep them afterwards.
+class ValueSink {
+ public:
+  explicit ValueSink(orbit_sink sink) noexcept : sink_(sink) {}
+  void append(Bytes part) const noexcept { sink_.append(sink_.ctx, to_c(part)); }
+
+ private:
+  orbit_sink sink_;
+};
+
+// The keys of a multi-get, borrowed for the call.
+class KeyList {
+ public:
+  KeyList(const orbit_bytes* keys, size_t count) noexcept : keys_(keys), count_(count) {}
+  size_t size() const noexcept { return count_; }
+  Bytes operator[](size_t index) const noexcept { return from_c(keys_[index]); }
+
+ private:
+  const orbit_bytes* keys_;
+  size_t count_;
+};
+
+enum class WriteKind : uint32_t {
+  put = ORBIT_WRITE_PUT,
+  erase = ORBIT_WRITE_DELETE,
+  erase_range = ORBIT_WRITE_DELETE_RANGE,  // key <= k < value; an empty value means to the end
+};
+
+struct WriteOp {
+  WriteKind kind;
+  Bytes key;
+  Bytes value;
+};
+
+// The operations of a batch in order, borrowed for the call. Their kinds have been checked.
+class WriteOps {
+ public:
+  WriteOps(const orbit_write_op* ops, size_t count) noexcept : ops_(ops), count_(count) {}
+  size_t size() const noexcept { return count_; }
+  WriteOp operator[](size_t index) const noexcept {
+    const orbit_write_op& op = ops_[index];
+    return {static_cast<WriteKind>(op.kind), from_c(op.key), from_c(op.value)};
+  }
+
+ private:
+  const orbit_write_op* ops_;
+  size_t count_;
+};
+
+// Base of an engine's snapshots; its destructor releases what the snapshot pins.
+class StorageSnapshot {
+ public:
+  virtual ~StorageSnapshot() = default;
+};
+
+enum class CachedGet {
+  found,
+  absent,   // there is certainly no such key
+  unknown,  // only the device could tell
+};
+
+using VisitValue = FunctionRef<void(size_t index, bool found, Bytes value)>;
+using VisitEntry = FunctionRef<bool(Bytes key, Bytes value)>;  // false stops the scan
+
+// An ordered map from byte strings to byte strings; the contract of each function is that of orbit.storage/1. All functions
+// but write may be called from several threads at once, also while one thread is in write. Exceptions become errors at the
+// edge. `snapshot` is null (the newest state) or came from this engine's create_snapshot.
+class Storage {
+ public:
+  virtual ~Storage() = default;
+  // False: there is none.
+  virtual Result<bool> get(const StorageSnapshot* snapshot, Bytes key, ValueSink value) = 0;
+  virtual Result<> multi_get(const StorageSnapshot* snapshot, KeyList keys, VisitValue visit) = 0;
+  virtual Result<> scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, bool reverse, VisitEntry visit) = 0;
+  // All operations in order, or none. [one thread at a time]
+  virtual Result<> write(WriteOps ops, bool sync) = 0;
+  virtual Result<> sync() = 0;
+  // Tries to leave an error state.
+  virtual Result<> recover() { return {}; }
+  virtual uint64_t size_bytes() = 0;
+};
+
+template <class E>
+concept HasSnapshots = requires(E& engine) {
+  { engine.create_snapshot() } -> std::same_as<Result<std::unique_ptr<StorageSnapshot>>>;
+};
+template <class E>
+concept HasCachedGet = requires(E& engine, Bytes key, ValueSink value) {
+  { engine.get_cached(key, value) } -> std::same_as<Result<CachedGet>>;
+};
+
+// The interfaces that an engine class offers, for PluginInfo::provides.
+template <class E>
+constexpr Ids storage_provides() {
+  Ids out;
+  size_t n = 0;
+  out.ids[n++] = ORBIT_STORAGE_V1;
+  if constexpr (HasSnapshots<E>) out.ids[n++] = ORBIT_STORAGE_SNAPSHOT_V1;
+  if constexpr (HasCachedGet<E>) out.ids[n++] = ORBIT_STORAGE_CACHED_V1;
+  return out;
+}
+
+// Base of a storage plugin's class `P` around its engine `E`.
+template <class P, std::derived_from<Storage> E>
+class StoragePlugin : public Plugin {
+ public:
+  explicit StoragePlugin(std::unique_ptr<E> engine) noexcept : engine_(std::move(engine)) {}
+  E& engine() noexcept { return *engine_; }
+
+  const void* extension(std::string_view id) noexcept override {
+    if (id == ORBIT_STORAGE_V1) return &kStorage;
+    if constexpr (HasSnapshots<E>)
+      if (id == ORBIT_STORAGE_SNAPSHOT_V1) return &kSnapshots;
+    if constexpr (HasCachedGet<E>)
+      if (id == ORBIT_STORAGE_CACHED_V1) return &kCached;
+    return nullptr;
+  }
+
+ private:
+  // `self` is what the instance carries: the box that ORBIT_PLUGIN made around P.
+  static E& engine_of(void* self) noexcept {
+    return *static_cast<StoragePlugin&>(*static_cast<detail::InstanceBox<P>*>(self)->plugin).engine_;
+  }
+  static const StorageSnapshot* from_raw(orbit_snapshot* raw) noexcept {
+    return reinterpret_cast<const StorageSnapshot*>(raw);
+  }
+
+  static orbit_code get(void* self, orbit_snapshot* snapshot, orbit_bytes key, orbit_sink value, orbit_error* error) {
+    bool found = false;
+    const orbit_code code = at_edge(error, [&]() -> Result<> {
+      Result<bool> result = engine_of(self).get(from_raw(snapshot), from_c(key), ValueSink(value));
+      if (!result) return tl::unexpected<Error>(std::move(result.error()));
+      found = *result;
+      return {};
+    });
+    if (code != ORBIT_OK || found) return code;
+    return to_c(Code::not_found, {}, error);
+  }
+  static orbit_code multi_get(void* self, orbit_snapshot* snapshot, const orbit_bytes* keys, size_t count,
+                              orbit_visit_value visit, void* ctx, orbit_error* error) {
+    return at_edge(error, [&] {
+      return engine_of(self).multi_get(from_raw(snapshot), KeyList(keys, count), [&](size_t index, bool found, Bytes value) {
+        visit(ctx, index, found ? 1 : 0, to_c(value));
+      });
+    });
+  }
+  static orbit_code scan(void* self, orbit_snapshot* snapshot, orbit_bytes from, orbit_bytes to, int reverse,
+                         orbit_visit_entry visit, void* ctx, orbit_error* error) {
+    return at_edge(error, [&] {
+      return engine_of(self).scan(from_raw(snapshot), from_c(from), from_c(to), reverse != 0,
+                                  [&](Bytes key, Bytes value) { return visit(ctx, to_c(key), to_c(value)) != 0; });
+    });
+  }
+  static orbit_code write(void* self, const orbit_write_op* ops, size_t count, int sync, orbit_error* error) {
+    return at_edge(error, [&]() -> Result<> {
+      for (size_t i = 0; i < count; ++i)
+        if (ops[i].kind < ORBIT_WRITE_PUT || ops[i].kind > ORBIT_WRITE_DELETE_RANGE)
+          return fail(Code::invalid_argument, "operation " + std::to_string(i) + " of the batch has the unknown kind " +
+                                                  std::to_string(ops[i].kind));
+      return engine_of(self).write(WriteOps(ops, count), sync != 0);
+    });
+  }
+  static orbit_code sync(void* self, orbit_error* error) {
+    return at_edge(error, [&] { return engine_of(self).sync(); });
+  }
+  static orbit_code recover(void* self, orbit_error* error) {
+    return at_edge(error, [&] { return engine_of(self).recover(); });
+  }
+  static uint64_t size_bytes(void* self) {
+    uint64_t size = 0;
+    at_edge(nullptr, [&]() -> Result<> { return size = engine_of(self).size_bytes(), Result<>(); });
+    return size;
+  }
+  static orbit_code create_snapshot(void* self, orbit_snapshot** snapshot, orbit_error* error)
+    requires HasSnapshots<E>
+  {
+    return at_edge(error, [&]() -> Result<> {
+      auto made = engine_of(self).create_snapshot();
+      if (!made) return tl::unexpected<Error>(std::move(made.error()));
+      *snapshot = reinterpret_cast<orbit_snapshot*>(made->release());
+      return {};
+    });
+  }
+  static void release_snapshot(void*, orbit_snapshot* snapshot) { delete from_raw(snapshot); }
+  static orbit_code get_cached(void* self, orbit_bytes key, orbit_sink value, orbit_error* error)
+    requires HasCachedGet<E>
+  {
+    auto outcome = CachedGet::unknown;
+    const orbit_code code = at_edge(error, [&]() -> Result<> {
+      Result<CachedGet> result = engine_of(self).get_cached(from_c(key), ValueSink(value));
+      if (!result) return tl::unexpected<Error>(std::move(result.error()));
+      outcome = *result;
+      return {};
+    });
+    if (code != ORBIT_OK || outcome == CachedGet::found) return code;
+    return to_c(outcome == CachedGet::absent ? Code::not_found : Code::unavailable, {}, error);
+  }
+
+  static constexpr orbit_storage_v1 kStorage{
+      sizeof(orbit_storage_v1), 0, &get, &multi_get, &scan, &write, &sync, &recover, &size_bytes};
+  static constexpr orbit_storage_snapshot_v1 kSnapshots = [] {
+    orbit_storage_snapshot_v1 table{sizeof(orbit_storage_snapshot_v1), 0, nullptr, &release_snapshot};
+    if constexpr (HasSnapshots<E>) table.create = &create_snapshot;
+    return table;
+  }();
+  static constexpr orbit_storage_cached_v1 kCached = [] {
+    orbit_storage_cached_v1 table{sizeof(orbit_storage_cached_v1), 0, nullptr};
+    if constexpr (HasCachedGet<E>) table.get = &get_cached;
+    return table;
+  }();
+
+  std::unique_ptr<E> engine_;
+};
+
+// ---- the caller's side ---------------------------------------------------------------------------------------------
+
+// Operations that are to be applied as one; owns copies of its bytes. Not thread-safe.
+class WriteBatch {
+ public:
+  void put(Bytes key, Bytes value) { add(ORBIT_WRITE_PUT, key, value); }
+  void erase(Bytes key) { add(ORBIT_WRITE_DELETE, key, {}); }
+  // from <= k < to; an empty `to` means to the end.
+  void erase_range(Bytes from, Bytes to) { add(ORBIT_WRITE_DELETE_RANGE, from, to); }
+
+  size_t size() const noexcept { return entries_.size(); }
+  bool empty() const noexcept { return entries_.empty(); }
+  size_t bytes() const noexcept { return arena_.size(); }
+  void clear() noexcept { entries_.clear(), arena_.clear(); }
+
+  // As the edge wants it; pointers into this batch, valid until it changes.
+  std::vector<orbit_write_op> ops() const {
+    std::vector<orbit_write_op> out;
+    out.reserve(entries_.size());
+    const char* at = arena_.data();
+    for (const Entry& entry : entries_) {
+      out.push_back({entry.kind, 0, {at, entry.key_size}, {at + entry.key_size, entry.value_size}});
+      at += entry.key_size + entry.value_size;
+    }
+    return out;
+  }
+
+ private:
+  struct Entry {
+    uint32_t kind;
+    size_t key_size;
+    size_t value_size;
+  };
+  void add(uint32_t kind, Bytes key, Bytes value) {
+    entries_.push_back({kind, key.size(), value.size()});
+    arena_.append(key).append(value);
+  }
+  std::string arena_;
+  std::vector<Entry> entries_;
+};
+
+// A snapshot as its user holds it: released when it goes away, which must be before the engine does.
+class SnapshotHandle {
+ public:
+  SnapshotHandle() = default;
+  SnapshotHandle(void* self, const orbit_storage_snapshot_v1* table, orbit_snapshot* raw) noexcept
+      : self_(self), table_(table), raw_(raw) {}
+  SnapshotHandle(SnapshotHandle&& other) noexcept
+      : self_(other.self_), table_(other.table_), raw_(std::exchange(other.raw_, nullptr)) {}
+  SnapshotHandle& operator=(SnapshotHandle&& other) noexcept {
+    std::swap(self_, other.self_), std::swap(table_, other.table_), std::swap(raw_, other.raw_);
+    return *this;
+  }
+  ~SnapshotHandle() {
+    if (raw_ != nullptr) table_->release(self_, raw_);
+  }
+  orbit_snapshot* raw() const noexcept { return raw_; }
+
+ private:
+  void* self_ = nullptr;
+  const orbit_storage_snapshot_v1* table_ = nullptr;
+  orbit_snapshot* raw_ = nullptr;
+};
+
+// An engine behind its C tables. Copies freely; borrows the plugin instance. Threads as in orbit.storage/1. What a visitor
+// throws reaches the caller, after the engine has returned.
+class StorageClient {
+ public:
+  // Asks the instance for its tables; an error when it has no orbit.storage/1, or one that is too short.
+  static Result<StorageClient> of(const orbit_plugin_instance& instance) {
+    StorageClient out;
+    out.self_ = instance.self;
+    const auto ask = [&](const char* id) { return instance.get_extension(instance.self, id); };
+    out.storage_ = static_cast<const orbit_storage_v1*>(ask(ORBIT_STORAGE_V1));
+    out.snapshots_ = static_cast<const orbit_storage_snapshot_v1*>(ask(ORBIT_STORAGE_SNAPSHOT_V1));
+    out.cached_ = static_cast<const orbit_storage_cached_v1*>(ask(ORBIT_STORAGE_CACHED_V1));
+    if (out.storage_ == nullptr)
+      return fail(Code::failed_precondition, "the plugin does not answer " ORBIT_STORAGE_V1);
+    if (auto ok = check_size(ORBIT_STORAGE_V1, out.storage_); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = check_size(ORBIT_STORAGE_SNAPSHOT_V1, out.snapshots_); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = check_size(ORBIT_STORAGE_CACHED_V1, out.cached_); !ok) return tl::unexpected<Error>(ok.error());
+    return out;
+  }
+
+  bool has_snapshots() const noexcept { return snapshots_ != nullptr; }
+  bool has_cached() const noexcept { return cached_ != nullptr; }
+
+  // Replaces `value`. False: there is none.
+  Result<bool> get(Bytes key, std::string& value, const SnapshotHandle* snapshot = nullptr) const {
+    ErrorOut error;
+    StringSink sink(value);
+    const orbit_code code = storage_->get(self_, raw(snapshot), to_c(key), sink.sink(), &error);
+    sink.finish();
+    if (code == ORBIT_OK) return true;
+    if (code == ORBIT_NOT_FOUND) return false;
+    return tl::unexpected<Error>(error.take(code));
+  }
+  Result<> multi_get(std::span<const Bytes> keys, VisitValue visit, const SnapshotHandle* snapshot = nullptr) const {
+    std::vector<orbit_bytes> raw_keys;
+    raw_keys.reserve(keys.size());
+    for (Bytes key : keys) raw_keys.push_back(to_c(key));
+    Guarded<VisitValue> guarded{visit, {}};
+    ErrorOut error;
+    const orbit_code code = storage_->multi_get(
+        self_, raw(snapshot), raw_keys.data(), raw_keys.size(),
+        [](void* ctx, size_t index, int found, orbit_bytes value) {
+          static_cast<Guarded<VisitValue>*>(ctx)->run([&](VisitValue& v) { v(index, found != 0, from_c(value)); });
+        },
+        &guarded, &error);
+    return guarded.finish(code, error);
+  }
+  // from <= key < to, or to the end when `to` is empty; descending when `reverse`. `visit` returns false to stop.
+  Result<> scan(Bytes from, Bytes to, bool reverse, VisitEntry visit, const SnapshotHandle* snapshot = nullptr) const {
+    Guarded<VisitEntry> guarded{visit, {}};
+    ErrorOut error;
+    const orbit_code code = storage_->scan(
+        self_, raw(snapshot), to_c(from), to_c(to), reverse ? 1 : 0,
+        [](void* ctx, orbit_bytes key, orbit_bytes value) -> int {
+          bool more = false;
+          static_cast<Guarded<VisitEntry>*>(ctx)->run([&](VisitEntry& v) { more = v(from_c(key), from_c(value)); });
+          return more ? 1 : 0;
+        },
+        &guarded, &error);
+    return guarded.finish(code, error);
+  }
+  Result<> write(std::span<const orbit_write_op> ops, bool sync) const {
+    ErrorOut error;
+    return result_of(storage_->write(self_, ops.data(), ops.size(), sync ? 1 : 0, &error), error);
+  }
+  Result<> write(const WriteBatch& batch, bool sync) const { return write(batch.ops(), sync); }
+  Result<> sync() const {
+    ErrorOut error;
+    return result_of(storage_->sync(self_, &error), error);
+  }
+  Result<> recover() const {
+    ErrorOut error;
+    return result_of(storage_->recover(self_, &error), error);
+  }
+  uint64_t size_bytes() const { return storage_->size_bytes(self_); }
+
+  // Only when has_snapshots().
+  Result<SnapshotHandle> snapshot() const {
+    ErrorOut error;
+    orbit_snapshot* made = nullptr;
+    const orbit_code code = snapshots_->create(self_, &made, &error);
+    if (code != ORBIT_OK) return tl::unexpected<Error>(error.take(code));
+    return SnapshotHandle(self_, snapshots_, made);
+  }
+  // Only when has_cached(). Replaces `value`.
+  Result<CachedGet> get_cached(Bytes key, std::string& value) const {
+    ErrorOut error;
+    StringSink sink(value);
+    const orbit_code code = cached_->get(self_, to_c(key), sink.sink(), &error);
+    sink.finish();
+    if (code == ORBIT_OK) return CachedGet::found;
+    if (code == ORBIT_NOT_FOUND) return CachedGet::absent;
+    if (code == ORBIT_UNAVAILABLE) return CachedGet::unknown;
+    return tl::unexpected<Error>(error.take(code));
+  }
+
+  const orbit_storage_v1* table() const noexcept { return storage_; }
+  void* self() const noexcept { return self_; }
+
+ private:
+  // A visitor whose exceptions wait until the engine has returned.
+  template <class V>
+  struct Guarded {
+    V visit;
+    std::exception_ptr thrown;
+    template <class F>
+    void run(F&& call) noexcept {
+      if (thrown) return;
+      try {
+        call(visit);
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+    }
+    Result<> finish(orbit_code code, const ErrorOut& error) const {
+      if (thrown) std::rethrow_exception(thrown);
+      return result_of(code, error);
+    }
+  };
+  class StringSink {
+   public:
+    explicit StringSink(std::string& out) : out_(out) { out_.clear(); }
+    orbit_sink sink() noexcept {
+      return {this, [](void* ctx, orbit_bytes part) {
+                auto* self = static_cast<StringSink*>(ctx);
+                try {
+                  self->out_.append(from_c(part));
+                } catch (...) {
+                  self->thrown_ = std::current_exception();
+                }
+              }};
+    }
+    void finish() const {
+      if (thrown_) std::rethrow_exception(thrown_);
+    }
+
+   private:
+    std::string& out_;
+    std::exception_ptr thrown_;
+  };
+
+  template <class Table>
+  static Result<> check_size(const char* id, const Table* table) {
+    if (table == nullptr || table->struct_size >= sizeof(Table)) return {};
+    return fail(Code::failed_precondition, std::string(id) + ": the plugin's table has " +
+                                               std::to_string(table->struct_size) + " bytes, expected at least " +
+                                               std::to_string(sizeof(Table)));
+  }
+  static orbit_snapshot* raw(const SnapshotHandle* snapshot) noexcept {
+    return snapshot == nullptr ? nullptr : snapshot->raw();
+  }
+  static Result<> result_of(orbit_code code, const ErrorOut& error) {
+    if (code == ORBIT_OK) return {};
+    return tl::unexpected<Error>(error.take(code));
+  }
+
+  void* self_ = nullptr;
+  const orbit_storage_v1* storage_ = nullptr;
+  const orbit_storage_snapshot_v1* snapshots_ = nullptr;
+  const orbit_storage_cached_v1* cached_ = nullptr;
+};
+
+}  // namespace orbit
