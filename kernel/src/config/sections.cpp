@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The node's own keys, said once.
+#include "config/node_config.hpp"
+#include "orbit/plugin.hpp"
+
+namespace orbit::kernel {
+namespace {
+
+constexpr double kMaxMs = 1e12;
+
+constexpr orbit_option kNode[] = {
+    option_string("name", "\"orbit\"", "Name of this node, for people: in logs, metrics and answers."),
+    option_integer("workers", "0", 0, 1024, "Worker threads, which run connections and actors; 0: one for each core."),
+    option_string("data_dir", "\"data\"",
+                  "Folder of the node itself: copies of loaded modules and the list of them. Relative to the working "
+                  "directory; made when it is not there."),
+    option_strings("plugin_paths", "[\"../lib/orbit/plugins\"]",
+                   "Folders that are searched for a [[plugin]] without path. Relative ones are relative to the folder of "
+                   "the orbitd executable."),
+};
+
+constexpr orbit_option kLimits[] = {
+    option_integer("connections_max", "20000", 1, 1e7, "Client connections of all listeners together."),
+    option_integer("activations_max", "2000000", 1, 1e9, "Actors in memory; above it idle ones leave first."),
+    option_integer("memory_bytes_max", "0", 0, 1e15,
+                   "Memory that actors may hold, roughly; above it idle ones leave. 0: half of the machine's memory."),
+    option_integer("mailbox_max", "1000", 1, 1e6, "Calls that wait for one actor, unless its type says otherwise."),
+    option_integer("idle_timeout_ms", "300000", 1, kMaxMs,
+                   "An actor without calls for so long leaves memory, unless its type says otherwise."),
+    option_integer("flush_delay_ms", "1000", 1, 3600000,
+                   "A change of durability `async` is on disk so much later at most, unless its type says otherwise."),
+    option_integer("io_threads", "4", 1, 1024, "Threads for what may block: storage reads and commits."),
+    option_integer("io_queue_max", "65536", 1, 1e8, "Blocking jobs that wait for such a thread."),
+    option_integer("plugin_create_timeout_ms", "60000", 1, 86400000,
+                   "A plugin that takes longer to be created or started is given up."),
+    option_integer("probe_timeout_ms", "10000", 1, 600000,
+                   "An unknown library that takes longer to be tried in a child process is refused."),
+    option_integer("stop_timeout_ms", "30000", 1, 86400000,
+                   "Time for running turns and for each plugin to end when the node stops."),
+};
+
+constexpr const char* kLevels[] = {"trace", "debug", "info", "warn", "error", nullptr};
+constexpr const char* kFormats[] = {"text", "json", nullptr};
+constexpr orbit_option kLog[] = {
+    option_string("level", "\"info\"", "Least level that is written.", kLevels),
+    option_string("format", "\"text\"", "One line of text, or one JSON object, for each entry.", kFormats),
+    option_string("file", "\"\"", "File that is appended to; empty: standard error."),
+    option_strings("levels", "[]", "Levels of single loggers, as \"logger=level\"; plugins log under their name."),
+    option_integer("queue_max", "8192", 16, 1048576,
+                   "Lines that wait to be written; when it is full the oldest is dropped and counted."),
+};
+
+constexpr orbit_option kStorage[] = {
+    option_string("instance", "\"\"",
+                  "Name of the [[plugin]] that holds the state of actors; empty: the only one that provides storage."),
+};
+
+constexpr orbit_option kPlugin[] = {
+    option_string("name", nullptr, "Name of this instance, unique in the file."),
+    option_string("id", nullptr, "What the plugin calls itself; `orbitd --describe` lists the ids."),
+    option_string("path", "\"\"", "File of the plugin; empty: searched by id in node.plugin_paths."),
+    option_boolean("required", "true", "Whether the node refuses to start without it."),
+};
+
+constexpr orbit_option kModule[] = {
+    option_string("path", nullptr, "File of the actor module, relative to the working directory."),
+    option_boolean("required", "true", "Whether the node refuses to start without it."),
+};
+
+constexpr Section kSections[] = {
+    {"node", "The node.", kNode, false},
+    {"limits", "Bounds. A caller that meets one gets an error that names it.", kLimits, false},
+    {"log", "Logging.", kLog, false},
+    {"storage", "Where the state of actors is kept.", kStorage, false},
+    {"plugin", "A plugin to load; its own keys follow in [plugin.config].", kPlugin, true},
+    {"module", "An actor module to load; its own keys, if it has any, follow in [module.config].", kModule, true},
+};
+
+}  // namespace
+
+std::span<const Section> config_sections() { return kSections; }
+
+}  // namespace orbit::kernel

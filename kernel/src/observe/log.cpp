@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "observe/log.hpp"
+
+#include <fcntl.h>
+#include <spdlog/async_logger.h>
+#include <spdlog/details/thread_pool.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "plugin/context.hpp"
+
+namespace orbit::kernel {
+namespace {
+
+constexpr std::string_view kLevelNames[] = {"trace", "debug", "info", "warn", "error"};
+constexpr spdlog::level::level_enum kSpdlogLevels[] = {spdlog::level::trace, spdlog::level::debug, spdlog::level::info,
+                                                       spdlog::level::warn, spdlog::level::err};
+
+// A line is one write(2): whole lines also when the process is killed, and nothing to flush.
+class FdSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  FdSink(int fd, bool owned, std::atomic<uint64_t>& errors) : fd_(fd), owned_(owned), errors_(errors) {}
+  ~FdSink() override {
+    if (owned_) ::close(fd_);
+  }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& msg) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(msg, line);
+    const char* data = line.data();
+    size_t left = line.size();
+    while (left > 0) {
+      const ssize_t n = ::write(fd_, data, left);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) {
+        errors_.fetch_add(1, std::memory_order_relaxed);
+        return;
+      }
+      data += n;
+      left -= static_cast<size_t>(n);
+    }
+  }
+  void flush_() override {}
+
+  const int fd_;
+  const bool owned_;
+  std::atomic<uint64_t>& errors_;
+};
+
+void append_hex(std::string& out, unsigned char c) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  out += "\\u00";
+  out += kDigits[c >> 4];
+  out += kDigits[c & 15];
+}
+
+// Control characters never reach the file raw: one call is one line.
+void append_escaped(std::string& out, std::string_view text, bool quoted) {
+  for (const char c : text) {
+    if (c == '\n') out += "\\n";
+    else if (quoted && (c == '"' || c == '\\')) (out += '\\') += c;
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) append_hex(out, static_cast<unsigned char>(c));
+    else out += c;
+  }
+}
+
+void append_text_value(std::string& out, std::string_view value) {
+  const bool plain = !value.empty() && value.find_first_of(" \"=\\\n\t") == std::string_view::npos;
+  if (!plain) out += '"';
+  append_escaped(out, value, !plain);
+  if (!plain) out += '"';
+}
+
+std::string line_of(bool json, std::string_view message, std::span<const LogField> fields) {
+  std::string out;
+  out.reserve(message.size() + 32 * fields.size() + 16);
+  if (json) {
+    out += "\"message\":\"";
+    append_escaped(out, message, true);
+    out += '"';
+    for (const LogField& field : fields) {
+      out += ",\"";
+      append_escaped(out, field.name, true);
+      out += "\":\"";
+      append_escaped(out, field.value, true);
+      out += '"';
+    }
+  } else {
+    append_escaped(out, message, false);
+    for (const LogField& field : fields) {
+      out += ' ';
+      append_escaped(out, field.name, false);
+      out += '=';
+      append_text_value(out, field.value);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string_view log_level_name(LogLevel level) noexcept { return kLevelNames[static_cast<uint32_t>(level)]; }
+
+Result<LogLevel> parse_log_level(std::string_view name) {
+  for (uint32_t i = 0; i < std::size(kLevelNames); ++i)
+    if (kLevelNames[i] == name) return static_cast<LogLevel>(i);
+  return fail(Code::invalid_argument,
+              "log level '" + std::string(name) + "': expected trace, debug, info, warn or error");
+}
+
+struct Logger::Sink {
+  std::shared_ptr<spdlog::async_logger> out;
+  bool json;
+};
+
+Logger::Logger(std::string name, std::unique_ptr<Sink> sink) : name_(std::move(name)), sink_(std::move(sink)) {}
+Logger::~Logger() = default;
+
+void Logger::write(LogLevel level, std::string_view message, std::span<const LogField> fields) noexcept {
+  if (!enabled(level)) return;
+  try {
+    const std::string line = line_of(sink_->json, message, fields);
+    sink_->out->log(kSpdlogLevels[static_cast<uint32_t>(level)], spdlog::string_view_t(line.data(), line.size()));
+  } catch (...) {
+    // Out of memory: a log line is the first thing to go without.
+  }
+}
+
+struct Log::Impl {
+  LogLevel level;
+  bool json;
+  std::atomic<uint64_t> write_errors{0};
+  std::shared_ptr<spdlog::details::thread_pool> pool;
+  std::shared_ptr<FdSink> sink;
+  mutable std::mutex mutex;
+  std::map<std::string, std::unique_ptr<Logger>, std::less<>> loggers;
+  std::map<std::string, LogLevel, std::less<>> wanted;  // levels of loggers that may not exist yet
+};
+
+Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Log::~Log() {
+  impl_->loggers.clear();
+  impl_->pool.reset();  // writes out the queue and joins
+}
+
+Result<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
+  int fd = STDERR_FILENO;
+  if (!options.file.empty()) {
+    fd = ::open(options.file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (fd < 0)
+      return fail(Code::unavailable, "log file '" + options.file + "' cannot be opened: " + std::strerror(errno));
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->level = options.level;
+  impl->json = options.json;
+  impl->wanted.insert(options.levels.begin(), options.levels.end());
+  impl->sink = std::make_shared<FdSink>(fd, fd != STDERR_FILENO, impl->write_errors);
+  impl->sink->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+      options.json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","logger":"%n",%v})"
+                   : "%Y-%m-%dT%H:%M:%S.%eZ %-5l %n: %v",
+      spdlog::pattern_time_type::utc, "\n"));
+  impl->pool = std::make_shared<spdlog::details::thread_pool>(options.queue_max, 1);
+  return std::unique_ptr<Log>(new Log(std::move(impl)));
+}
+
+Logger& Log::logger(std::string_view name) {
+  const std::lock_guard lock(impl_->mutex);
+  if (const auto it = impl_->loggers.find(name); it != impl_->loggers.end()) return *it->second;
+  std::string printable;
+  append_escaped(printable, name, true);
+  auto out = std::make_shared<spdlog::async_logger>(printable, impl_->sink, impl_->pool,
+                                                    spdlog::async_overflow_policy::overrun_oldest);
+  out->set_level(spdlog::level::trace);
+  auto logger = std::make_unique<Logger>(std::string(name),
+                                         std::unique_ptr<Logger::Sink>(new Logger::Sink{std::move(out), impl_->json}));
+  const auto wanted = impl_->wanted.find(name);
+  logger->level_ = static_cast<uint32_t>(wanted == impl_->wanted.end() ? impl_->level : wanted->second);
+  return *impl_->loggers.emplace(std::string(name), std::move(logger)).first->second;
+}
+
+Result<> Log::set_level(std::string_view name, LogLevel level) {
+  const std::lock_guard lock(impl_->mutex);
+  if (name.empty()) {
+    impl_->level = level;
+    impl_->wanted.clear();
+    for (auto& entry : impl_->loggers) entry.second->level_ = static_cast<uint32_t>(level);
+    return {};
+  }
+  const auto it = impl_->loggers.find(name);
+  if (it == impl_->loggers.end()) {
+    std::string known;
+    for (const auto& entry : impl_->loggers) known += (known.empty() ? "" : ", ") + entry.first;
+    return fail(Code::not_found, "no logger '" + std::string(name) + "'; there are " + known);
+  }
+  it->second->level_ = static_cast<uint32_t>(level);
+  return {};
+}
+
+LogLevel Log::default_level() const noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->level;
+}
+
+std::map<std::string, LogLevel> Log::levels() const {
+  const std::lock_guard lock(impl_->mutex);
+  std::map<std::string, LogLevel> out;
+  for (const auto& [name, logger] : impl_->loggers) out[name] = static_cast<LogLevel>(logger->level_.load());
+  return out;
+}
+
+uint64_t Log::dropped_total() const noexcept { return impl_->pool->overrun_counter(); }
+uint64_t Log::write_errors_total() const noexcept { return impl_->write_errors.load(std::memory_order_relaxed); }
+
+const orbit_log_v1* log_table() noexcept {
+  static const orbit_log_v1 table = {
+      sizeof(orbit_log_v1),
+      0,
+      [](const orbit_host* host, uint32_t level) -> int {
+        return level <= ORBIT_LOG_ERROR && PluginContext::of(host).log->enabled(static_cast<LogLevel>(level));
+      },
+      [](const orbit_host* host, uint32_t level, orbit_bytes message, const orbit_log_field* fields, size_t count) {
+        constexpr size_t kFieldsMax = 32;
+        LogField out[kFieldsMax];
+        count = std::min(count, kFieldsMax);
+        for (size_t i = 0; i < count; ++i)
+          out[i] = {fields[i].name == nullptr ? std::string_view() : fields[i].name, from_c(fields[i].value)};
+        PluginContext::of(host).log->write(static_cast<LogLevel>(std::min<uint32_t>(level, ORBIT_LOG_ERROR)),
+                                           from_c(message), std::span<const LogField>(out, count));
+      },
+  };
+  return &table;
+}
+
+}  // namespace orbit::kernel
