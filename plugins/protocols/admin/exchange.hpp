@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// One request that waits for its one answer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "http.hpp"
+#include "orbit/ext/actors.h"
+#include "orbit/ext/node.h"
+#include "response.hpp"
+
+namespace orbit::admin {
+
+// What the handlers work with. Lives as long as the plugin; the tables until the process ends.
+struct Services {
+  const orbit_node_v1* node = nullptr;
+  const orbit_actors_v1* actors = nullptr;
+  std::function<uint64_t()> monotonic_ns;
+  uint64_t call_timeout_ms = 0;
+  std::string openapi;  // the document, as text
+};
+
+// Owned by whoever has to answer: a handler, then perhaps a call's context. Lives on the worker that owns the connection, and
+// may outlive the connection. Destroyed without an answer it answers INTERNAL.
+class Exchange {
+ public:
+  // path: the values of the route's {parameters} in order. reply is called once.
+  Exchange(Request request, std::vector<std::string> path, std::vector<std::pair<std::string, std::string>> query,
+           std::function<void(Response)> reply)
+      : request_(std::move(request)), path_(std::move(path)), query_(std::move(query)), reply_(std::move(reply)) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+  ~Exchange() {
+    if (reply_) fail(Code::internal, "the request ended without an answer");
+  }
+
+  const std::string& path(size_t index) const { return path_.at(index); }
+  const Request& request() const noexcept { return request_; }
+  // The query parameter's value, or `otherwise`.
+  std::string_view query(std::string_view name, std::string_view otherwise = {}) const noexcept {
+    for (const auto& [key, value] : query_)
+      if (key == name) return value;
+    return otherwise;
+  }
+
+  void answer(Response response) {
+    if (auto reply = std::exchange(reply_, nullptr)) reply(std::move(response));
+  }
+  void fail(Code code, std::string_view detail) { answer(problem(status_of(code), code, detail, request_.target)); }
+  void fail(int status, Code code, std::string_view detail) { answer(problem(status, code, detail, request_.target)); }
+
+ private:
+  Request request_;
+  std::vector<std::string> path_;
+  std::vector<std::pair<std::string, std::string>> query_;
+  std::function<void(Response)> reply_;
+};
+
+using ExchangePtr = std::unique_ptr<Exchange>;
+
+}  // namespace orbit::admin

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "handlers.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/json.hpp>
+#include <charconv>
+#include <optional>
+
+namespace orbit::admin::handlers {
+
+namespace json = boost::json;
+
+namespace {
+
+using NodeQuery = void (*)(orbit_sink);
+
+std::string read(NodeQuery query) {
+  std::string out;
+  query({&out, [](void* ctx, orbit_bytes part) { static_cast<std::string*>(ctx)->append(from_c(part)); }});
+  return out;
+}
+
+// {"workers": <what the node says>}: an object has room for more members later, an array has none.
+Response list_response(std::string_view member, NodeQuery query) {
+  std::string body = "{\"";
+  body += member;
+  body += "\":";
+  body += read(query);
+  body += '}';
+  return json_response(200, std::move(body));
+}
+
+// For the node's asynchronous answers; ctx is the exchange that was released into the call.
+void done_json(void* ctx, orbit_code code, orbit_bytes text) {
+  const ExchangePtr exchange(static_cast<Exchange*>(ctx));
+  if (code == ORBIT_OK)
+    exchange->answer(json_response(200, std::string(from_c(text))));
+  else
+    exchange->fail(static_cast<Code>(code), from_c(text));
+}
+
+void done_empty(void* ctx, orbit_code code, orbit_bytes text) {
+  const ExchangePtr exchange(static_cast<Exchange*>(ctx));
+  if (code == ORBIT_OK)
+    exchange->answer({204, {}, {}, {}});
+  else
+    exchange->fail(static_cast<Code>(code), from_c(text));
+}
+
+void done_call(void* ctx, orbit_code code, orbit_bytes text) {
+  if (code == ORBIT_OK && text.size == 0) return done_empty(ctx, code, text);
+  done_json(ctx, code, text);
+}
+
+// A whole decimal number within the bounds, or nothing.
+std::optional<uint64_t> parse_number(std::string_view text, uint64_t min, uint64_t max) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < min || value > max) return std::nullopt;
+  return value;
+}
+
+// The body as a JSON object whose members are all among `known`; answers the exchange itself when it is not.
+std::optional<json::object> parse_body(Exchange& exchange, std::initializer_list<std::string_view> known) {
+  json::error_code error;
+  json::value value = json::parse(exchange.request().body, error);
+  if (error) {
+    exchange.fail(Code::invalid_argument, "the body is no JSON: " + error.message());
+    return std::nullopt;
+  }
+  if (!value.is_object()) {
+    exchange.fail(Code::invalid_argument, "the body must be a JSON object");
+    return std::nullopt;
+  }
+  for (const auto& member : value.get_object()) {
+    const std::string_view key(member.key().data(), member.key().size());
+    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+    std::string detail = "the body has an unknown member '" + std::string(key) + "'; known:";
+    for (const std::string_view name : known) detail.append(" ").append(name);
+    exchange.fail(Code::invalid_argument, detail);
+    return std::nullopt;
+  }
+  return std::move(value.get_object());
+}
+
+std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
+
+constexpr std::array<std::string_view, 5> kLevels = {"trace", "debug", "info", "warn", "error"};
+
+struct LevelChange {
+  std::string logger;  // empty: all
+  std::string level;
+};
+
+// What the body asks for, `default` first; answers the exchange itself when that is not possible.
+std::optional<std::vector<LevelChange>> level_changes(Exchange& exchange, const json::object& body,
+                                                      const json::object& in_force) {
+  std::vector<LevelChange> changes;
+  const auto add = [&](std::string_view logger, const json::value& level) {
+    if (!level.is_string() || std::find(kLevels.begin(), kLevels.end(), view(level.get_string())) == kLevels.end()) {
+      exchange.fail(Code::invalid_argument, "the level of '" + std::string(logger.empty() ? "default" : logger) +
+                                                "' must be one of trace, debug, info, warn, error");
+      return false;
+    }
+    changes.push_back({std::string(logger), std::string(view(level.get_string()))});
+    return true;
+  };
+  if (const auto* level = body.if_contains("default"); level != nullptr && !add({}, *level)) return std::nullopt;
+  if (const auto* loggers = body.if_contains("loggers")) {
+    if (!loggers->is_object()) {
+      exchange.fail(Code::invalid_argument, "'loggers' must be an object of logger names and levels");
+      return std::nullopt;
+    }
+    const auto* known = in_force.if_contains("loggers");
+    for (const auto& [name, level] : loggers->get_object()) {
+      const std::string_view logger(name.data(), name.size());
+      if (known == nullptr || !known->is_object() || !known->get_object().contains(name)) {
+        exchange.fail(Code::not_found, "there is no logger '" + std::string(logger) + "'; GET /v1/log/levels lists them");
+        return std::nullopt;
+      }
+      if (!add(logger, level)) return std::nullopt;
+    }
+  }
+  if (changes.empty()) {
+    exchange.fail(Code::invalid_argument, "the body names no level: give 'default', 'loggers' or both");
+    return std::nullopt;
+  }
+  return changes;
+}
+
+}  // namespace
+
+void health(const Services&, ExchangePtr exchange) { exchange->answer(json_response(200, R"({"status":"ok"})")); }
+
+void ready(const Services& services, ExchangePtr exchange) {
+  if (services.node->ready() != 0)
+    exchange->answer(json_response(200, R"({"status":"ready"})"));
+  else
+    exchange->fail(Code::unavailable, "the node is starting or draining");
+}
+
+void node(const Services& services, ExchangePtr exchange) {
+  exchange->answer(json_response(200, read(services.node->node)));
+}
+
+void workers(const Services& services, ExchangePtr exchange) {
+  exchange->answer(list_response("workers", services.node->workers));
+}
+
+void plugins(const Services& services, ExchangePtr exchange) {
+  exchange->answer(list_response("plugins", services.node->plugins));
+}
+
+void modules(const Services& services, ExchangePtr exchange) {
+  exchange->answer(list_response("modules", services.node->modules));
+}
+
+void load_module(const Services& services, ExchangePtr exchange) {
+  const auto body = parse_body(*exchange, {"path"});
+  if (!body) return;
+  const auto* path = body->if_contains("path");
+  if (path == nullptr || !path->is_string() || !path->get_string().starts_with('/'))
+    return exchange->fail(Code::invalid_argument, "'path' must be an absolute path on the node's machine");
+  services.node->load_module(to_c(view(path->get_string())), done_json, exchange.release());
+}
+
+void retire_module(const Services& services, ExchangePtr exchange) {
+  const std::string name = exchange->path(0);
+  services.node->retire_module(to_c(name), done_empty, exchange.release());
+}
+
+void types(const Services& services, ExchangePtr exchange) {
+  exchange->answer(list_response("types", services.node->types));
+}
+
+void type(const Services& services, ExchangePtr exchange) {
+  const std::string& name = exchange->path(0);
+  const json::value all = json::parse(read(services.node->types));
+  for (const auto& one : all.as_array())
+    if (view(one.at("name").as_string()) == name)
+      return exchange->answer(json_response(200, json::serialize(one)));
+  exchange->fail(Code::not_found, "there is no actor type '" + name + "'");
+}
+
+void activations(const Services& services, ExchangePtr exchange) {
+  const auto limit = parse_number(exchange->query("limit", "100"), 1, 1000);
+  if (!limit) return exchange->fail(Code::invalid_argument, "'limit' must be a number from 1 to 1000");
+  const std::string type_name(exchange->query("type"));
+  const std::string cursor(exchange->query("cursor"));
+  services.node->activations(to_c(type_name), to_c(cursor), static_cast<size_t>(*limit), done_json, exchange.release());
+}
+
+void activation(const Services& services, ExchangePtr exchange) {
+  const std::string type_name = exchange->path(0), key = exchange->path(1);
+  services.node->activation(to_c(type_name), to_c(key), done_json, exchange.release());
+}
+
+void deactivate(const Services& services, ExchangePtr exchange) {
+  const std::string type_name = exchange->path(0), key = exchange->path(1);
+  services.node->deactivate(to_c(type_name), to_c(key), done_empty, exchange.release());
+}
+
+void call(const Services& services, ExchangePtr exchange) {
+  uint64_t timeout_ms = services.call_timeout_ms;
+  if (const auto text = exchange->query("timeout_ms"); !text.empty()) {
+    const auto asked = parse_number(text, 1, services.call_timeout_ms);
+    if (!asked)
+      return exchange->fail(Code::invalid_argument, "'timeout_ms' must be a number from 1 to call_timeout_ms, " +
+                                                        std::to_string(services.call_timeout_ms));
+    timeout_ms = *asked;
+  }
+  const std::string type_name = exchange->path(0), key = exchange->path(1), method = exchange->path(2);
+  const std::string body = exchange->request().body;
+  const uint64_t deadline_ns = services.monotonic_ns() + timeout_ms * 1'000'000;
+  services.actors->call_json(to_c(type_name), to_c(key), to_c(method), to_c(body), deadline_ns, done_call,
+                             exchange.release());
+}
+
+void config(const Services& services, ExchangePtr exchange) {
+  exchange->answer(json_response(200, read(services.node->config)));
+}
+
+void log_levels(const Services& services, ExchangePtr exchange) {
+  exchange->answer(json_response(200, read(services.node->log_levels)));
+}
+
+void set_log_levels(const Services& services, ExchangePtr exchange) {
+  const auto body = parse_body(*exchange, {"default", "loggers"});
+  if (!body) return;
+  const json::value in_force = json::parse(read(services.node->log_levels));
+  const auto changes = level_changes(*exchange, *body, in_force.as_object());
+  if (!changes) return;
+  for (const auto& [logger, level] : *changes) {
+    ErrorOut error;
+    const orbit_code code = services.node->set_log_level(to_c(logger), to_c(level), &error);
+    if (code != ORBIT_OK) return exchange->fail(static_cast<Code>(code), error.message);
+  }
+  exchange->answer(json_response(200, read(services.node->log_levels)));
+}
+
+void metrics(const Services& services, ExchangePtr exchange) {
+  exchange->answer({200, "text/plain; version=0.0.4; charset=utf-8", read(services.node->metrics), {}});
+}
+
+void openapi(const Services& services, ExchangePtr exchange) { exchange->answer(json_response(200, services.openapi)); }
+
+}  // namespace orbit::admin::handlers

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "routes.hpp"
+
+#include "handlers.hpp"
+
+namespace orbit::admin {
+
+namespace {
+
+constexpr const char* kJsonMedia = "application/json";
+constexpr const char* kMetricsMedia = "text/plain; version=0.0.4; charset=utf-8";
+
+constexpr Parameter kPathParameters[] = {
+    {"type", "Name of an actor type: a protobuf service's full name or a plugin's own, as `GET /v1/types` lists it.",
+     R"({"type":"string","minLength":1})"},
+    {"key", "The actor's key. Keys are bytes: percent-encode every byte that is no letter, digit or one of `-._~`.",
+     R"({"type":"string","maxLength":65536})"},
+    {"method", "Name of one of the type's methods.", R"({"type":"string","minLength":1})"},
+    {"name", "Name of a loaded actor module, as `GET /v1/modules` lists it.", R"({"type":"string","minLength":1})"},
+};
+
+constexpr Parameter kActivationQuery[] = {
+    {"type", "Only activations of this actor type; all types when it is left out.", R"({"type":"string"})"},
+    {"limit", "Most activations in one answer.", R"({"type":"integer","minimum":1,"maximum":1000,"default":100})"},
+    {"cursor", "`next_cursor` of the answer before; left out for the first.", R"({"type":"string"})"},
+};
+constexpr Parameter kCallQuery[] = {
+    {"timeout_ms", "Time that the call may take, at most the node's `call_timeout_ms`, which is also the default.",
+     R"({"type":"integer","minimum":1})"},
+};
+
+constexpr Answer kHealth[] = {{200, "The process answers.", kJsonMedia, "Health"}};
+constexpr Answer kReady[] = {{200, "The node has started and is not draining.", kJsonMedia, "Ready"}};
+constexpr Answer kNode[] = {{200, "The node.", kJsonMedia, "Node"}};
+constexpr Answer kWorkers[] = {{200, "The workers, in order.", kJsonMedia, "WorkerList"}};
+constexpr Answer kPlugins[] = {{200, "Every [[plugin]] of the configuration.", kJsonMedia, "PluginList"}};
+constexpr Answer kModules[] = {{200, "Every generation of every module.", kJsonMedia, "ModuleList"}};
+constexpr Answer kModule[] = {{200, "The module is loaded and active.", kJsonMedia, "Module"}};
+constexpr Answer kRetired[] = {{204, "The module's activations are drained; its types are gone.", nullptr, nullptr}};
+constexpr Answer kTypes[] = {{200, "The actor types.", kJsonMedia, "TypeList"}};
+constexpr Answer kType[] = {{200, "The actor type.", kJsonMedia, "Type"}};
+constexpr Answer kActivations[] = {{200, "One page of activations.", kJsonMedia, "ActivationPage"}};
+constexpr Answer kActivation[] = {{200, "The activation.", kJsonMedia, "Activation"}};
+constexpr Answer kDeactivated[] = {{204, "The activation's state is stored and it has left memory.", nullptr, nullptr}};
+constexpr Answer kCalled[] = {{200, "The method's answer, in protobuf's JSON mapping.", kJsonMedia, "CallAnswer"},
+                              {204, "The method is one-way: the call is under way.", nullptr, nullptr}};
+constexpr Answer kConfig[] = {{200, "The configuration in force.", kJsonMedia, "Config"}};
+constexpr Answer kLogLevels[] = {{200, "The levels in force.", kJsonMedia, "LogLevels"}};
+constexpr Answer kMetrics[] = {{200, "All metrics in Prometheus' text format.", kMetricsMedia, nullptr}};
+constexpr Answer kOpenApi[] = {{200, "This document.", kJsonMedia, "OpenApi"}};
+
+constexpr int kNotReady[] = {503};
+constexpr int kNotFound[] = {404};
+constexpr int kLoadErrors[] = {404, 409, 415, 429};
+constexpr int kCallErrors[] = {404, 409, 415, 429, 501, 503, 504};
+constexpr int kLevelErrors[] = {404, 415};
+
+constexpr Route kRoutes[] = {
+    {.method = "GET", .path = "/healthz", .operation = "getHealth", .tag = "health", .summary = "Is the process alive?",
+     .doc = "Answers as long as the process does; for a liveness probe. Needs no token.", .handle = handlers::health,
+     .answers = kHealth, .open = true},
+    {.method = "GET", .path = "/readyz", .operation = "getReadiness", .tag = "health", .summary = "Does the node take work?",
+     .doc = "200 when the node has started and is not draining, else 503; for a readiness probe. Needs no token.",
+     .handle = handlers::ready, .answers = kReady, .errors = kNotReady, .open = true},
+    {.method = "GET", .path = "/v1/node", .operation = "getNode", .tag = "node", .summary = "The node",
+     .doc = "Name, version, state, uptime, memory, listeners.", .handle = handlers::node, .answers = kNode},
+    {.method = "GET", .path = "/v1/workers", .operation = "listWorkers", .tag = "node", .summary = "The workers",
+     .doc = "One worker per core: what it owns and what it has done since the start.", .handle = handlers::workers,
+     .answers = kWorkers},
+    {.method = "GET", .path = "/v1/plugins", .operation = "listPlugins", .tag = "node", .summary = "The plugins",
+     .doc = "Every plugin instance of the configuration, also those that were refused, with the reason.",
+     .handle = handlers::plugins, .answers = kPlugins},
+    {.method = "GET", .path = "/v1/config", .operation = "getConfig", .tag = "node", .summary = "The configuration in force",
+     .doc = "Defaults filled in; a secret shows as set or unset only.", .handle = handlers::config, .answers = kConfig},
+    {.method = "GET", .path = "/v1/log/levels", .operation = "getLogLevels", .tag = "node", .summary = "The log levels",
+     .doc = "The default and each logger's level.", .handle = handlers::log_levels, .answers = kLogLevels},
+    {.method = "PUT", .path = "/v1/log/levels", .operation = "setLogLevels", .tag = "node", .summary = "Set log levels",
+     .doc = "`default` goes to all loggers first, then `loggers` to those it names. What is not named stays as it is. Names and "
+            "levels are checked before the first one changes.",
+     .handle = handlers::set_log_levels, .answers = kLogLevels, .errors = kLevelErrors, .body = "LogLevelChange",
+     .body_required = true},
+    {.method = "GET", .path = "/v1/modules", .operation = "listModules", .tag = "modules", .summary = "The actor modules",
+     .doc = "Also modules that drain or have retired.", .handle = handlers::modules, .answers = kModules},
+    {.method = "POST", .path = "/v1/modules", .operation = "loadModule", .tag = "modules",
+     .summary = "Load or upgrade an actor module",
+     .doc = "Probes the file in a child process, then loads it. A module of the same name is upgraded: new activations run "
+            "the new version, and the old one retires when its last activation is drained.",
+     .handle = handlers::load_module, .answers = kModule, .errors = kLoadErrors, .body = "ModuleLoad",
+     .body_required = true},
+    {.method = "DELETE", .path = "/v1/modules/{name}", .operation = "retireModule", .tag = "modules",
+     .summary = "Retire an actor module",
+     .doc = "Drains its activations, stores their state and takes its types away. The stored state stays.",
+     .handle = handlers::retire_module, .answers = kRetired, .errors = kNotFound},
+    {.method = "GET", .path = "/v1/types", .operation = "listTypes", .tag = "actors", .summary = "The actor types",
+     .doc = "With their methods.", .handle = handlers::types, .answers = kTypes},
+    {.method = "GET", .path = "/v1/types/{type}", .operation = "getType", .tag = "actors", .summary = "One actor type",
+     .doc = "With its methods.", .handle = handlers::type, .answers = kType, .errors = kNotFound},
+    {.method = "GET", .path = "/v1/activations", .operation = "listActivations", .tag = "actors",
+     .summary = "Actors in memory",
+     .doc = "In no particular order. An activation that comes or goes between two pages may be missed.",
+     .handle = handlers::activations, .answers = kActivations, .errors = kNotFound, .query = kActivationQuery},
+    {.method = "GET", .path = "/v1/activations/{type}/{key}", .operation = "getActivation", .tag = "actors",
+     .summary = "One actor in memory", .doc = "404 when the actor is not in memory, stored or not.",
+     .handle = handlers::activation, .answers = kActivation, .errors = kNotFound},
+    {.method = "DELETE", .path = "/v1/activations/{type}/{key}", .operation = "deactivate", .tag = "actors",
+     .summary = "Make an actor leave memory",
+     .doc = "Waits for its running turn and stores its state; the next message brings it back.",
+     .handle = handlers::deactivate, .answers = kDeactivated, .errors = kNotFound},
+    {.method = "POST", .path = "/v1/actors/{type}/{key}/{method}", .operation = "callActor", .tag = "actors",
+     .summary = "Call an actor",
+     .doc = "One turn of the actor. The body is the method's request in protobuf's JSON mapping; no body is `{}`. "
+            "`GET /v1/types/{type}` names the methods and their message types.",
+     .handle = handlers::call, .answers = kCalled, .errors = kCallErrors, .query = kCallQuery, .body = ""},
+    {.method = "GET", .path = "/metrics", .operation = "getMetrics", .tag = "node", .summary = "Metrics for Prometheus",
+     .doc = "Text format 0.0.4.", .handle = handlers::metrics, .answers = kMetrics},
+    {.method = "GET", .path = "/openapi.json", .operation = "getOpenApi", .tag = "health", .summary = "This document",
+     .doc = "OpenAPI 3.1. Needs no token.", .handle = handlers::openapi, .answers = kOpenApi, .open = true},
+};
+
+// Takes the next "/segment" off a route's path.
+std::string_view next_segment(std::string_view& path) {
+  path.remove_prefix(1);
+  const size_t end = std::min(path.find('/'), path.size());
+  const std::string_view segment = path.substr(0, end);
+  path.remove_prefix(end);
+  return segment;
+}
+
+bool matches(const Route& route, std::span<const std::string> segments, std::vector<std::string>& parameters) {
+  parameters.clear();
+  std::string_view path = route.path;
+  for (const std::string& segment : segments) {
+    if (path.empty()) return false;
+    const std::string_view expected = next_segment(path);
+    if (expected.starts_with('{'))
+      parameters.push_back(segment);
+    else if (expected != segment)
+      return false;
+  }
+  return path.empty();
+}
+
+}  // namespace
+
+std::span<const Route> routes() noexcept { return kRoutes; }
+std::span<const Parameter> path_parameters() noexcept { return kPathParameters; }
+
+Match match_route(std::string_view method, std::span<const std::string> segments) {
+  Match match;
+  const std::string_view wanted = method == "HEAD" ? std::string_view("GET") : method;
+  for (const Route& route : kRoutes) {
+    if (!matches(route, segments, match.parameters)) continue;
+    if (route.method == wanted) {
+      match.route = &route;
+      return match;
+    }
+    if (!match.allow.empty()) match.allow += ", ";
+    match.allow += route.method;
+    if (std::string_view(route.method) == "GET") match.allow += ", HEAD";
+  }
+  match.parameters.clear();
+  return match;
+}
+
+}  // namespace orbit::admin

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "schemas.hpp"
+
+namespace orbit::admin {
+
+const char* const kSchemas = R"json({
+  "Problem": {
+    "type": "object",
+    "description": "An error, as RFC 9457 describes it.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+      "type": {"type": "string", "format": "uri-reference", "description": "Always `about:blank`: `code` tells problems apart."},
+      "title": {"type": "string", "description": "The status in words."},
+      "status": {"type": "integer", "minimum": 400, "maximum": 599},
+      "detail": {"type": "string", "description": "What was found, what was expected, what to do."},
+      "instance": {"type": "string", "format": "uri-reference", "description": "The request's target, unless it was unreadable."},
+      "code": {"$ref": "#/components/schemas/Code"}
+    }
+  },
+  "Code": {
+    "type": "string",
+    "description": "The name of a google.rpc.Code.",
+    "enum": ["CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+             "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+             "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"]
+  },
+  "Health": {
+    "type": "object", "required": ["status"],
+    "properties": {"status": {"const": "ok"}}
+  },
+  "Ready": {
+    "type": "object", "required": ["status"],
+    "properties": {"status": {"const": "ready"}}
+  },
+  "Listener": {
+    "type": "object", "required": ["plugin", "address"],
+    "properties": {
+      "plugin": {"type": "string", "description": "The plugin instance that listens."},
+      "address": {"type": "string", "examples": ["127.0.0.1:6379"]}
+    }
+  },
+  "Node": {
+    "type": "object",
+    "required": ["name", "version", "state", "started_at", "uptime_ms", "pid", "workers", "memory_bytes", "activations",
+                 "listeners"],
+    "properties": {
+      "name": {"type": "string"},
+      "version": {"type": "string"},
+      "state": {"type": "string", "enum": ["starting", "ready", "draining"]},
+      "started_at": {"type": "string", "format": "date-time"},
+      "uptime_ms": {"type": "integer", "minimum": 0},
+      "pid": {"type": "integer", "minimum": 1},
+      "workers": {"type": "integer", "minimum": 1},
+      "memory_bytes": {"type": "integer", "minimum": 0, "description": "Resident memory of the process."},
+      "activations": {"type": "integer", "minimum": 0, "description": "Actors in memory."},
+      "listeners": {"type": "array", "items": {"$ref": "#/components/schemas/Listener"}}
+    }
+  },
+  "Worker": {
+    "type": "object",
+    "required": ["worker", "activations", "queued", "turns_total", "messages_total", "connections"],
+    "properties": {
+      "worker": {"type": "integer", "minimum": 0},
+      "activations": {"type": "integer", "minimum": 0},
+      "queued": {"type": "integer", "minimum": 0, "description": "Activations that wait for their turn."},
+      "turns_total": {"type": "integer", "minimum": 0},
+      "messages_total": {"type": "integer", "minimum": 0},
+      "connections": {"type": "integer", "minimum": 0}
+    }
+  },
+  "WorkerList": {
+    "type": "object", "required": ["workers"],
+    "properties": {"workers": {"type": "array", "items": {"$ref": "#/components/schemas/Worker"}}}
+  },
+  "Plugin": {
+    "type": "object",
+    "required": ["instance", "id", "version", "file", "state", "provides", "needs", "error"],
+    "properties": {
+      "instance": {"type": "string", "description": "The name of the [[plugin]] entry."},
+      "id": {"type": "string", "examples": ["orbit.protocol.admin"]},
+      "version": {"type": "string"},
+      "file": {"type": "string"},
+      "state": {"type": "string"},
+      "provides": {"type": "array", "items": {"type": "string"}},
+      "needs": {"type": "array", "items": {"type": "string"}},
+      "error": {"type": "string", "description": "Why the plugin was refused; empty when it was not."}
+    }
+  },
+  "PluginList": {
+    "type": "object", "required": ["plugins"],
+    "properties": {"plugins": {"type": "array", "items": {"$ref": "#/components/schemas/Plugin"}}}
+  },
+  "Module": {
+    "type": "object",
+    "required": ["name", "version", "generation", "file", "state", "types", "activations"],
+    "properties": {
+      "name": {"type": "string"},
+      "version": {"type": "string"},
+      "generation": {"type": "integer", "minimum": 1, "description": "Counts the loads of this module."},
+      "file": {"type": "string"},
+      "state": {"type": "string", "enum": ["active", "draining", "retired"]},
+      "types": {"type": "array", "items": {"type": "string"}, "description": "The actor types that it brings."},
+      "activations": {"type": "integer", "minimum": 0}
+    }
+  },
+  "ModuleList": {
+    "type": "object", "required": ["modules"],
+    "properties": {"modules": {"type": "array", "items": {"$ref": "#/components/schemas/Module"}}}
+  },
+  "ModuleLoad": {
+    "type": "object", "required": ["path"], "additionalProperties": false,
+    "properties": {
+      "path": {"type": "string", "pattern": "^/", "description": "Absolute path of the library on the node's machine."}
+    }
+  },
+  "Method": {
+    "type": "object", "required": ["name", "input", "output"],
+    "properties": {
+      "name": {"type": "string"},
+      "input": {"type": "string", "description": "Full name of the request message; empty: not callable from outside."},
+      "output": {"type": "string", "description": "Full name of the answer message; empty: not callable from outside."},
+      "read_only": {"type": "boolean"},
+      "one_way": {"type": "boolean"}
+    }
+  },
+  "Type": {
+    "type": "object",
+    "required": ["name", "module", "durability", "activations", "methods"],
+    "properties": {
+      "name": {"type": "string"},
+      "module": {"type": "string", "description": "The module or plugin that brings the type."},
+      "durability": {"type": "string", "enum": ["sync", "async", "none"]},
+      "activations": {"type": "integer", "minimum": 0},
+      "methods": {"type": "array", "items": {"$ref": "#/components/schemas/Method"}}
+    }
+  },
+  "TypeList": {
+    "type": "object", "required": ["types"],
+    "properties": {"types": {"type": "array", "items": {"$ref": "#/components/schemas/Type"}}}
+  },
+  "Activation": {
+    "type": "object",
+    "required": ["type", "key", "worker", "mailbox", "state_bytes", "idle_ms", "version", "generation"],
+    "properties": {
+      "type": {"type": "string"},
+      "key": {"type": "string"},
+      "worker": {"type": "integer", "minimum": 0},
+      "mailbox": {"type": "integer", "minimum": 0, "description": "Messages that wait."},
+      "state_bytes": {"type": "integer", "minimum": 0, "description": "Memory of the actor object, roughly."},
+      "idle_ms": {"type": "integer", "minimum": 0},
+      "version": {"type": "integer", "minimum": 0, "description": "Counts the commits of the stored state."},
+      "generation": {"type": "integer", "minimum": 0, "description": "The module's generation whose code it runs."}
+    }
+  },
+  "ActivationPage": {
+    "type": "object", "required": ["activations", "next_cursor"],
+    "properties": {
+      "activations": {"type": "array", "items": {"$ref": "#/components/schemas/Activation"}},
+      "next_cursor": {"type": "string", "description": "Where the next page begins; empty: this was the last one."}
+    }
+  },
+  "CallAnswer": {
+    "description": "The method's answer message; its schema is the module's own."
+  },
+  "Config": {
+    "type": "object",
+    "description": "The node's TOML file as JSON."
+  },
+  "LogLevel": {
+    "type": "string",
+    "enum": ["trace", "debug", "info", "warn", "error"]
+  },
+  "LogLevels": {
+    "type": "object", "required": ["default", "loggers"],
+    "properties": {
+      "default": {"$ref": "#/components/schemas/LogLevel"},
+      "loggers": {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/LogLevel"}}
+    }
+  },
+  "LogLevelChange": {
+    "type": "object", "minProperties": 1, "additionalProperties": false,
+    "properties": {
+      "default": {"$ref": "#/components/schemas/LogLevel"},
+      "loggers": {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/LogLevel"}}
+    }
+  },
+  "OpenApi": {
+    "type": "object", "required": ["openapi", "info", "paths"],
+    "properties": {
+      "openapi": {"type": "string", "pattern": "^3\\.1\\."},
+      "info": {"type": "object"},
+      "paths": {"type": "object"},
+      "servers": {"type": "array"},
+      "tags": {"type": "array"},
+      "security": {"type": "array"},
+      "components": {"type": "object"}
+    }
+  }
+})json";
+
+}  // namespace orbit::admin
