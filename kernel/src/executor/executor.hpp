@@ -28,6 +28,10 @@ class Resident {
   // The round is over and nothing is queued: last chance to hand out what was batched (group commits, messages to other
   // workers) before the worker sleeps; also called once per round when busy. [worker]
   virtual void end_of_round() noexcept = 0;
+  // Asked after end_of_round, before the worker may sleep: true when there is something for step or end_of_round to do,
+  // also what end_of_round itself queued. The default is right for a resident whose end_of_round makes no work for its own
+  // step and that nobody else on the worker hands work to without a job. [worker]
+  virtual bool pending() const noexcept { return false; }
 };
 
 class Executor {
