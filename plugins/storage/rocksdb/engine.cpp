@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "engine.hpp"
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "tuning.hpp"
+
+namespace orbit::storage_rocksdb {
+namespace {
+
+constexpr size_t kMultiGetMax = 256;
+
+rocksdb::Slice slice(Bytes bytes) noexcept { return {bytes.data(), bytes.size()}; }
+Bytes bytes(const rocksdb::Slice& s) noexcept { return {s.data(), s.size()}; }
+
+// RocksDB says only in words that the lock file is taken: by another process, or by this one.
+bool is_lock_conflict(const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  return status.IsIOError() && (text.find("While lock file") != std::string::npos ||
+                                text.find("lock hold by current process") != std::string::npos);
+}
+
+Code code_of(const rocksdb::Status& status) {
+  using rocksdb::Status;
+  if (status.IsNoSpace() || status.IsMemoryLimit() || status.subcode() == Status::kSpaceLimit)
+    return Code::resource_exhausted;
+  switch (status.code()) {
+    case Status::kNotFound: return Code::not_found;
+    case Status::kCorruption: return Code::data_loss;
+    case Status::kNotSupported: return Code::unimplemented;
+    case Status::kInvalidArgument: return Code::invalid_argument;
+    case Status::kTimedOut: return Code::deadline_exceeded;
+    case Status::kAborted: return Code::aborted;
+    case Status::kBusy:
+    case Status::kTryAgain:
+    case Status::kShutdownInProgress:
+    case Status::kIncomplete: return Code::unavailable;
+    default: return Code::internal;
+  }
+}
+
+Error error_of(const char* what, const std::string& path, const rocksdb::Status& status) {
+  std::string message = std::string(what) + " " + path + ": " + status.ToString();
+  if (status.IsNoSpace()) message = "no space left on device: " + message;
+  return {code_of(status), std::move(message)};
+}
+
+}  // namespace
+
+class Engine::Snapshot final : public StorageSnapshot {
+ public:
+  explicit Snapshot(rocksdb::DB& db) : raw(db.GetSnapshot()), db_(db) {}
+  ~Snapshot() override { db_.ReleaseSnapshot(raw); }
+  static const rocksdb::Snapshot* of(const StorageSnapshot* snapshot) noexcept {
+    return snapshot == nullptr ? nullptr : static_cast<const Snapshot*>(snapshot)->raw;
+  }
+  const rocksdb::Snapshot* const raw;
+
+ private:
+  rocksdb::DB& db_;
+};
+
+Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+  auto tuned_options = tuned(options);
+  if (!tuned_options) return tl::unexpected<Error>(tuned_options.error());
+  for (const std::string& directory : {options.path, options.wal_path}) {
+    std::error_code code;
+    if (!directory.empty()) std::filesystem::create_directories(directory, code);
+    if (code)
+      return fail(code == std::errc::no_space_on_device  ? Code::resource_exhausted
+                  : code == std::errc::permission_denied ? Code::permission_denied
+                                                         : Code::failed_precondition,
+                  "cannot create the directory " + directory + ": " + code.message());
+  }
+  rocksdb::DB* raw = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(*tuned_options, options.path, &raw);
+  if (!status.ok()) {
+    if (is_lock_conflict(status))
+      return fail(Code::failed_precondition,
+                  "another process has the database open: " + options.path + " (" + status.ToString() + ")");
+    return tl::unexpected<Error>(error_of("cannot open the database", options.path, status));
+  }
+  return std::unique_ptr<Engine>(new Engine(options.path, std::unique_ptr<rocksdb::DB>(raw)));
+}
+
+Engine::Engine(std::string path, std::unique_ptr<rocksdb::DB> db) : path_(std::move(path)), db_(std::move(db)) {}
+
+// Close stops the background work; what is in the log only is replayed at the next open.
+Engine::~Engine() { db_->Close().PermitUncheckedError(); }
+
+tl::unexpected<Error> Engine::failed(const char* what, const rocksdb::Status& status) const {
+  return tl::unexpected<Error>(error_of(what, path_, status));
+}
+
+// ---- reading -------------------------------------------------------------------------------------------------------
+
+Result<bool> Engine::get(const StorageSnapshot* snapshot, Bytes key, ValueSink value) {
+  rocksdb::ReadOptions options;
+  options.snapshot = Snapshot::of(snapshot);
+  rocksdb::PinnableSlice found;
+  const auto status = db_->Get(options, db_->DefaultColumnFamily(), slice(key), &found);
+  if (status.IsNotFound()) return false;
+  if (!status.ok()) return failed("cannot read from", status);
+  value.append(bytes(found));
+  return true;
+}
+
+Result<CachedGet> Engine::get_cached(Bytes key, ValueSink value) {
+  rocksdb::ReadOptions options;
+  options.read_tier = rocksdb::kBlockCacheTier;
+  rocksdb::PinnableSlice found;
+  const auto status = db_->Get(options, db_->DefaultColumnFamily(), slice(key), &found);
+  if (status.IsNotFound()) return CachedGet::absent;
+  if (status.IsIncomplete()) return CachedGet::unknown;
+  if (!status.ok()) return failed("cannot read from", status);
+  value.append(bytes(found));
+  return CachedGet::found;
+}
+
+Result<> Engine::multi_get(const StorageSnapshot* snapshot, KeyList keys, VisitValue visit) {
+  std::unique_ptr<Snapshot> own;  // several calls below are to see one state
+  if (snapshot == nullptr && keys.size() > kMultiGetMax) snapshot = (own = std::make_unique<Snapshot>(*db_)).get();
+  rocksdb::ReadOptions options;
+  options.snapshot = Snapshot::of(snapshot);
+
+  std::array<rocksdb::Slice, kMultiGetMax> names;
+  std::array<rocksdb::Status, kMultiGetMax> statuses;
+  std::vector<rocksdb::PinnableSlice> found(std::min(keys.size(), kMultiGetMax));
+  for (size_t from = 0; from < keys.size(); from += kMultiGetMax) {
+    const size_t count = std::min(keys.size() - from, kMultiGetMax);
+    for (size_t i = 0; i < count; ++i) {
+      names[i] = slice(keys[from + i]);
+      found[i].Reset();
+    }
+    db_->MultiGet(options, db_->DefaultColumnFamily(), count, names.data(), found.data(), statuses.data());
+    for (size_t i = 0; i < count; ++i) {
+      if (!statuses[i].ok() && !statuses[i].IsNotFound()) return failed("cannot read from", statuses[i]);
+      visit(from + i, statuses[i].ok(), statuses[i].ok() ? bytes(found[i]) : Bytes());
+    }
+  }
+  return {};
+}
+
+Result<> Engine::scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, bool reverse, VisitEntry visit) {
+  if (!to.empty() && from >= to) return {};
+  const rocksdb::Slice lower = slice(from);
+  const rocksdb::Slice upper = slice(to);
+  rocksdb::ReadOptions options;
+  options.snapshot = Snapshot::of(snapshot);
+  options.iterate_lower_bound = &lower;
+  if (!to.empty()) options.iterate_upper_bound = &upper;
+  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
+  for (reverse ? at->SeekToLast() : at->Seek(lower); at->Valid(); reverse ? at->Prev() : at->Next())
+    if (!visit(bytes(at->key()), bytes(at->value()))) return {};
+  if (!at->status().ok()) return failed("cannot scan", at->status());
+  return {};
+}
+
+// ---- writing -------------------------------------------------------------------------------------------------------
+
+Result<> Engine::write(WriteOps ops, bool sync) {
+  size_t size = 64;
+  for (size_t i = 0; i < ops.size(); ++i) size += ops[i].key.size() + ops[i].value.size() + 16;
+  rocksdb::WriteBatch batch(size);
+  Bytes greatest_put;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const WriteOp op = ops[i];
+    rocksdb::Status status;
+    switch (op.kind) {
+      case WriteKind::put:
+        status = batch.Put(slice(op.key), slice(op.value));
+        greatest_put = std::max(greatest_put, op.key);
+        break;
+      case WriteKind::erase:
+        status = batch.Delete(slice(op.key));
+        break;
+      case WriteKind::erase_range:
+        if (op.value.empty()) {
+          auto end = end_after(greatest_put);
+          if (!end) return tl::unexpected<Error>(end.error());
+          if (op.key < *end) status = batch.DeleteRange(slice(op.key), *end);
+        } else if (op.key < op.value) {
+          status = batch.DeleteRange(slice(op.key), slice(op.value));
+        }
+        break;
+    }
+    if (!status.ok()) return failed("cannot build a batch for", status);
+  }
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  if (const auto status = db_->Write(options, &batch); !status.ok()) return failed("cannot write to", status);
+  return {};
+}
+
+// The first key after all that exist, those of the batch under way included: RocksDB has no open-ended range.
+Result<std::string> Engine::end_after(Bytes greatest_put) {
+  std::string end(greatest_put);
+  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator({}));
+  at->SeekToLast();
+  if (!at->status().ok()) return failed("cannot scan", at->status());
+  if (at->Valid() && bytes(at->key()) > end) end = at->key().ToString();
+  end.push_back('\0');
+  return end;
+}
+
+Result<> Engine::sync() {
+  if (const auto status = db_->FlushWAL(true); !status.ok()) return failed("cannot sync", status);
+  return {};
+}
+
+Result<> Engine::recover() {
+  if (const auto status = db_->Resume(); !status.ok()) return failed("cannot resume writing to", status);
+  return {};
+}
+
+uint64_t Engine::size_bytes() {
+  uint64_t tables = 0;
+  uint64_t buffers = 0;
+  db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &tables);
+  db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &buffers);
+  return tables + buffers;
+}
+
+Result<std::unique_ptr<StorageSnapshot>> Engine::create_snapshot() { return std::make_unique<Snapshot>(*db_); }
+
+}  // namespace orbit::storage_rocksdb
