@@ -1,11 +1,17 @@
 # What a plugin's or an actor module's CMakeLists.txt calls; used inside this tree and by find_package(Orbit) outside it.
 #
 #   orbit_add_plugin(NAME SOURCES a.cpp b.cpp [LIBRARIES lib...])
-#   orbit_add_actor_module(NAME PROTOS bank.proto SOURCES bank.cpp [LIBRARIES lib...])
+#   orbit_add_actor_module(NAME PROTOS bank.proto SOURCES bank.cpp [LIBRARIES lib...] [PROTO_ROOT dir] [IMPORTS dir...])
+#   orbit_add_actor_protos(NAME PROTOS bank.proto [PROTO_ROOT dir] [IMPORTS dir...])
 #
-# Both make a shared library NAME.so that exports one symbol, is never unmapped, and has no undefined symbols.
+# The first two make a shared library NAME.so that exports one symbol, is never unmapped, and has no undefined symbols.
+# The third makes a static library with the messages, proxies and actor bases of .proto files, for who only calls the actors.
 
 set(ORBIT_PLUGIN_MAP "${CMAKE_CURRENT_LIST_DIR}/orbit-plugin.map")
+# In the source tree; OrbitConfig.cmake says where an installed SDK has them.
+if(NOT ORBIT_PROTO_DIR)
+  cmake_path(SET ORBIT_PROTO_DIR NORMALIZE "${CMAKE_CURRENT_LIST_DIR}/../sdk/proto")
+endif()
 
 function(orbit_add_plugin name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
@@ -28,3 +34,5 @@ function(orbit_add_plugin name)
     target_link_options(${name} PRIVATE -Wl,-z,defs)
   endif()
 endfunction()
+
+include("${CMAKE_CURRENT_LIST_DIR}/OrbitActorModule.cmake")

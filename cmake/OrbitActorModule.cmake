@@ -1,0 +1,67 @@
+# Targets made from actor .proto files; included by OrbitPlugin.cmake, which documents the calls.
+
+# Where actor modules are built: beside the plugins, in lib/orbit/modules.
+if(ORBIT_PLUGIN_OUTPUT_DIR AND NOT ORBIT_MODULE_OUTPUT_DIR)
+  cmake_path(SET ORBIT_MODULE_OUTPUT_DIR NORMALIZE "${ORBIT_PLUGIN_OUTPUT_DIR}/../modules")
+endif()
+
+# orbit_add_actor_protos(NAME PROTOS a.proto... [PROTO_ROOT dir] [IMPORTS dir...])
+#
+# A static library NAME with the messages (protobuf lite), proxies and actor bases of the files. Its users include
+# "a.orbit.hpp". PROTO_ROOT (default: the current source directory) is what file names are relative to in import statements;
+# IMPORTS are more directories to look in.
+function(orbit_add_actor_protos name)
+  cmake_parse_arguments(arg "" "PROTO_ROOT" "PROTOS;IMPORTS" ${ARGN})
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_PROTOS)
+    message(FATAL_ERROR "orbit_add_actor_protos(${name}): needs PROTOS; unknown arguments '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(NOT arg_PROTO_ROOT)
+    set(arg_PROTO_ROOT "${CMAKE_CURRENT_SOURCE_DIR}")
+  endif()
+  cmake_path(ABSOLUTE_PATH arg_PROTO_ROOT BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" NORMALIZE)
+  set(out "${CMAKE_CURRENT_BINARY_DIR}/${name}.generated")
+  file(MAKE_DIRECTORY "${out}")
+  set(imports "-I${arg_PROTO_ROOT}")
+  foreach(dir IN LISTS arg_IMPORTS ITEMS "${ORBIT_PROTO_DIR}")
+    list(APPEND imports "-I${dir}")
+  endforeach()
+
+  set(sources)
+  foreach(proto IN LISTS arg_PROTOS)
+    cmake_path(ABSOLUTE_PATH proto BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" NORMALIZE)
+    cmake_path(RELATIVE_PATH proto BASE_DIRECTORY "${arg_PROTO_ROOT}" OUTPUT_VARIABLE relative)
+    if(relative MATCHES "^\\.\\.")
+      message(FATAL_ERROR "orbit_add_actor_protos(${name}): ${proto} is not below PROTO_ROOT ${arg_PROTO_ROOT}")
+    endif()
+    cmake_path(REMOVE_EXTENSION relative LAST_ONLY OUTPUT_VARIABLE stem)
+    set(made "${out}/${stem}.pb.h" "${out}/${stem}.pb.cc" "${out}/${stem}.orbit.hpp" "${out}/${stem}.orbit.cpp")
+    add_custom_command(
+      OUTPUT ${made}
+      COMMAND protobuf::protoc ${imports} "--cpp_out=lite:${out}" "--orbit_out=${out}"
+        "--plugin=protoc-gen-orbit=$<TARGET_FILE:Orbit::protoc-gen-orbit>" "${proto}"
+      DEPENDS "${proto}" Orbit::protoc-gen-orbit "${ORBIT_PROTO_DIR}/orbit/v1/options.proto"
+      COMMENT "Actors of ${relative}" VERBATIM)
+    list(APPEND sources ${made})
+    set_property(SOURCE "${out}/${stem}.pb.cc" PROPERTY COMPILE_OPTIONS -w)
+  endforeach()
+
+  add_library(${name} STATIC ${sources})
+  set_target_properties(${name} PROPERTIES
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
+  # SYSTEM: an author's warnings flags are not for generated code.
+  target_include_directories(${name} SYSTEM PUBLIC "${out}")
+  target_link_libraries(${name} PUBLIC Orbit::sdk protobuf::libprotobuf-lite)
+endfunction()
+
+function(orbit_add_actor_module name)
+  cmake_parse_arguments(arg "" "PROTO_ROOT" "PROTOS;IMPORTS;SOURCES;LIBRARIES" ${ARGN})
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_PROTOS OR NOT arg_SOURCES)
+    message(FATAL_ERROR
+      "orbit_add_actor_module(${name}): needs PROTOS and SOURCES; unknown arguments '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  orbit_add_actor_protos(${name}_actors PROTOS ${arg_PROTOS} PROTO_ROOT "${arg_PROTO_ROOT}" IMPORTS ${arg_IMPORTS})
+  orbit_add_plugin(${name} SOURCES ${arg_SOURCES} LIBRARIES ${name}_actors ${arg_LIBRARIES})
+  if(ORBIT_MODULE_OUTPUT_DIR)
+    set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${ORBIT_MODULE_OUTPUT_DIR}")
+  endif()
+endfunction()

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// What actor authors write against, together with the header that protoc-gen-orbit makes from their .proto:
+//
+//   class AccountActor final : public bank::AccountBase<AccountActor> {
+//    public:
+//     orbit::Result<bank::DepositReply> deposit(const bank::DepositRequest& request);
+//     bank::BalanceReply balance(const bank::BalanceRequest& request) const;         // read_only methods are const
+//     orbit::Task<bank::TransferReply> transfer(const bank::TransferRequest& request);
+//   };
+//
+// A rpc `MakeTransfer` is the method `make_transfer`, in the class and in the proxy; a name that is a C++ keyword gets a '_'.
+// For each method choose what it returns: Reply, orbit::Result<Reply>, orbit::Task<Reply> or orbit::Task<orbit::Result<Reply>>
+// (one-way methods: void in place of Reply). It takes the request as const Request&, Request&& or Request; a reference stays
+// valid until the turn ends, also in a coroutine.
+//
+// A turn is atomic: when a method throws or returns an error, the state is as it was before the turn, and the caller gets
+// the code and message (orbit::CallError keeps its code, any other exception is INTERNAL). One turn at a time; while a Task
+// waits the actor takes no other. Plain members of the class are not part of the state: they are lost when the actor leaves
+// memory, and not rolled back.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <optional>
+
+#include "call.hpp"
+#include "detail/state_backups.hpp"
+#include "task.hpp"
+
+namespace orbit {
+
+// A turn that would make an actor's state larger (as protobuf bytes) fails with RESOURCE_EXHAUSTED.
+inline constexpr size_t kStateBytesMax = size_t{64} << 20;
+
+namespace detail {
+template <class Impl>
+struct ActorGlue;
+}
+
+// Base of the generated bases. Not thread safe; everything runs on the worker that owns the activation.
+template <class State, KeyKind Kind>
+class Actor {
+ public:
+  using StateType = State;
+
+  Actor(const Actor&) = delete;
+  Actor& operator=(const Actor&) = delete;
+
+  // Called once, after the state was loaded and before the first turn; state() and key() are valid from here on, not in the
+  // constructor. Hide it with your own, which may return orbit::Result<>; a failure refuses the activation. What it changes is
+  // stored together with what the next changing turn changes.
+  void on_activate() {}
+
+ protected:
+  Actor() = default;
+  ~Actor() {
+    if (pending_) pending_.destroy();
+    if (backup_ != nullptr) detail::state_backups<State>.release(backup_);
+  }
+
+  const typename Key<Kind>::Value& key() const noexcept { return key_->value(); }
+
+  const State& state() const noexcept { return state_; }
+  // For changing it. The first call of a turn copies the state, to go back to when the turn fails.
+  State& mutable_state() {
+    begin_change();
+    exists_ = true;
+    return state_;
+  }
+  // Empties the state and removes the actor's record from storage.
+  void erase_state() {
+    begin_change();
+    state_.Clear();
+    exists_ = false;
+  }
+  // Whether there is a state: stored before, or made by mutable_state().
+  bool has_state() const noexcept { return exists_; }
+
+  // Asks to leave memory once nothing waits for this actor, without waiting for the idle timeout.
+  void deactivate_when_idle() noexcept { host_actors.deactivate_when_idle(activation_); }
+
+  const Key<Kind>& key_object() const noexcept { return *key_; }
+
+ private:
+  template <class Impl>
+  friend struct detail::ActorGlue;
+
+  void begin_change() {
+    if (backup_ != nullptr) return;
+    backup_ = detail::state_backups<State>.copy_of(state_);
+    backup_exists_ = exists_;
+  }
+  // Ends a turn's changes; true when there were any.
+  bool keep_changes() noexcept {
+    if (backup_ == nullptr) return false;
+    detail::state_backups<State>.release(std::exchange(backup_, nullptr));
+    changed_ = true;
+    return true;
+  }
+  void undo_changes() noexcept {
+    if (backup_ == nullptr) return;
+    state_.Swap(backup_);
+    exists_ = backup_exists_;
+    detail::state_backups<State>.release(std::exchange(backup_, nullptr));
+  }
+
+  orbit_activation* activation_ = nullptr;
+  std::coroutine_handle<> pending_;  // the turn's frame while it waits
+  State* backup_ = nullptr;          // the state before the running turn, once that changed it
+  bool exists_ = false;
+  bool backup_exists_ = false;
+  bool changed_ = false;             // completed turns changed what collect has not written yet
+  std::optional<Key<Kind>> key_;     // set right after construction
+  State state_;
+};
+
+}  // namespace orbit
+
+#include "detail/actor_glue.hpp"

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Calling actors: orbit::Call<Reply>, what a proxy's method returns, and orbit::Proxy, what generated proxies derive from.
+//
+//   Account account("alice");
+//   DepositReply reply = co_await account.deposit(request);                     // throws orbit::CallError
+//   orbit::Result<DepositReply> result = co_await account.deposit(request).as_result();
+//   account.deposit([](DepositRequest& r) { r.set_cents(5); })                  // fills the request where it travels
+//
+// A call starts when it is awaited. When the callee answers at once (it is idle on the same worker), the caller does not
+// suspend. A call that is destroyed before it was awaited is not made.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <exception>
+#include <string>
+
+#include "key.hpp"
+#include "payload.hpp"
+
+namespace orbit {
+
+// A call that failed; also what a method throws to fail its own caller with a code of its choice.
+class CallError : public std::exception {
+ public:
+  explicit CallError(Error error) noexcept : error_(std::move(error)) {}
+  CallError(Code code, std::string message) : error_{code, std::move(message)} {}
+  const char* what() const noexcept override { return error_.message.c_str(); }
+  Code code() const noexcept { return error_.code; }
+  const Error& error() const noexcept { return error_; }
+
+ private:
+  Error error_;
+};
+
+namespace detail {
+
+inline Error error_of(const orbit_envelope* reply) {
+  return {static_cast<Code>(reply->code), reply->message != nullptr ? reply->message : std::string()};
+}
+
+inline Error no_worker_error() {
+  return {Code::failed_precondition, "an actor can be called only from a worker of the node"};
+}
+
+}  // namespace detail
+
+// A call that is about to be made, and then its reply. Awaited once, on the worker that made it.
+template <class Reply>
+class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
+ public:
+  Call(orbit_envelope* request, uint64_t* hint) noexcept : envelope_(request), hint_(hint) {}
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  ~Call() {
+    if (envelope_ != nullptr) host_actors.free_envelope(envelope_);
+  }
+
+  // The call fails with DEADLINE_EXCEEDED when its turn has not begun by then (monotonic time of orbit.workers/1).
+  Call&& until_ns(uint64_t deadline_ns) && noexcept {
+    if (envelope_ != nullptr) envelope_->deadline_ns = deadline_ns;
+    return static_cast<Call&&>(*this);
+  }
+  // The same, counted from now. Needs a node with orbit.workers/1.
+  Call&& within_ms(uint64_t timeout_ms) && {
+    if (host_workers == nullptr) throw CallError(Code::failed_precondition, "this node has no " ORBIT_WORKERS_V1);
+    return static_cast<Call&&>(*this).until_ns(host_workers->monotonic_ns(module_host) + timeout_ms * 1'000'000);
+  }
+
+  class ResultAwaiter {
+   public:
+    explicit ResultAwaiter(Call& call) noexcept : call_(call) {}
+    bool await_ready() noexcept { return call_.await_ready(); }
+    void await_suspend(std::coroutine_handle<> waiting) noexcept { call_.await_suspend(waiting); }
+    Result<Reply> await_resume() { return call_.take_result(); }
+
+   private:
+    Call& call_;
+  };
+  // Awaits an error as a value instead of an exception.
+  ResultAwaiter as_result() && noexcept { return ResultAwaiter(*this); }
+
+  bool await_ready() noexcept {
+    orbit_envelope* request = std::exchange(envelope_, nullptr);
+    if (request == nullptr) [[unlikely]] return true;
+    request->on_reply = &on_reply;
+    request->reply_ctx = this;
+    request->flags |= ORBIT_ENVELOPE_INLINE;
+    host_actors.send(request, hint_);
+    return envelope_ != nullptr;
+  }
+  void await_suspend(std::coroutine_handle<> waiting) noexcept { waiting_ = waiting; }
+  Reply await_resume() {
+    if (envelope_ != nullptr && envelope_->code == ORBIT_OK) [[likely]]
+      if (Result<Reply*> reply = detail::payload_as<Reply>(envelope_)) [[likely]]
+        return std::move(**reply);
+    throw CallError(take_result().error());
+  }
+
+ private:
+  static void on_reply(void* ctx, orbit_envelope* reply) {
+    auto* call = static_cast<Call*>(ctx);
+    call->envelope_ = reply;
+    if (call->waiting_) call->waiting_.resume();  // may destroy the call
+  }
+
+  Result<Reply> take_result() {
+    if (envelope_ == nullptr) return tl::unexpected<Error>(detail::no_worker_error());
+    if (envelope_->code != ORBIT_OK) return tl::unexpected<Error>(detail::error_of(envelope_));
+    Result<Reply*> reply = detail::payload_as<Reply>(envelope_);
+    if (!reply) return tl::unexpected<Error>(Error{Code::internal, "the reply: " + reply.error().message});
+    return std::move(**reply);
+  }
+
+  orbit_envelope* envelope_;  // the request, then nothing, then the reply
+  uint64_t* hint_;
+  std::coroutine_handle<> waiting_;
+};
+
+// Base of generated proxies: names one actor. Making one is cheap, keeping one is cheaper: it remembers where the actor is.
+// Belongs to one worker; a copy is a proxy of the same actor that starts without that memory.
+template <class Service>
+class Proxy {
+ public:
+  using KeyType = Key<Service::kKeyKind>;
+
+  template <KeyOfTheDeclaredKind<Service::kKeyKind> K>
+  explicit Proxy(const K& key) : key_(key) {}
+  explicit Proxy(const KeyType& key) : key_(key) {}
+  Proxy(const Proxy& other) : key_(other.key_) {}
+  Proxy& operator=(const Proxy& other) {
+    key_ = other.key_;
+    hint_[0] = hint_[1] = 0;
+    return *this;
+  }
+
+  const typename KeyType::Value& key() const noexcept { return key_.value(); }
+
+ protected:
+  // `make` puts the request into the envelope.
+  template <class Reply, class Make>
+  Call<Reply> call(uint32_t method, Make&& make) const {
+    return Call<Reply>(request(method, make), hint_);
+  }
+
+  template <class Make>
+  void post(uint32_t method, Make&& make) const {
+    orbit_envelope* envelope = request(method, make);
+    if (envelope == nullptr) [[unlikely]] throw CallError(detail::no_worker_error());
+    host_actors.send(envelope, hint_);
+  }
+
+ private:
+  template <class Make>
+  orbit_envelope* request(uint32_t method, Make& make) const {
+    orbit_envelope* envelope = host_actors.allocate();
+    if (envelope == nullptr) [[unlikely]] return nullptr;
+    envelope->type = detail::type_handle<Service>();
+    envelope->key = to_c(key_.bytes());
+    envelope->method = method;
+    try {
+      make(envelope);
+    } catch (...) {
+      host_actors.free_envelope(envelope);
+      throw;
+    }
+    return envelope;
+  }
+
+  KeyType key_;
+  mutable uint64_t hint_[2] = {0, 0};
+};
+
+}  // namespace orbit

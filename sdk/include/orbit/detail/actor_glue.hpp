@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Makes an actor class what the edge wants: the functions of an orbit_actor_type. Included by actor.hpp.
+#pragma once
+
+#include <climits>
+#include <optional>
+#include <string>
+
+#include "../actor.hpp"
+#include "turn.hpp"
+
+namespace orbit::detail {
+
+template <class Impl>
+struct ActorGlue {
+  using Service = typename Impl::Service;
+  using State = typename Service::State;
+  using ActorKey = Key<Service::kKeyKind>;
+
+  static void* create(void*, orbit_activation* activation, orbit_bytes key, orbit_error* error) noexcept {
+    std::unique_ptr<Impl> impl;
+    const orbit_code code = at_edge(error, [&]() -> Result<> {
+      Result<ActorKey> parsed = ActorKey::parse(from_c(key));
+      if (!parsed) return fail(parsed.error().code, std::string(Service::kName) + ": " + parsed.error().message);
+      impl = std::make_unique<Impl>();
+      impl->activation_ = activation;
+      impl->key_.emplace(std::move(*parsed));
+      return {};
+    });
+    return code == ORBIT_OK ? impl.release() : nullptr;
+  }
+
+  static void destroy(void* actor) noexcept { delete static_cast<Impl*>(actor); }
+
+  static orbit_code load(void* actor, const orbit_record* records, size_t count, uint64_t, orbit_error* error) noexcept {
+    auto& impl = *static_cast<Impl*>(actor);
+    return at_edge(error, [&]() -> Result<> {
+      if (count != 0) {
+        const Bytes bytes = from_c(records[0].value);
+        if (bytes.size() > INT_MAX || !impl.state_.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+          return fail(Code::data_loss, std::string(Service::kName) + ": the stored state (" + std::to_string(bytes.size()) +
+                                           " bytes) is no message of type " + Service::kStateType);
+        }
+        impl.exists_ = true;
+      }
+      Result<> activated = call_on_activate(impl);
+      if (activated && !state_fits(impl)) activated = fail(Code::resource_exhausted, state_too_large());
+      if (activated)
+        impl.keep_changes();
+      else
+        impl.undo_changes();
+      return activated;
+    });
+  }
+
+  static int invoke(void* actor, orbit_envelope* envelope) noexcept {
+    return Service::dispatch(*static_cast<Impl*>(actor), envelope);
+  }
+
+  static void collect(void* actor, const orbit_writer* writer) noexcept {
+    auto& impl = *static_cast<Impl*>(actor);
+    if (!impl.changed_) return;
+    const bool in_turn = impl.backup_ != nullptr;
+    if (in_turn ? impl.backup_exists_ : impl.exists_)
+      write_main(in_turn ? *impl.backup_ : impl.state_, writer);
+    else
+      writer->remove_main(writer->ctx);
+    impl.changed_ = false;
+  }
+
+  static size_t memory_bytes(const void* actor) noexcept {
+    const auto& impl = *static_cast<const Impl*>(actor);
+    size_t bytes = sizeof(Impl) + impl.key_->heap_bytes() + impl.state_.ByteSizeLong();
+    if (impl.backup_ != nullptr) bytes += sizeof(State) + impl.backup_->ByteSizeLong();
+    return bytes;
+  }
+
+  // One turn of a method: `function(impl, request)` calls it. Reply is void for one-way methods.
+  template <class Request, class Reply, class Function>
+  [[gnu::always_inline]] static inline int run(Impl& impl, orbit_envelope* envelope, Function function) noexcept {
+    using Return = std::invoke_result_t<Function, Impl&, Request&&>;
+    try {
+      Result<Request*> request = payload_as<Request>(envelope);
+      if (!request) [[unlikely]] return end_failed(impl, envelope, request.error());
+      if constexpr (MethodReturn<Return>::kTask) {
+        return run_task<Reply>(impl, envelope, function(impl, std::move(**request)));
+      } else if constexpr (std::is_void_v<Return>) {
+        function(impl, std::move(**request));
+        return end_empty(impl, envelope);
+      } else {
+        return end_with<Reply>(impl, envelope, function(impl, std::move(**request)));
+      }
+    } catch (...) {
+      return end_thrown(impl, envelope);
+    }
+  }
+
+  // Kernel-made methods, and numbers that this version of the type does not have.
+  static int run_unknown(orbit_envelope* envelope) noexcept {
+    drop_payload(envelope);
+    if (envelope->method != ORBIT_METHOD_EXPIRE) {  // these states never expire
+      fail_envelope(envelope, ORBIT_UNIMPLEMENTED, std::string(Service::kName) + " has no method number " +
+                                                       std::to_string(envelope->method));
+    }
+    return ORBIT_TURN_DONE;
+  }
+
+ private:
+  static Result<> call_on_activate(Impl& impl) {
+    if constexpr (std::is_void_v<decltype(impl.on_activate())>) {
+      impl.on_activate();
+      return {};
+    } else {
+      return impl.on_activate();
+    }
+  }
+
+  static bool state_fits(const Impl& impl) noexcept {
+    return impl.backup_ == nullptr || impl.state_.ByteSizeLong() <= kStateBytesMax;
+  }
+  static std::string state_too_large() {
+    return std::string(Service::kName) + ": the state would exceed " + std::to_string(kStateBytesMax) + " bytes";
+  }
+
+  // Ends the node when there is no memory for it: the turn's reply would promise what cannot be kept.
+  static void write_main(const State& state, const orbit_writer* writer) noexcept {
+    const std::string bytes = state.SerializeAsString();
+    writer->put_main(writer->ctx, to_c(bytes), 0, 0);
+  }
+
+  static void fail_envelope(orbit_envelope* envelope, orbit_code code, Bytes message) noexcept {
+    host_actors.fail(envelope, code, to_c(message));
+  }
+  [[gnu::noinline]] static int end_failed(Impl& impl, orbit_envelope* envelope, const Error& error) noexcept {
+    impl.undo_changes();
+    fail_envelope(envelope, static_cast<orbit_code>(error.code), error.message);
+    return ORBIT_TURN_DONE;
+  }
+  // In a handler only.
+  [[gnu::noinline]] static int end_thrown(Impl& impl, orbit_envelope* envelope) noexcept {
+    impl.undo_changes();
+    try {
+      throw;
+    } catch (const CallError& error) {
+      fail_envelope(envelope, static_cast<orbit_code>(error.code()), error.what());
+    } catch (const std::bad_alloc&) {
+      fail_envelope(envelope, ORBIT_RESOURCE_EXHAUSTED, "out of memory");
+    } catch (const std::exception& error) {
+      fail_envelope(envelope, ORBIT_INTERNAL, error.what());
+    } catch (...) {
+      fail_envelope(envelope, ORBIT_INTERNAL, "an exception that is no std::exception");
+    }
+    return ORBIT_TURN_DONE;
+  }
+
+  static int end_empty(Impl& impl, orbit_envelope* envelope) noexcept {
+    drop_payload(envelope);
+    return end_changes(impl, envelope);
+  }
+
+  static int end_changes(Impl& impl, orbit_envelope* envelope) noexcept {
+    if (!state_fits(impl)) [[unlikely]]
+      return end_failed(impl, envelope, {Code::resource_exhausted, state_too_large()});
+    if (impl.keep_changes()) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+    return ORBIT_TURN_DONE;
+  }
+
+  // result: Reply, or a Result of it.
+  template <class Reply, class R>
+  [[gnu::always_inline]] static inline int end_with(Impl& impl, orbit_envelope* envelope, R&& result) {
+    if constexpr (kIsResult<R>) {
+      if (!result) [[unlikely]] return end_failed(impl, envelope, result.error());
+      if constexpr (std::is_void_v<Reply>)
+        return end_empty(impl, envelope);
+      else
+        return end_reply(impl, envelope, std::move(*result));
+    } else {
+      return end_reply(impl, envelope, std::move(result));
+    }
+  }
+
+  template <class Reply>
+  [[gnu::always_inline]] static inline int end_reply(Impl& impl, orbit_envelope* envelope, Reply&& reply) {
+    if (envelope->on_reply == nullptr) return end_empty(impl, envelope);
+    drop_payload(envelope);
+    emplace_payload<Reply>(envelope, std::move(reply));
+    return end_changes(impl, envelope);
+  }
+
+  template <class Reply, class T>
+  static int run_task(Impl& impl, orbit_envelope* envelope, Task<T> task) {
+    const typename Task<T>::Handle frame = task.release();
+    frame.resume();
+    if (frame.done()) return end_task<Reply>(impl, envelope, frame);
+    impl.pending_ = frame;
+    frame.promise().end_turn_with(&end_pending<Reply, T>, &impl, envelope);
+    return ORBIT_TURN_PENDING;
+  }
+
+  template <class Reply, class T>
+  static int end_task(Impl& impl, orbit_envelope* envelope, std::coroutine_handle<Promise<T>> frame) noexcept {
+    try {
+      const Task<T> owner(frame);
+      if constexpr (std::is_void_v<T>) {
+        frame.promise().take();
+        return end_empty(impl, envelope);
+      } else {
+        return end_with<Reply>(impl, envelope, frame.promise().take());
+      }
+    } catch (...) {
+      return end_thrown(impl, envelope);
+    }
+  }
+
+  template <class Reply, class T>
+  static void end_pending(void* actor, void* raw_envelope, std::coroutine_handle<> raw_frame) noexcept {
+    auto& impl = *static_cast<Impl*>(actor);
+    auto* envelope = static_cast<orbit_envelope*>(raw_envelope);
+    impl.pending_ = nullptr;
+    end_task<Reply>(impl, envelope, std::coroutine_handle<Promise<T>>::from_address(raw_frame.address()));
+    host_actors.finish(impl.activation_, envelope);
+  }
+};
+
+// The type table of an actor class; lives as long as the process.
+template <class Impl>
+const orbit_actor_type* actor_type() {
+  using Glue = ActorGlue<Impl>;
+  using Service = typename Impl::Service;
+  static_assert(std::is_default_constructible_v<Impl>, "an actor class needs a public default constructor");
+  static const orbit_actor_type type = {
+      sizeof(orbit_actor_type),
+      Service::kDurability,
+      Service::kName,
+      Service::kStateType,
+      Service::kFlushDelayMs,
+      Service::kIdleTimeoutMs,
+      Service::kMailboxMax,
+      Service::kMethodCount,
+      Service::kMethods,
+      Service::descriptor_set(),
+      nullptr,
+      &Glue::create,
+      &Glue::destroy,
+      &Glue::load,
+      &Glue::invoke,
+      &Glue::collect,
+      &Glue::memory_bytes,
+      nullptr,
+  };
+  return &type;
+}
+
+}  // namespace orbit::detail

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Writes the C++ of one .proto file.
+#pragma once
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/io/printer.h>
+
+#include <vector>
+
+#include "model.hpp"
+
+namespace orbit::protoc {
+
+// <name>.orbit.hpp: for each service a traits struct, a proxy and a base to derive from.
+void emit_header(const google::protobuf::FileDescriptor& file, const std::vector<Service>& services,
+                 google::protobuf::io::Printer& out);
+
+// <name>.orbit.cpp: the descriptor set, as data.
+void emit_source(const google::protobuf::FileDescriptor& file, const std::vector<Service>& services,
+                 google::protobuf::io::Printer& out);
+
+}  // namespace orbit::protoc

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The actor types of one .proto file, checked and ready to be written as C++.
+#pragma once
+
+#include <google/protobuf/descriptor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace orbit::protoc {
+
+struct Method {
+  std::string proto_name;  // "MakeTransfer"
+  std::string cpp_name;    // "make_transfer"
+  const google::protobuf::Descriptor* input = nullptr;
+  const google::protobuf::Descriptor* output = nullptr;
+  bool read_only = false;
+  bool one_way = false;
+};
+
+struct Service {
+  std::string name;       // "Account"
+  std::string full_name;  // "bank.Account"
+  const google::protobuf::Descriptor* state = nullptr;
+  std::string durability;  // ORBIT_DURABILITY_...
+  std::string key_kind;    // enumerator of orbit::KeyKind
+  uint64_t flush_delay_ms = 0;
+  uint64_t idle_timeout_ms = 0;
+  uint32_t mailbox_max = 0;
+  std::vector<Method> methods;
+};
+
+// The services of the file that have (orbit.v1.actor). On a mistake returns false and sets *error to a sentence that names
+// the service or method.
+bool read_services(const google::protobuf::FileDescriptor& file, std::vector<Service>* services, std::string* error);
+
+}  // namespace orbit::protoc
