@@ -37,24 +37,23 @@ def plugin(name, plugin_id, **config):
 class Node:
     """Starts in the constructor, is ready when that returns; `with` stops it and removes its folder.
 
-    build: the build tree. storage: "memory" or "rocksdb". resp, limits: settings of the Redis wire and of [limits].
+    build: the build tree. storage: "memory" or "rocksdb". workers: 0 is one per core. resp, limits, node: settings of the
+    Redis wire, of [limits] and of [node]. data: a folder that outlives this node; default: a new one, removed at the end.
     """
 
-    def __init__(self, build, storage="memory", workers=1, resp=None, limits=None, node=None, environment=None):
+    def __init__(self, build, storage="memory", workers=1, resp=None, limits=None, node=None, environment=None, data=None):
         self.folder = Path(tempfile.mkdtemp(prefix="orbit-node-"))
         self.log_path = self.folder / "log"
         self.process = None
         build = Path(build).resolve()
-        store = {"path": str(self.folder / "data")} if storage == "rocksdb" else {}
-        settings = dict(node or {})
-        if workers:
-            settings["workers"] = workers
+        store = {"path": str(Path(data or self.folder) / "data")} if storage == "rocksdb" else {}
+        settings = {"workers": workers, "data_dir": str(self.folder / "node"),
+                    "plugin_paths": [str(build / "lib/orbit/plugins")]} | (node or {})
         config = toml_section("[node]", settings)
-        config += toml_section("[plugins]", {"search": [str(build / "lib/orbit/plugins")]})
         if limits:
             config += toml_section("[limits]", limits)
         config += plugin("store", f"orbit.storage.{storage}", **store)
-        config += plugin("redis", "orbit.protocols.resp", **({"listen": "127.0.0.1:0"} | (resp or {})))
+        config += plugin("redis", "orbit.protocol.resp", **({"listen": "127.0.0.1:0"} | (resp or {})))
         (self.folder / "node.toml").write_text(config)
         ready = self.folder / "ready.json"
         try:

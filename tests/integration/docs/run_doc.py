@@ -28,7 +28,7 @@ import tempfile
 import time
 from pathlib import Path
 
-DEFAULT_PORTS = (6379, 7070)
+DEFAULT_PORTS = (6379, 7080)
 SKIPPED = 77
 
 
