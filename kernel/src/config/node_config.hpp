@@ -54,7 +54,7 @@ struct NodeConfig {
   std::string json() const;
 };
 
-// A change from the command line: "limits.mailbox_max=100", "plugin.redis.config.listen=127.0.0.1:7000". The value is TOML,
+// A change from the command line: "limits.mailbox_max=100", "plugin.web.config.listen=127.0.0.1:7000". The value is TOML,
 // or else taken as a string.
 using Override = std::string;
 

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "plugin/plugin_host.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace orbit::kernel {
+namespace {
+
+constexpr const char* kBuiltIn = "(built in)";
+
+bool contains(const std::vector<std::string>& list, std::string_view word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code error;
+  return a == b || std::filesystem::equivalent(a, b, error);
+}
+
+DescribedPlugin described(Descriptor descriptor) {
+  return {std::move(descriptor.id),       std::move(descriptor.version), std::move(descriptor.doc),
+          std::move(descriptor.provides), std::move(descriptor.needs),   std::move(descriptor.options)};
+}
+
+}  // namespace
+
+struct PluginHost::Slot {
+  PluginEntry entry;
+  std::optional<Descriptor> descriptor;
+  std::optional<Instance> instance;
+  const char* state = "loaded";
+  std::string error;
+  bool failed = false;
+};
+
+PluginHost::PluginHost(PluginHostOptions options, const ExtensionRegistry& extensions, Log& log, Metrics& metrics)
+    : options_(std::move(options)), extensions_(extensions), log_(log), metrics_(metrics), logger_(log.logger("plugins")),
+      search_(options_.search_paths, options_.probe_executable, options_.probe_timeout_ms) {}
+
+PluginHost::~PluginHost() = default;
+
+void PluginHost::set_state(Slot& slot, const char* state) {
+  const std::lock_guard lock(mutex_);
+  slot.state = state;
+}
+
+void PluginHost::refuse(Slot& slot, const std::string& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    slot.state = "failed";
+    slot.error = reason;
+    slot.failed = true;
+  }
+  const std::string line = "plugin '" + slot.entry.name + "': " + reason;
+  logger_.error(line);
+  if (slot.entry.required) refusals_.push_back(line);
+}
+
+// ---- load ----------------------------------------------------------------------------------------------------------
+
+Result<Descriptor> PluginHost::resolve(const PluginEntry& entry) {
+  std::string file = entry.path;
+  if (file.empty()) {
+    for (const orbit_plugin_descriptor* raw : options_.built_in)
+      if (auto descriptor = read_descriptor(raw, kBuiltIn); descriptor && descriptor->id == entry.id) return descriptor;
+    auto found = search_.find(entry.id);
+    if (!found) return tl::unexpected(found.error());
+    file = *found;
+  } else if (auto probed = search_.probe(file); !probed) {
+    return probed;
+  }
+  auto descriptor = load_library(file);
+  if (descriptor && descriptor->id != entry.id)
+    return fail(Code::failed_precondition, file + ": found the plugin id '" + descriptor->id + "', expected '" + entry.id + "'");
+  return descriptor;
+}
+
+Result<> PluginHost::load(NodeConfig& config, Mistakes& mistakes) {
+  for (PluginEntry& entry : config.plugins) {
+    Slot& slot = *slots_.emplace_back(std::make_unique<Slot>());
+    if (entry.name.empty() || entry.id.empty()) continue;  // a mistake that is told already
+    auto descriptor = resolve(entry);
+    slot.entry = entry;
+    if (!descriptor) {
+      refuse(slot, descriptor.error().message);
+      continue;
+    }
+    const auto twin = std::find_if(slots_.begin(), slots_.end(), [&](const auto& other) {
+      return other->descriptor && other->descriptor->id == descriptor->id && !same_file(other->descriptor->file, descriptor->file);
+    });
+    if (twin != slots_.end()) {
+      refuse(slot, descriptor->file + ": found the id '" + descriptor->id + "' of " + (*twin)->descriptor->file +
+                       ", expected one file for one id");
+      continue;
+    }
+    validate_entry(entry, descriptor->options, mistakes);
+    slot.entry = entry;
+    slot.descriptor = std::move(*descriptor);
+  }
+  if (refusals_.empty()) return {};
+  return fail(Code::failed_precondition, std::to_string(refusals_.size()) + " required plugins were refused");
+}
+
+Result<std::string> PluginHost::sole_provider(const std::string& wanted, const char* interface) const {
+  std::vector<std::string> names;
+  for (const auto& slot : slots_)
+    if (slot->descriptor && contains(slot->descriptor->provides, interface)) names.push_back(slot->entry.name);
+  if (!wanted.empty()) {
+    if (contains(names, wanted)) return wanted;
+    return fail(Code::failed_precondition, "[storage] names the plugin '" + wanted + "', which does not provide " + interface);
+  }
+  if (names.size() == 1) return names[0];
+  if (names.empty()) return fail(Code::failed_precondition, std::string("no [[plugin]] provides ") + interface + ", expected one");
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return fail(Code::failed_precondition,
+              "several plugins provide " + std::string(interface) + " (" + text + "); [storage] instance chooses");
+}
+
+// ---- create and start ----------------------------------------------------------------------------------------------
+
+Result<> PluginHost::check_needs(const Slot& slot) const {
+  for (const std::string& need : slot.descriptor->needs) {
+    if (extensions_.find(need) != nullptr) continue;
+    const bool met = std::any_of(slots_.begin(), slots_.end(), [&](const auto& other) {
+      return other.get() != &slot && !other->failed && other->descriptor && contains(other->descriptor->provides, need);
+    });
+    if (met) continue;
+    std::string have;
+    for (const std::string& id : extensions_.ids()) have += (have.empty() ? "" : ", ") + id;
+    return fail(Code::failed_precondition, slot.descriptor->file + ": needs '" + need + "', expected it from the node (which has " +
+                                               (have.empty() ? "nothing" : have) + ") or from another [[plugin]], found it in neither");
+  }
+  return {};
+}
+
+// Depth first, `first` before the others, then in the order of the file.
+std::vector<PluginHost::Slot*> PluginHost::ordered(const std::string& first, std::vector<Slot*>& cyclic) {
+  std::vector<Slot*> out;
+  std::set<Slot*> done;
+  std::set<Slot*> open;
+  const auto visit = [&](const auto& self, Slot* slot) -> void {
+    if (slot->failed || !slot->descriptor || done.contains(slot)) return;
+    if (!open.insert(slot).second) {
+      cyclic.push_back(slot);
+      return;
+    }
+    for (const std::string& need : slot->descriptor->needs) {
+      if (extensions_.find(need) != nullptr) continue;
+      for (const auto& other : slots_)
+        if (other.get() != slot && other->descriptor && contains(other->descriptor->provides, need)) self(self, other.get());
+    }
+    done.insert(slot);
+    out.push_back(slot);
+  };
+  for (const auto& slot : slots_)
+    if (slot->entry.name == first) visit(visit, slot.get());
+  for (const auto& slot : slots_) visit(visit, slot.get());
+  return out;
+}
+
+Result<> PluginHost::create(const std::string& first) {
+  std::vector<Slot*> cyclic;
+  const std::vector<Slot*> order = ordered(first, cyclic);
+  for (Slot* slot : cyclic)
+    refuse(*slot, slot->descriptor->file + ": its needs lead back to itself, expected an order in which plugins can be created");
+  for (Slot* slot : order) {
+    if (slot->failed) continue;
+    Result<> good = check_needs(*slot);
+    if (good) {
+      const auto* context = PluginContext::make(slot->entry.name, log_.logger(slot->entry.name), metrics_, extensions_);
+      auto made = Instance::create(*slot->descriptor, slot->entry.values, *context, caller_, options_.create_timeout);
+      if (made) slot->instance = std::move(*made);
+      else good = tl::unexpected(made.error());
+    }
+    if (good) {
+      set_state(*slot, "created");
+      created_.push_back(slot);
+      logger_.info("plugin created", {{"instance", slot->entry.name}, {"id", slot->descriptor->id},
+                                      {"version", slot->descriptor->version}, {"file", slot->descriptor->file}});
+      continue;
+    }
+    refuse(*slot, good.error().message);
+    if (slot->entry.required) return good;
+  }
+  if (!refusals_.empty()) return fail(Code::failed_precondition, refusals_.back());
+  return {};
+}
+
+std::vector<PluginHost::Provided> PluginHost::provided(const char* interface) const {
+  std::vector<Provided> out;
+  for (const Slot* slot : created_)
+    if (!slot->failed && contains(slot->descriptor->provides, interface))
+      out.push_back({slot->entry.name, slot->instance->extension(interface), slot->instance->self()});
+  return out;
+}
+
+std::optional<PluginHost::Provided> PluginHost::provided_by(const std::string& instance, const char* interface) const {
+  for (const Slot* slot : created_)
+    if (slot->entry.name == instance && !slot->failed)
+      if (const void* table = slot->instance->extension(interface)) return Provided{instance, table, slot->instance->self()};
+  return std::nullopt;
+}
+
+Result<> PluginHost::start() {
+  for (Slot* slot : created_) {
+    if (auto good = slot->instance->start(caller_, options_.create_timeout); !good) {
+      refuse(*slot, good.error().message);
+      if (slot->entry.required) return good;
+      continue;
+    }
+    set_state(*slot, "running");
+  }
+  return {};
+}
+
+// ---- stop ----------------------------------------------------------------------------------------------------------
+
+bool PluginHost::end(Slot& slot) {
+  const auto good = slot.instance->end(caller_, options_.stop_timeout);
+  if (good) {
+    if (!slot.failed) set_state(slot, "stopped");
+    return true;
+  }
+  refuse(slot, good.error().message);
+  return false;
+}
+
+bool PluginHost::stop(const std::string& last) {
+  bool good = true;
+  std::vector<Slot*> left;
+  for (auto it = created_.rbegin(); it != created_.rend(); ++it) {
+    if ((*it)->entry.name == last) left.push_back(*it);
+    else good = end(**it) && good;
+  }
+  created_ = std::move(left);
+  return good;
+}
+
+bool PluginHost::stop_last() {
+  bool good = true;
+  for (Slot* slot : created_) good = end(*slot) && good;
+  created_.clear();
+  return good;
+}
+
+// ---- what there is -------------------------------------------------------------------------------------------------
+
+std::vector<PluginStatus> PluginHost::status() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<PluginStatus> out;
+  for (const auto& slot : slots_) {
+    PluginStatus& status = out.emplace_back();
+    status.instance = slot->entry.name;
+    status.id = slot->entry.id;
+    status.state = slot->state;
+    status.error = slot->error;
+    status.file = slot->entry.path;
+    if (!slot->descriptor) continue;
+    status.version = slot->descriptor->version;
+    status.file = slot->descriptor->file;
+    status.provides = slot->descriptor->provides;
+    status.needs = slot->descriptor->needs;
+  }
+  return out;
+}
+
+std::vector<DescribedPlugin> PluginHost::describe_all(std::vector<std::string>& refused) {
+  std::map<std::string, DescribedPlugin> by_id;
+  for (const orbit_plugin_descriptor* raw : options_.built_in)
+    if (auto descriptor = read_descriptor(raw, kBuiltIn)) by_id.emplace(descriptor->id, described(std::move(*descriptor)));
+  for (const auto& [id, file] : search_.all()) {
+    auto descriptor = load_library(file);
+    if (descriptor) by_id.emplace(descriptor->id, described(std::move(*descriptor)));
+    else refused.push_back(descriptor.error().message);
+  }
+  refused.insert(refused.end(), search_.refused().begin(), search_.refused().end());
+  std::vector<DescribedPlugin> out;
+  for (auto& entry : by_id) out.push_back(std::move(entry.second));
+  return out;
+}
+
+}  // namespace orbit::kernel

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The plugins of a node, from the configuration's entries to running instances and back. A refusal is one error line; what
+// it means for the node is for the entry's `required` to say.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/node_config.hpp"
+#include "config/render.hpp"
+#include "plugin/instance.hpp"
+#include "plugin/search.hpp"
+
+namespace orbit::kernel {
+
+struct PluginHostOptions {
+  std::vector<std::string> search_paths;
+  std::string probe_executable;  // an orbitd; empty: files are known to be good
+  int64_t probe_timeout_ms = 10'000;
+  std::chrono::milliseconds create_timeout{60'000};
+  std::chrono::milliseconds stop_timeout{30'000};
+  // Plugins linked into the executable; found by id before any file.
+  std::vector<const orbit_plugin_descriptor*> built_in;
+};
+
+struct PluginStatus {
+  std::string instance;
+  std::string id;
+  std::string version;
+  std::string file;
+  std::string state;  // "loaded", "created", "running", "stopped", "failed"
+  std::vector<std::string> provides;
+  std::vector<std::string> needs;
+  std::string error;
+};
+
+class PluginHost {
+ public:
+  // `log`, `metrics` and `extensions` must outlive the process's use of plugins.
+  PluginHost(PluginHostOptions options, const ExtensionRegistry& extensions, Log& log, Metrics& metrics);
+  ~PluginHost();
+  PluginHost(const PluginHost&) = delete;
+  PluginHost& operator=(const PluginHost&) = delete;
+
+  // Finds, probes and loads every entry's plugin and validates its table. Mistakes in tables go to `mistakes`, refusals are
+  // logged; an error when a required plugin was refused. [main]
+  Result<> load(NodeConfig& config, Mistakes& mistakes);
+
+  // The instance that holds actors' state: `wanted`, or the only one whose plugin provides `interface`. [main], after load
+  Result<std::string> sole_provider(const std::string& wanted, const char* interface) const;
+
+  // Creates them in the order of their needs, `first` and what it needs before the others. An error when a required one was
+  // refused; the rest is then not created. [main]
+  Result<> create(const std::string& first);
+  // The table that an instance provides, with the `self` that goes with it. [main], after create
+  struct Provided {
+    std::string instance;
+    const void* table;
+    void* self;
+  };
+  std::vector<Provided> provided(const char* interface) const;
+  std::optional<Provided> provided_by(const std::string& instance, const char* interface) const;
+
+  Result<> start();  // in the order of creation [main]
+  // In reverse; all of it also when one hangs. False when one did. `last` (the storage) is left running until stop_last.
+  bool stop(const std::string& last);
+  bool stop_last();
+
+  std::vector<PluginStatus> status() const;  // [any thread]
+  // Every refusal since load, as logged. [main]
+  const std::vector<std::string>& refusals() const noexcept { return refusals_; }
+
+  // What is in the search paths and built in, for people. Files that are refused go to `refused`.
+  std::vector<DescribedPlugin> describe_all(std::vector<std::string>& refused);
+
+  BoundedCaller& caller() noexcept { return caller_; }
+  const PluginSearch& search() const noexcept { return search_; }
+
+ private:
+  struct Slot;
+  Result<Descriptor> resolve(const PluginEntry& entry);
+  Result<> check_needs(const Slot& slot) const;
+  std::vector<Slot*> ordered(const std::string& first, std::vector<Slot*>& cyclic);
+  void set_state(Slot& slot, const char* state);
+  void refuse(Slot& slot, const std::string& reason);
+  bool end(Slot& slot);
+
+  const PluginHostOptions options_;
+  const ExtensionRegistry& extensions_;
+  Log& log_;
+  Metrics& metrics_;
+  Logger& logger_;
+  PluginSearch search_;
+  BoundedCaller caller_;
+  mutable std::mutex mutex_;  // guards state and error of slots, which other threads read
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<Slot*> created_;  // in order
+  std::vector<std::string> refusals_;
+};
+
+}  // namespace orbit::kernel

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin/library.hpp"
+
+namespace orbit::kernel {
+namespace {
+
+constexpr size_t kAnswerBytesMax = 1u << 20;
+
+tl::unexpected<Error> refuse(const std::string& file, std::string text) {
+  return fail(Code::failed_precondition, file + ": " + std::move(text));
+}
+
+struct Pipe {
+  int read = -1;
+  int write = -1;
+  Pipe() {
+    int fds[2];
+    if (::pipe2(fds, O_CLOEXEC) == 0) read = fds[0], write = fds[1];
+  }
+  ~Pipe() {
+    if (read >= 0) ::close(read);
+    close_write();
+  }
+  void close_write() {
+    if (write >= 0) ::close(write);
+    write = -1;
+  }
+};
+
+Result<pid_t> spawn_probe(const std::string& file, const std::string& executable, int answer) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, answer, kProbeAnswerFd);
+  sigset_t none;
+  sigset_t all;
+  ::sigemptyset(&none);
+  ::sigfillset(&all);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setsigdefault(&attributes, &all);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  std::string arguments[] = {executable, "--probe-plugin", file};
+  char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(), nullptr};
+  pid_t pid = -1;
+  const int error = ::posix_spawn(&pid, executable.c_str(), &actions, &attributes, argv, environ);
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0)
+    return refuse(file, "cannot be tried: the probe process '" + executable + "' does not start (" + std::strerror(error) + ")");
+  return pid;
+}
+
+// What the child wrote until it closed the pipe; nothing on timeout.
+std::optional<std::string> read_answer(int fd, int64_t timeout_ms) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  std::string out;
+  char buffer[4096];
+  while (out.size() < kAnswerBytesMax) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+    if (left <= 0) return std::nullopt;
+    pollfd wait{fd, POLLIN, 0};
+    const int ready = ::poll(&wait, 1, static_cast<int>(std::min<int64_t>(left, 1000)));
+    if (ready < 0 && errno != EINTR) return out;
+    if (ready <= 0) continue;
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return out;
+    out.append(buffer, static_cast<size_t>(n));
+  }
+  return out;
+}
+
+void write_all(int fd, std::string_view text) noexcept {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+std::vector<std::string> strings_of(const boost::json::value& list) {
+  std::vector<std::string> out;
+  for (const auto& item : list.as_array()) out.emplace_back(item.as_string());
+  return out;
+}
+
+}  // namespace
+
+Result<Descriptor> probe_library(const std::string& file, const std::string& executable, int64_t timeout_ms) {
+  if (auto good = inspect_library(file); !good) return tl::unexpected(good.error());
+  Pipe answer;
+  if (answer.read < 0) return refuse(file, "cannot be tried: no pipe (" + std::string(std::strerror(errno)) + ")");
+  const auto pid = spawn_probe(file, executable, answer.write);
+  if (!pid) return tl::unexpected(pid.error());
+  answer.close_write();
+  const auto text = read_answer(answer.read, timeout_ms);
+  if (!text) ::kill(*pid, SIGKILL);
+  int status = 0;
+  while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!text)
+    return refuse(file, "loading it took longer than probe_timeout_ms (" + std::to_string(timeout_ms) + "), expected an answer");
+  if (WIFSIGNALED(status)) {
+    const char* name = ::sigabbrev_np(WTERMSIG(status));
+    return refuse(file, std::string("loading it kills a process with SIG") + (name == nullptr ? "?" : name) +
+                            ", expected an intact ELF shared library (is the file corrupt or cut off?)");
+  }
+  try {
+    const auto json = boost::json::parse(*text);
+    if (const auto* error = json.as_object().if_contains("error")) return fail(Code::failed_precondition, std::string(error->as_string()));
+    Descriptor out;
+    out.file = file;
+    out.id = json.at("id").as_string();
+    out.version = json.at("version").as_string();
+    out.provides = strings_of(json.at("provides"));
+    return out;
+  } catch (const std::exception&) {
+    return refuse(file, "loading it ends a process with exit code " + std::to_string(WEXITSTATUS(status)) +
+                            " and no answer, expected an intact ELF shared library (is the file corrupt or cut off?)");
+  }
+}
+
+int probe_child(const std::string& file) noexcept {
+  try {
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    ::alarm(600);  // the parent kills sooner; this is for a parent that died
+    const auto descriptor = load_library(file);
+    boost::json::object answer;
+    if (descriptor) {
+      answer["id"] = descriptor->id;
+      answer["version"] = descriptor->version;
+      answer["provides"] = boost::json::value_from(descriptor->provides);
+    } else {
+      answer["error"] = descriptor.error().message;
+    }
+    write_all(kProbeAnswerFd, boost::json::serialize(answer));
+    return 0;
+  } catch (...) {
+    return 1;
+  }
+}
+
+}  // namespace orbit::kernel
