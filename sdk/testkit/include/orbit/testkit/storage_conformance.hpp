@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The conformance suite of orbit.storage/1, orbit.storage.snapshot/1 and orbit.storage.cached/1. An engine that passes it
+// keeps the contract that the kernel relies on, as far as one process can tell; what a crash leaves is for a crash test.
+//
+//   orbit-storage-conformance path/to/plugin.so [--set key=value]...
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <iosfwd>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "orbit/testkit/plugin_file.hpp"
+
+namespace orbit::testkit {
+
+struct StorageConformance {
+  // Makes an instance on the same data each time, with `extra` settings on top of the usual ones. At most one is alive at a
+  // time, except where `extra` is given. Everything that is stored there is erased.
+  std::function<Result<std::unique_ptr<PluginInstance>>(std::span<const Setting> extra)> open;
+  bool durable = true;  // whether data is expected to be there after a reopen
+  // A setting that makes the engine refuse writes at about a megabyte; enables the case about bounds. Its instance must not
+  // share data with the usual one.
+  std::optional<Setting> bound;
+  uint64_t seed = 1;  // of the random cases; printed with a failure
+  std::string only;   // runs only cases whose name contains this
+};
+
+struct ConformanceReport {
+  size_t passed = 0;
+  size_t failed = 0;
+  size_t skipped = 0;
+};
+
+// Runs every case that applies and writes a line for each. Uses a few threads; takes seconds.
+ConformanceReport run_storage_conformance(const StorageConformance& suite, std::ostream& out);
+
+}  // namespace orbit::testkit
