@@ -34,11 +34,13 @@ class PluginInstance {
   std::shared_ptr<const void> host_;
 };
 
-// A loaded plugin file; stays mapped until the process ends.
+// A plugin's descriptor, usually of a loaded file, which stays mapped until the process ends.
 class PluginFile {
  public:
   // Errors name the file, what was found and what was expected.
   static Result<PluginFile> load(const std::filesystem::path& file);
+  // A plugin that is linked into the test.
+  static PluginFile linked(const orbit_plugin_descriptor& descriptor) noexcept { return PluginFile(&descriptor); }
 
   const orbit_plugin_descriptor& descriptor() const noexcept { return *descriptor_; }
   // Defaults of the schema, replaced by `settings`; a later setting of the same key wins. Unknown keys, values of another

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// What the conformance suite cannot ask of every engine: locks, damage, a killed process, the block cache.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "engine.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using orbit::storage_rocksdb::Engine;
+using orbit::storage_rocksdb::EngineOptions;
+
+class Directory {
+ public:
+  Directory() {
+    std::string name = (fs::temp_directory_path() / "orbit-rocksdb-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
+    path = name;
+  }
+  ~Directory() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  fs::path path;
+};
+
+EngineOptions options_for(const fs::path& path) {
+  EngineOptions out;
+  out.path = path.string();
+  out.compression = "lz4";
+  out.block_cache_bytes = 8 << 20;
+  out.write_buffer_bytes = 1 << 20;
+  out.write_buffers_max = 3;
+  out.background_jobs_max = 2;
+  out.open_files_max = 64;
+  out.bloom_bits_per_key = 10;
+  out.wal_bytes_max = 16 << 20;
+  return out;
+}
+
+orbit::Result<> put(Engine& engine, const std::string& key, const std::string& value, bool sync = false) {
+  orbit::WriteBatch batch;
+  batch.put(key, value);
+  const auto ops = batch.ops();
+  return engine.write(orbit::WriteOps(ops.data(), ops.size()), sync);
+}
+
+struct Text {
+  std::string text;
+  orbit::ValueSink sink() {
+    return orbit::ValueSink({this, [](void* self, orbit_bytes part) { static_cast<Text*>(self)->text += orbit::from_c(part); }});
+  }
+};
+
+std::string get(Engine& engine, const std::string& key) {
+  Text value;
+  const auto found = engine.get(nullptr, key, value.sink());
+  REQUIRE(found);
+  return *found ? value.text : "(none)";
+}
+
+}  // namespace
+
+TEST_CASE("a missing directory is created with its parents, the log's too") {
+  const Directory directory;
+  EngineOptions options = options_for(directory.path / "a" / "b");
+  options.wal_path = (directory.path / "c" / "log").string();
+  {
+    auto engine = Engine::open(options);
+    REQUIRE_MESSAGE(engine, engine.error().message);
+    CHECK(put(**engine, "key", "value"));
+  }
+  CHECK_FALSE(fs::is_empty(options.wal_path));
+  auto engine = Engine::open(options);
+  REQUIRE(engine);
+  CHECK(get(**engine, "key") == "value");
+}
+
+TEST_CASE("a directory that cannot be made is an error that names it") {
+  const Directory directory;
+  std::ofstream(directory.path / "file") << "in the way";
+  const auto engine = Engine::open(options_for(directory.path / "file" / "db"));
+  REQUIRE_FALSE(engine);
+  CHECK(engine.error().message.find((directory.path / "file" / "db").string()) != std::string::npos);
+}
+
+TEST_CASE("a database that is open refuses a second process, and names the path") {
+  const Directory directory;
+  int ready[2];
+  int finish[2];
+  REQUIRE(pipe(ready) == 0);
+  REQUIRE(pipe(finish) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    char byte = 0;
+    auto engine = Engine::open(options_for(directory.path));
+    const bool told = write(ready[1], engine ? "y" : "n", 1) == 1;
+    _exit(told && read(finish[0], &byte, 1) == 1 ? 0 : 1);
+  }
+  char byte = 0;
+  REQUIRE(read(ready[0], &byte, 1) == 1);
+  CHECK(byte == 'y');
+  const auto second = Engine::open(options_for(directory.path));
+  CHECK(write(finish[1], "x", 1) == 1);
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child);
+  for (const int fd : {ready[0], ready[1], finish[0], finish[1]}) close(fd);
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == orbit::Code::failed_precondition);
+  CHECK(second.error().message.starts_with("another process has the database open: " + directory.path.string()));
+}
+
+TEST_CASE("a write without sync survives the death of the process") {
+  const Directory directory;
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    auto engine = Engine::open(options_for(directory.path));
+    if (!engine || !put(**engine, "key", "value")) _exit(1);
+    kill(getpid(), SIGKILL);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFSIGNALED(status));
+  auto engine = Engine::open(options_for(directory.path));
+  REQUIRE_MESSAGE(engine, engine.error().message);
+  CHECK(get(**engine, "key") == "value");
+}
+
+TEST_CASE("a damaged table file is DATA_LOSS, not a wrong value") {
+  const Directory directory;
+  EngineOptions options = options_for(directory.path);
+  options.write_buffer_bytes = 1 << 16;
+  options.compression = "none";
+  {
+    auto engine = Engine::open(options);
+    REQUIRE(engine);
+    for (int i = 0; i < 2000; ++i) REQUIRE(put(**engine, "k" + std::to_string(i), std::string(200, 'v')));
+  }
+  size_t damaged = 0;
+  for (const auto& file : fs::directory_iterator(directory.path)) {
+    if (file.path().extension() != ".sst") continue;
+    std::fstream table(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    table.seekp(100);
+    table << "DAMAGED DAMAGED";
+    ++damaged;
+  }
+  REQUIRE(damaged > 0);
+  auto engine = Engine::open(options);
+  REQUIRE(engine);
+  size_t lost = 0;
+  for (int i = 0; i < 2000; ++i) {
+    Text value;
+    const auto found = (*engine)->get(nullptr, "k" + std::to_string(i), value.sink());
+    if (found) {
+      CHECK(*found);
+      CHECK(value.text == std::string(200, 'v'));
+    } else {
+      CHECK(found.error().code == orbit::Code::data_loss);
+      ++lost;
+    }
+  }
+  CHECK(lost > 0);
+}
+
+TEST_CASE("a cached get does not know what only the disk has, and knows it after a get") {
+  const Directory directory;
+  {
+    auto engine = Engine::open(options_for(directory.path));
+    REQUIRE(engine);
+    for (int i = 0; i < 20'000; ++i) REQUIRE(put(**engine, "k" + std::to_string(i), std::string(200, 'v')));
+  }
+  auto engine = Engine::open(options_for(directory.path));
+  REQUIRE(engine);
+  Text value;
+  auto cold = (*engine)->get_cached("k5", value.sink());
+  REQUIRE(cold);
+  CHECK(*cold == orbit::CachedGet::unknown);
+  CHECK(get(**engine, "k5") == std::string(200, 'v'));
+  auto warm = (*engine)->get_cached("k5", value.sink());
+  REQUIRE(warm);
+  CHECK(*warm == orbit::CachedGet::found);
+  CHECK(value.text == std::string(200, 'v'));
+}
