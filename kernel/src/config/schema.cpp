@@ -121,14 +121,23 @@ struct Validation {
       if (exact != options.end()) {
         const auto index = static_cast<size_t>(exact - options.begin());
         given[index] = true;
-        if (auto mistake = read_value(entry.value, *exact, values[index]))
+        if (auto mistake = read_value(entry.value, *exact, values[index])) {
           mistakes.add(entry.value.position, "'" + key + "' in " + std::string(where) + ": " + *mistake);
+          set_default(index);
+        }
       } else if (entry.value.kind == Tree::Kind::table && is_prefix(key + ".")) {
         table(entry.value, key + ".", {});
       } else {
         unknown(entry, key, reserved);
       }
     }
+  }
+
+  void set_default(size_t index) {
+    values[index] = {};
+    const orbit_option& option = options[index];
+    if (option.default_value == nullptr) return;
+    if (const auto tree = parse_toml_value(option.default_value)) read_value(*tree, option, values[index]);
   }
 
   bool is_prefix(const std::string& prefix) const {
@@ -193,17 +202,15 @@ Values validate(const Tree& table, std::span<const orbit_option> options, std::s
   Values out;
   for (size_t i = 0; i < options.size(); ++i) {
     const orbit_option& option = options[i];
+    if (!validation.given[i]) {
+      validation.set_default(i);
+      if (option.default_value == nullptr)
+        mistakes.add(table.position, "missing key '" + std::string(option.key) + "' in " + std::string(where) + ": " + option.doc);
+    }
     Value& value = validation.values[i];
     value.key = option.key;
     value.type = option.type;
     value.secret = (option.flags & ORBIT_OPTION_SECRET) != 0;
-    if (!validation.given[i]) {
-      if (option.default_value == nullptr) {
-        mistakes.add(table.position, "missing key '" + value.key + "' in " + std::string(where) + ": " + option.doc);
-      } else if (const auto tree = parse_toml_value(option.default_value)) {
-        read_value(*tree, option, value);
-      }
-    }
     out.add(std::move(value));
   }
   return out;

@@ -61,7 +61,7 @@ void substitute_environment(Tree& tree, const Environment& environment, Mistakes
 
 // The values of `table`, defaults filled in. Adds every mistake: unknown keys (with the nearest known one), wrong types, out
 // of bounds, bad choices, missing required keys. `where` names the table in messages, e.g. "[limits]". Keys in `reserved`
-// are left to the caller. The values are complete only if no mistake was added.
+// are left to the caller. What is mistaken has its default.
 Values validate(const Tree& table, std::span<const orbit_option> options, std::string_view where, Mistakes& mistakes,
                 std::span<const std::string_view> reserved = {});
 

@@ -87,14 +87,21 @@ Result<> copy_file_durably(const std::string& from, const std::string& path) {
   });
 }
 
-Result<> claim_folder(const std::string& folder) {
+FolderClaim::~FolderClaim() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<> FolderClaim::take(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return fail(Code::unavailable, "folder '" + folder + "' cannot be made: " + error.message());
   const std::string path = folder + "/lock";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0) return system_error(path, "opened");
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};  // the descriptor stays open: it is the claim
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    fd_ = fd;
+    return {};
+  }
   ::close(fd);
   return fail(Code::failed_precondition, "folder '" + folder + "' is in use by another node, expected one for each (node.data_dir)");
 }

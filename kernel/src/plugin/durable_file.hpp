@@ -14,7 +14,18 @@ Result<> write_file_durably(const std::string& path, std::string_view content);
 // The same with the content of another file.
 Result<> copy_file_durably(const std::string& from, const std::string& path);
 
-// An exclusive claim on a folder, held until the process ends; refused while another process has it.
-Result<> claim_folder(const std::string& folder);
+// An exclusive claim on a folder, held until this object or the process ends.
+class FolderClaim {
+ public:
+  FolderClaim() = default;
+  ~FolderClaim();
+  FolderClaim(const FolderClaim&) = delete;
+  FolderClaim& operator=(const FolderClaim&) = delete;
+  // Makes the folder when it is not there. Refused while somebody else has it.
+  Result<> take(const std::string& folder);
+
+ private:
+  int fd_ = -1;
+};
 
 }  // namespace orbit::kernel

@@ -103,24 +103,33 @@ Result<Instance> Instance::create(const Descriptor& descriptor, const Values& va
 Result<> Instance::start(BoundedCaller& caller, std::chrono::milliseconds timeout) {
   const auto outcome = std::make_shared<Outcome>();
   started_ = true;  // also a failed start gets its stop
-  const bool done = caller.call(timeout, [outcome, raw = raw_] {
+  hung_ = !caller.call(timeout, [outcome, raw = raw_] {
     guarded(*outcome, [&] { outcome->code = raw->start(raw->self, &outcome->error); });
   });
-  if (!done) return refuse(where_, late("start", "plugin_create_timeout_ms", timeout));
+  if (hung_) return refuse(where_, late("start", "plugin_create_timeout_ms", timeout));
   if (!outcome->threw.empty()) return refuse(where_, "`start` threw " + outcome->threw + ", expected OK or an error");
   if (outcome->code != ORBIT_OK) return refuse(where_, "`start` failed with " + code_text(outcome->code, outcome->error.message));
   return {};
 }
 
-Result<> Instance::end(BoundedCaller& caller, std::chrono::milliseconds timeout) {
+Result<> Instance::last_call(void (*function)(void*), const char* name, BoundedCaller& caller,
+                             std::chrono::milliseconds timeout) {
+  if (hung_) return {};  // told when it began to hang
   const auto outcome = std::make_shared<Outcome>();
-  const bool done = caller.call(timeout, [outcome, raw = raw_, started = started_] {
-    if (started) guarded(*outcome, [&] { raw->stop(raw->self); });
-    guarded(*outcome, [&] { raw->destroy(raw->self); });
-  });
-  if (!done) return refuse(where_, late("stop", "stop_timeout_ms", timeout));
-  if (!outcome->threw.empty()) return refuse(where_, "`stop` threw " + outcome->threw);
+  hung_ = !caller.call(timeout, [outcome, function, self = raw_->self] { guarded(*outcome, [&] { function(self); }); });
+  if (hung_) return refuse(where_, late(name, "stop_timeout_ms", timeout));
+  if (!outcome->threw.empty()) return refuse(where_, std::string("`") + name + "` threw " + outcome->threw);
   return {};
+}
+
+Result<> Instance::stop(BoundedCaller& caller, std::chrono::milliseconds timeout) {
+  if (!started_) return {};
+  started_ = false;
+  return last_call(raw_->stop, "stop", caller, timeout);
+}
+
+Result<> Instance::destroy(BoundedCaller& caller, std::chrono::milliseconds timeout) {
+  return last_call(raw_->destroy, "destroy", caller, timeout);
 }
 
 const void* Instance::extension(const char* id) const noexcept {

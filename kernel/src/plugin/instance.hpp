@@ -22,17 +22,22 @@ class Instance {
 
   // [main]
   Result<> start(BoundedCaller& caller, std::chrono::milliseconds timeout);
-  // Stops and destroys. A plugin that hangs in it is left alone for ever; then the error says so. [main]
-  Result<> end(BoundedCaller& caller, std::chrono::milliseconds timeout);
+  // A plugin that hangs in one of these is left alone for ever; then the error says so. stop does nothing when start was
+  // never called. [main]
+  Result<> stop(BoundedCaller& caller, std::chrono::milliseconds timeout);
+  Result<> destroy(BoundedCaller& caller, std::chrono::milliseconds timeout);
   // Null: it does not have it. [any thread]
   const void* extension(const char* id) const noexcept;
   void* self() const noexcept { return raw_->self; }
 
  private:
   Instance(std::string where, orbit_plugin_instance* raw) : where_(std::move(where)), raw_(raw) {}
+  Result<> last_call(void (*function)(void*), const char* name, BoundedCaller& caller, std::chrono::milliseconds timeout);
+
   std::string where_;  // the file, for messages
   orbit_plugin_instance* raw_;
   bool started_ = false;
+  bool hung_ = false;
 };
 
 }  // namespace orbit::kernel

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <filesystem>
 
-#include "plugin/durable_file.hpp"
-
 namespace orbit::kernel {
 namespace {
 
@@ -73,7 +71,7 @@ Result<> ModuleHost::write_list(const std::map<std::string, Listed>& list) const
 }
 
 Result<> ModuleHost::open() {
-  if (auto claimed = claim_folder(options_.data_dir); !claimed) return claimed;
+  if (auto claimed = claim_.take(options_.data_dir); !claimed) return claimed;
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error) return fail(Code::unavailable, "folder '" + folder_ + "' cannot be made: " + error.message());
@@ -134,7 +132,7 @@ Result<> ModuleHost::run(const Descriptor& descriptor, const Tree& config) {
       good = target_.publish(descriptor.id, descriptor.version, descriptor.file, {types->types, types->count});
   }
   if (!good) {
-    if (auto ended = instance->end(caller_, options_.stop_timeout); !ended) logger_.error(ended.error().message);
+    end(descriptor.id, *instance);
     return good;
   }
   loaded_.push_back({descriptor.id, std::move(*instance)});
@@ -197,13 +195,16 @@ Result<> ModuleHost::forget(const std::string& name) {
   return {};
 }
 
-bool ModuleHost::stop() {
+bool ModuleHost::end(const std::string& name, Instance& instance) {
+  Result<> good = instance.stop(caller_, options_.stop_timeout);
+  if (good) good = instance.destroy(caller_, options_.stop_timeout);
+  if (!good) logger_.error("module '" + name + "': " + good.error().message);
+  return good.has_value();
+}
+
+bool ModuleHost::destroy() {
   bool good = true;
-  for (; !loaded_.empty(); loaded_.pop_back())
-    if (auto ended = loaded_.back().instance.end(caller_, options_.stop_timeout); !ended) {
-      logger_.error("module '" + loaded_.back().name + "': " + ended.error().message);
-      good = false;
-    }
+  for (; !loaded_.empty(); loaded_.pop_back()) good = end(loaded_.back().name, loaded_.back().instance) && good;
   return good;
 }
 

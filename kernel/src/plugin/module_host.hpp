@@ -16,6 +16,7 @@
 
 #include "config/node_config.hpp"
 #include "orbit/ext/actors.h"
+#include "plugin/durable_file.hpp"
 #include "plugin/instance.hpp"
 #include "plugin/search.hpp"
 
@@ -55,8 +56,8 @@ class ModuleHost {
   Result<std::string> load(const std::string& path);
   // Forgets a module for the next start; its types are the caller's to retire. [main]
   Result<> forget(const std::string& name);
-  // Stops and destroys all instances, newest first. False when one hangs. [main]
-  bool stop();
+  // Stops and destroys all instances, newest first; nothing may call a module any more. False when one hangs. [main]
+  bool destroy();
 
  private:
   struct Listed {
@@ -71,6 +72,7 @@ class ModuleHost {
   Result<> run(const Descriptor& descriptor, const Tree& config);
   Result<> write_list(const std::map<std::string, Listed>& list) const;
   Result<> read_list();
+  bool end(const std::string& name, Instance& instance);
 
   const ModuleHostOptions options_;
   const PluginSearch& search_;
@@ -81,6 +83,7 @@ class ModuleHost {
   Metrics& metrics_;
   Logger& logger_;
   const std::string folder_;
+  FolderClaim claim_;
   std::map<std::string, Tree> configured_;  // name -> [module.config]
   std::map<std::string, Listed> listed_;
   std::deque<Loaded> loaded_;

@@ -218,30 +218,29 @@ Result<> PluginHost::start() {
 
 // ---- stop ----------------------------------------------------------------------------------------------------------
 
-bool PluginHost::end(Slot& slot) {
-  const auto good = slot.instance->end(caller_, options_.stop_timeout);
-  if (good) {
-    if (!slot.failed) set_state(slot, "stopped");
-    return true;
-  }
-  refuse(slot, good.error().message);
-  return false;
+bool PluginHost::stop(Slot& slot) {
+  const auto good = slot.instance->stop(caller_, options_.stop_timeout);
+  if (!good) refuse(slot, good.error().message);
+  else if (!slot.failed) set_state(slot, "stopped");
+  return good.has_value();
 }
 
 bool PluginHost::stop(const std::string& last) {
   bool good = true;
-  std::vector<Slot*> left;
-  for (auto it = created_.rbegin(); it != created_.rend(); ++it) {
-    if ((*it)->entry.name == last) left.push_back(*it);
-    else good = end(**it) && good;
-  }
-  created_ = std::move(left);
+  for (auto it = created_.rbegin(); it != created_.rend(); ++it)
+    if ((*it)->entry.name != last) good = stop(**it) && good;
   return good;
 }
 
-bool PluginHost::stop_last() {
+bool PluginHost::destroy() {
   bool good = true;
-  for (Slot* slot : created_) good = end(*slot) && good;
+  for (auto it = created_.rbegin(); it != created_.rend(); ++it) {
+    good = stop(**it) && good;
+    if (const auto ended = (*it)->instance->destroy(caller_, options_.stop_timeout); !ended) {
+      refuse(**it, ended.error().message);
+      good = false;
+    }
+  }
   created_.clear();
   return good;
 }

@@ -68,9 +68,10 @@ class PluginHost {
   std::optional<Provided> provided_by(const std::string& instance, const char* interface) const;
 
   Result<> start();  // in the order of creation [main]
-  // In reverse; all of it also when one hangs. False when one did. `last` (the storage) is left running until stop_last.
+  // Stops all but `last` (the storage), in reverse, also when one hangs. False when one did. [main]
   bool stop(const std::string& last);
-  bool stop_last();
+  // Stops what still runs and destroys all in reverse. Nothing may call a plugin any more. [main]
+  bool destroy();
 
   std::vector<PluginStatus> status() const;  // [any thread]
   // Every refusal since load, as logged. [main]
@@ -89,7 +90,7 @@ class PluginHost {
   std::vector<Slot*> ordered(const std::string& first, std::vector<Slot*>& cyclic);
   void set_state(Slot& slot, const char* state);
   void refuse(Slot& slot, const std::string& reason);
-  bool end(Slot& slot);
+  bool stop(Slot& slot);
 
   const PluginHostOptions options_;
   const ExtensionRegistry& extensions_;
