@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// An actor in memory, and the table of a worker's activations.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string_view>
+#include <vector>
+
+#include "actor/envelope_pool.hpp"
+#include "actor/types.hpp"
+
+namespace orbit::kernel {
+
+enum class Stage : uint8_t {
+  free,     // the slot is unused
+  loading,  // its state is being read, or waits for that; the mailbox collects
+  active,
+};
+
+}  // namespace orbit::kernel
+
+// Belongs to one worker; only that worker touches it, except that a granted hold of another worker may use the actor object
+// and read (never write) the record fields.
+struct alignas(64) orbit_activation {
+  // What every turn touches.
+  void* actor = nullptr;
+  const orbit::kernel::TypeVersion* version = nullptr;
+  orbit::kernel::EnvelopeQueue mailbox;
+  orbit_envelope* current = nullptr;       // the running or pending turn, or a hold
+  orbit_activation* run_next = nullptr;
+  uint32_t queued = 0;
+  uint32_t last_used = 0;                  // the worker's coarse tick
+  orbit::kernel::Stage stage = orbit::kernel::Stage::free;
+  bool scheduled = false;                  // in the run queue, or in the queue of waiting loads
+  bool leaving = false;                    // takes no more turns until its changes are stored; then leaves memory
+  bool doomed = false;                     // its memory is ahead of a failed commit: drop it when its turn ends
+  uint8_t dirty = 0;                       // bit p: changed in the cut of parity p and not collected yet
+  uint8_t linked = 0;                      // bit p: in the cut list of parity p
+  uint16_t worker = 0;
+  uint64_t generation = 0;                 // changes when the slot is freed; the low byte is the worker + 1
+
+  // What activation, commit and listing touch.
+  uint64_t gate = 0;                       // the last submission that has changes of this actor
+  uint64_t hash = 0;
+  uint64_t mixed = 0;
+  orbit_type* type = nullptr;
+  orbit_activation* same_mixed = nullptr;
+  const char* key_data = nullptr;
+  uint32_t key_size = 0;
+  uint32_t memory_bytes = 0;               // of the actor object, in units of 16 bytes
+  orbit_activation* cut_next[2] = {nullptr, nullptr};
+  uint64_t record_version = 0;
+  uint64_t epoch = 0;
+  uint64_t expires_at_ms = 0;              // as stored
+  bool has_main = false;                   // a main record is stored, or on its way
+  char key_inline[23];
+
+  std::string_view key() const noexcept { return {key_data, key_size}; }
+  // Nothing runs, nothing waits, state is there: a turn may run at once.
+  bool idle() const noexcept {
+    return stage == orbit::kernel::Stage::active && current == nullptr && mailbox.empty() && !leaving;
+  }
+};
+
+namespace orbit::kernel {
+
+static_assert(sizeof(orbit_activation) == 192);
+
+class ActivationTable {
+ public:
+  static constexpr size_t kSlab = 1024;
+
+  explicit ActivationTable(uint32_t worker) : worker_(worker) {}
+  ActivationTable(const ActivationTable&) = delete;
+  ActivationTable& operator=(const ActivationTable&) = delete;
+  ~ActivationTable() {
+    for_each([](orbit_activation* a) { free_key(a); });
+  }
+
+  // What the table is keyed by: the key's hash and the type's salt, mixed.
+  static uint64_t mix(const orbit_type* type, uint64_t hash) noexcept {
+    uint64_t x = (hash ^ type->salt) * 0x9e3779b97f4a7c15ull;
+    return x ^ (x >> 32);
+  }
+
+  orbit_activation* find(const orbit_type* type, uint64_t mixed, std::string_view key) const noexcept {
+    const auto found = by_mixed_.find(mixed);
+    if (found == by_mixed_.end()) return nullptr;
+    for (orbit_activation* a = found->second; a != nullptr; a = a->same_mixed)
+      if (a->type == type && a->key() == key) return a;
+    return nullptr;
+  }
+
+  orbit_activation* insert(orbit_type* type, uint64_t hash, uint64_t mixed, std::string_view key) {
+    if (free_ == nullptr) grow();
+    orbit_activation* a = free_;
+    orbit_activation*& first = by_mixed_[mixed];
+    free_ = a->run_next;
+    const uint64_t generation = a->generation;
+    *a = orbit_activation();
+    a->generation = generation;
+    a->worker = static_cast<uint16_t>(worker_);
+    a->type = type;
+    a->hash = hash;
+    a->mixed = mixed;
+    a->key_size = static_cast<uint32_t>(key.size());
+    char* room = key.size() <= sizeof(a->key_inline) ? a->key_inline : static_cast<char*>(std::malloc(key.size()));
+    if (room == nullptr) throw std::bad_alloc();
+    if (!key.empty()) std::memcpy(room, key.data(), key.size());
+    a->key_data = room;
+    a->same_mixed = first;
+    a->stage = Stage::loading;
+    first = a;
+    ++size_;
+    return a;
+  }
+
+  void erase(orbit_activation* a) noexcept {
+    const auto found = by_mixed_.find(a->mixed);
+    orbit_activation** link = &found->second;
+    while (*link != a) link = &(*link)->same_mixed;
+    *link = a->same_mixed;
+    if (found->second == nullptr) by_mixed_.erase(found);
+    free_key(a);
+    a->stage = Stage::free;
+    a->generation += 0x100;
+    a->run_next = free_;
+    free_ = a;
+    --size_;
+  }
+
+  size_t size() const noexcept { return size_; }
+  size_t slots() const noexcept { return slabs_.size() * kSlab; }
+  orbit_activation* slot(size_t index) noexcept { return &slabs_[index / kSlab][index % kSlab]; }
+  size_t memory_bytes() const noexcept {
+    return slots() * sizeof(orbit_activation) + by_mixed_.bucket_count() * (sizeof(uint64_t) + sizeof(void*) + 1);
+  }
+
+  template <class F>
+  void for_each(F&& visit) {
+    for (size_t i = 0; i < slots(); ++i)
+      if (orbit_activation* a = slot(i); a->stage != Stage::free) visit(a);
+  }
+
+ private:
+  struct AsIs {
+    using is_avalanching = void;  // mix() has done it
+    size_t operator()(uint64_t mixed) const noexcept { return mixed; }
+  };
+  static void free_key(orbit_activation* a) noexcept {
+    if (a->key_data != a->key_inline) std::free(const_cast<char*>(a->key_data));
+    a->key_data = nullptr;
+    a->key_size = 0;
+  }
+  void grow() {
+    slabs_.push_back(std::make_unique<orbit_activation[]>(kSlab));
+    for (size_t i = kSlab; i-- > 0;) {
+      orbit_activation* a = &slabs_.back()[i];
+      a->generation = 0x100 + worker_ + 1;
+      a->key_data = a->key_inline;
+      a->run_next = free_;
+      free_ = a;
+    }
+  }
+
+  uint32_t worker_;
+  size_t size_ = 0;
+  orbit_activation* free_ = nullptr;
+  std::vector<std::unique_ptr<orbit_activation[]>> slabs_;
+  boost::unordered_flat_map<uint64_t, orbit_activation*, AsIs> by_mixed_;
+};
+
+}  // namespace orbit::kernel

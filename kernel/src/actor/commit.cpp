@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Cuts, submissions and what waits for them; see the head of scheduler.hpp.
+#include <algorithm>
+
+#include "actor/runtime.hpp"
+#include "actor/scheduler.hpp"
+#include "state/record_format.hpp"
+
+namespace orbit::kernel {
+
+namespace {
+
+constexpr size_t kSlice = 128;  // activations collected per round while a cut closes
+
+// What orbit_writer's functions need.
+struct Collect {
+  WriteBatch* batch;
+  orbit_activation* a;
+  std::string main_key;
+  std::string sub_key;  // the prefix of all sub-records; put and remove append and cut again
+  std::string value;
+  size_t sub_prefix;
+};
+
+void set_expiry(Collect& c, uint64_t expires_at_ms) {
+  orbit_activation* a = c.a;
+  if (a->expires_at_ms == expires_at_ms) return;
+  for (const bool add : {false, true}) {
+    const uint64_t at = add ? expires_at_ms : a->expires_at_ms;
+    if (at == 0) continue;
+    std::string key(1, kExpirySpace);
+    append_u64_be(key, at);
+    append_actor(key, a->type->name, a->hash, a->key());
+    if (add)
+      c.batch->put(key, {});
+    else
+      c.batch->remove(key);
+  }
+  a->expires_at_ms = expires_at_ms;
+}
+
+constexpr orbit_writer kWriterFunctions = {
+    nullptr,
+    [](void* ctx, orbit_bytes value, uint64_t expires_at_ms, int has_subrecords) {
+      auto& c = *static_cast<Collect*>(ctx);
+      c.value.clear();
+      append_main_header(c.value, {c.a->record_version, c.a->epoch, expires_at_ms, has_subrecords != 0});
+      c.value.append(from_c(value));
+      c.batch->put(c.main_key, c.value);
+      c.a->has_main = true;
+      set_expiry(c, expires_at_ms);
+    },
+    [](void* ctx, orbit_bytes subkey, orbit_bytes value) {
+      auto& c = *static_cast<Collect*>(ctx);
+      c.sub_key.resize(c.sub_prefix);
+      c.sub_key.append(from_c(subkey));
+      c.batch->put(c.sub_key, from_c(value));
+    },
+    [](void* ctx, orbit_bytes subkey) {
+      auto& c = *static_cast<Collect*>(ctx);
+      c.sub_key.resize(c.sub_prefix);
+      c.sub_key.append(from_c(subkey));
+      c.batch->remove(c.sub_key);
+    },
+    [](void* ctx) {
+      auto& c = *static_cast<Collect*>(ctx);
+      c.sub_key.resize(c.sub_prefix);
+      c.batch->remove_range(c.sub_key, prefix_end(c.sub_key));
+    },
+    [](void* ctx) {
+      auto& c = *static_cast<Collect*>(ctx);
+      if (c.a->has_main) c.batch->remove(c.main_key);
+      c.a->has_main = false;
+      set_expiry(c, 0);
+    },
+};
+
+}  // namespace
+
+void Scheduler::collect(orbit_activation* a, WriteBatch& batch) noexcept {
+  // Reused: a worker collects one activation at a time.
+  thread_local Collect c;
+  c.batch = &batch;
+  c.a = a;
+  c.main_key.assign(1, kMainSpace);
+  append_actor(c.main_key, a->type->name, a->hash, a->key());
+  c.sub_key.assign(c.main_key);
+  c.sub_key[0] = kSubSpace;
+  c.sub_prefix = c.sub_key.size();
+  orbit_writer writer = kWriterFunctions;
+  writer.ctx = &c;
+  a->version->def->collect(a->actor, &writer);
+}
+
+Scheduler::FlushClass& Scheduler::flush_class(uint32_t index) {
+  while (classes_.size() <= index) {
+    FlushClass cls;
+    cls.rule = runtime_.types().flush_rule(static_cast<uint32_t>(classes_.size()));
+    classes_.push_back(std::move(cls));
+  }
+  return classes_[index];
+}
+
+void Scheduler::mark_dirty(orbit_activation* a) noexcept {
+  FlushClass& cls = flush_class(a->version->flush_class);
+  const uint32_t p = FlushClass::parity(cls.cut);
+  ++a->record_version;
+  if ((a->dirty & (1u << p)) == 0) {
+    a->dirty = static_cast<uint8_t>(a->dirty | (1u << p));
+    if ((a->linked & (1u << p)) == 0) {
+      a->linked = static_cast<uint8_t>(a->linked | (1u << p));
+      a->cut_next[p] = nullptr;
+      if (cls.tail[p] != nullptr)
+        cls.tail[p]->cut_next[p] = a;
+      else {
+        cls.head[p] = a;
+        if (cls.then_open.empty()) cls.oldest_ns = now_ns_;
+      }
+      cls.tail[p] = a;
+    }
+  }
+  account_memory(a);
+}
+
+void Scheduler::before_change(orbit_activation* a) noexcept {
+  FlushClass& cls = flush_class(a->version->flush_class);
+  if (cls.closing == nullptr) return;
+  const uint32_t closed = FlushClass::parity(cls.cut - 1);
+  if ((a->dirty & (1u << closed)) == 0) return;
+  collect(a, cls.closing->batch);
+  a->gate = cls.closing->seq;
+  a->dirty = static_cast<uint8_t>(a->dirty & ~(1u << closed));
+}
+
+Pending* Scheduler::make_submission(bool sync, bool keep_trying) {
+  Pending* pending = nullptr;
+  if (spare_pending_.empty()) {
+    pending = new Pending;
+  } else {
+    pending = spare_pending_.back();
+    spare_pending_.pop_back();
+  }
+  pending->sync = sync;
+  pending->keep_trying = keep_trying;
+  pending->worker = worker_;
+  pending->seq = next_seq_++;
+  pending->owner = this;
+  pending->done = [](Submission* submission) noexcept {
+    auto* done = static_cast<Pending*>(submission);
+    static_cast<Scheduler*>(done->owner)->pending_done(done);
+  };
+  return pending;
+}
+
+void Scheduler::submit(Pending* pending) noexcept {
+  in_flight_.push_back(pending);
+  committer_.submit(pending);
+}
+
+Pending* Scheduler::open_sync(FlushClass& cls) {
+  if (cls.open == nullptr) cls.open = make_submission(true, false);
+  return cls.open;
+}
+
+// The open cut becomes the closing one; later changes go to the next cut.
+void Scheduler::close_cut(FlushClass& cls) noexcept {
+  if (cls.rule.durability == ORBIT_DURABILITY_SYNC) {
+    cls.closing = open_sync(cls);
+    cls.open = nullptr;
+  } else {
+    cls.closing = make_submission(cls.rule.durability == ORBIT_DURABILITY_ASYNC, true);
+    cls.closing->then.swap(cls.then_open);
+  }
+  cls.due = false;
+  ++cls.cut;
+}
+
+// Collects up to `most` activations of the closing cut; submits it and returns true when none is left.
+bool Scheduler::collect_slice(FlushClass& cls, size_t most) noexcept {
+  const uint32_t p = FlushClass::parity(cls.cut - 1);
+  const bool sync = cls.rule.durability == ORBIT_DURABILITY_SYNC;
+  while (cls.head[p] != nullptr && most-- != 0) {
+    orbit_activation* a = cls.head[p];
+    cls.head[p] = a->cut_next[p];
+    if (cls.head[p] == nullptr) cls.tail[p] = nullptr;
+    else __builtin_prefetch(cls.head[p]->actor);
+    a->linked = static_cast<uint8_t>(a->linked & ~(1u << p));
+    if ((a->dirty & (1u << p)) != 0) {
+      a->dirty = static_cast<uint8_t>(a->dirty & ~(1u << p));
+      collect(a, cls.closing->batch);
+      a->gate = cls.closing->seq;
+    }
+    if (sync) cls.closing->members.push_back(a);
+  }
+  if (cls.head[p] != nullptr) return false;
+  ++cls.in_flight;
+  Pending* pending = cls.closing;
+  pending->then.insert(pending->then.begin(), [&cls](orbit_code, const std::string&) { --cls.in_flight; });
+  cls.closing = nullptr;
+  submit(pending);
+  return true;
+}
+
+void Scheduler::commit_round() noexcept {
+  if (granted_holds_ != 0) return;
+  for (FlushClass& cls : classes_) {
+    if (cls.closing == nullptr) {
+      const bool waits = cls.open != nullptr || cls.head[FlushClass::parity(cls.cut)] != nullptr || !cls.then_open.empty();
+      if (!waits || cls.in_flight != 0) continue;
+      switch (cls.rule.durability) {
+        case ORBIT_DURABILITY_SYNC:
+          break;
+        case ORBIT_DURABILITY_ASYNC:
+          // Half the promised delay is left for collecting and for the engine.
+          if (!cls.due && now_ns_ < cls.oldest_ns + cls.rule.delay_ns / 2) continue;
+          break;
+        default:
+          if (!cls.due) continue;
+      }
+      close_cut(cls);
+    }
+    // A SYNC cut goes out whole: its callers wait.
+    collect_slice(cls, cls.rule.durability == ORBIT_DURABILITY_SYNC ? SIZE_MAX : kSlice);
+  }
+}
+
+void Scheduler::close_all_cuts() noexcept {
+  for (FlushClass& cls : classes_) {
+    if (cls.closing != nullptr) collect_slice(cls, SIZE_MAX);
+    if (cls.open == nullptr && cls.head[FlushClass::parity(cls.cut)] == nullptr && cls.then_open.empty()) continue;
+    close_cut(cls);
+    collect_slice(cls, SIZE_MAX);
+  }
+}
+
+void Scheduler::flush(std::function<void(orbit_code, const std::string&)> then) {
+  close_all_cuts();
+  if (in_flight_.empty()) {
+    then(ORBIT_OK, {});
+    return;
+  }
+  // An empty submission behind everything else: the committer keeps the order.
+  Pending* barrier = make_submission(false, true);
+  barrier->then.push_back(std::move(then));
+  submit(barrier);
+}
+
+void Scheduler::sync_soon(FlushClass& cls) {
+  if (cls.head[FlushClass::parity(cls.cut)] == nullptr && cls.then_open.empty()) cls.oldest_ns = now_ns_;
+  if (cls.then_open.empty()) cls.then_open.emplace_back([](orbit_code, const std::string&) {});
+}
+
+Pending* Scheduler::find_pending(uint64_t seq) noexcept {
+  for (Pending* pending : in_flight_)
+    if (pending->seq == seq) return pending;
+  for (FlushClass& cls : classes_)
+    if (cls.closing != nullptr && cls.closing->seq == seq) return cls.closing;
+  return nullptr;
+}
+
+bool Scheduler::stored(const orbit_activation* a) const noexcept {
+  if (a->dirty != 0) return false;
+  if (a->gate == 0) return true;
+  return const_cast<Scheduler*>(this)->find_pending(a->gate) == nullptr;
+}
+
+void Scheduler::pending_done(Pending* pending) noexcept {
+  now_ns_ = executor_.coarse_monotonic_ns();
+  in_flight_.erase(std::find(in_flight_.begin(), in_flight_.end(), pending));
+  const bool failed = pending->code != ORBIT_OK;
+  // Taken out first: what runs below may reuse everything else.
+  EnvelopeQueue parked = pending->parked;
+  pending->parked = EnvelopeQueue();
+  auto then = std::move(pending->then);
+  pending->then.clear();
+  auto members = std::move(pending->members);
+  pending->members.clear();
+  const orbit_code code = pending->code;
+  const std::string message = std::move(pending->message);
+  if (pending->batch.bytes() < (1u << 20) && spare_pending_.size() < 16) {
+    pending->batch.clear();
+    spare_pending_.push_back(pending);
+  } else {
+    delete pending;
+  }
+
+  if (failed) {
+    // Memory is ahead of storage: these actors start again from what is stored.
+    for (orbit_activation* a : members) {
+      a->dirty = 0;
+      a->doomed = true;
+    }
+    for (FlushClass& cls : classes_)
+      if (cls.rule.durability == ORBIT_DURABILITY_SYNC) fail_sync(cls, code, message);
+    for (orbit_activation* a : members) {
+      if (!a->doomed || a->current != nullptr) continue;
+      drop_actor(a);
+      start_load(a);
+    }
+  }
+  while (!parked.empty()) {
+    orbit_envelope* envelope = parked.pop();
+    if (failed) set_error(envelope, code, message);
+    reply(envelope);
+  }
+  for (auto& function : then) function(code, message);
+}
+
+// A commit failed: turns that ran after it, on the memory that it left, fail with it.
+void Scheduler::fail_sync(FlushClass& cls, orbit_code code, const std::string& message) noexcept {
+  const uint32_t p = FlushClass::parity(cls.cut);
+  std::vector<orbit_activation*> ahead;
+  for (orbit_activation* a = cls.head[p]; a != nullptr; a = a->cut_next[p]) {
+    if ((a->dirty & (1u << p)) == 0) continue;
+    a->dirty = 0;
+    a->doomed = true;
+    ahead.push_back(a);
+  }
+  Pending* open = std::exchange(cls.open, nullptr);
+  for (orbit_activation* a : ahead) {
+    if (a->current != nullptr) continue;
+    drop_actor(a);
+    start_load(a);
+  }
+  if (open == nullptr) return;
+  EnvelopeQueue parked = open->parked;
+  auto then = std::move(open->then);
+  delete open;
+  while (!parked.empty()) {
+    orbit_envelope* envelope = parked.pop();
+    set_error(envelope, code, message);
+    reply(envelope);
+  }
+  for (auto& function : then) function(code, message);
+}
+
+}  // namespace orbit::kernel

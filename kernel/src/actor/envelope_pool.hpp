@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Envelopes of one worker: a free list, so that the steady state allocates nothing.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string_view>
+
+#include "orbit/ext/actors.h"
+
+namespace orbit::kernel {
+
+static_assert(offsetof(orbit_envelope, room) % 16 == 0 && sizeof(orbit_envelope) == 256);
+
+class EnvelopePool {
+ public:
+  EnvelopePool() = default;
+  EnvelopePool(const EnvelopePool&) = delete;
+  EnvelopePool& operator=(const EnvelopePool&) = delete;
+  ~EnvelopePool() {
+    while (free_ != nullptr) std::free(take());
+  }
+
+  orbit_envelope* allocate() {
+    orbit_envelope* envelope = free_ != nullptr ? take() : make();
+    std::memset(static_cast<void*>(envelope), 0, offsetof(orbit_envelope, room));
+    envelope->payload = envelope->room;
+    return envelope;
+  }
+  // The payload must be destroyed already.
+  void recycle(orbit_envelope* envelope) noexcept {
+    if (count_ >= kKeep) {
+      std::free(envelope);
+      return;
+    }
+    envelope->next = free_;
+    free_ = envelope;
+    ++count_;
+  }
+
+ private:
+  static constexpr size_t kKeep = 65'536;
+  static orbit_envelope* make() {
+    void* memory = std::aligned_alloc(64, sizeof(orbit_envelope));
+    if (memory == nullptr) throw std::bad_alloc();
+    return static_cast<orbit_envelope*>(memory);
+  }
+  orbit_envelope* take() noexcept {
+    orbit_envelope* envelope = free_;
+    free_ = envelope->next;
+    --count_;
+    return envelope;
+  }
+  orbit_envelope* free_ = nullptr;
+  size_t count_ = 0;
+};
+
+// Ends the payload; the envelope then carries none.
+inline void drop_payload(orbit_envelope* envelope) noexcept {
+  if (envelope->ops != nullptr && envelope->ops->destroy != nullptr) envelope->ops->destroy(envelope->payload);
+  envelope->ops = nullptr;
+  envelope->payload = envelope->room;
+}
+
+// Ends what the envelope owns beside its payload. The key is the kernel's copy only while kOwnsKey is set.
+inline constexpr uint16_t kOwnsKey = 0x100;
+inline void drop_key(orbit_envelope* envelope) noexcept {
+  if ((envelope->flags & kOwnsKey) != 0) {
+    std::free(const_cast<char*>(envelope->key.data));
+    envelope->flags = static_cast<uint16_t>(envelope->flags & ~kOwnsKey);
+  }
+  envelope->key = {nullptr, 0};
+}
+inline void own_key(orbit_envelope* envelope) {
+  if ((envelope->flags & kOwnsKey) != 0) return;
+  auto* copy = static_cast<char*>(std::malloc(envelope->key.size + 1));
+  if (copy == nullptr) throw std::bad_alloc();
+  if (envelope->key.size != 0) std::memcpy(copy, envelope->key.data, envelope->key.size);
+  envelope->key.data = copy;
+  envelope->flags |= kOwnsKey;
+}
+
+// Makes it an error reply.
+inline void set_error(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept {
+  drop_payload(envelope);
+  std::free(envelope->message);
+  envelope->code = code;
+  envelope->flags = static_cast<uint16_t>(envelope->flags & ~ORBIT_ENVELOPE_DIRTY);
+  envelope->message = static_cast<char*>(std::malloc(message.size() + 1));
+  if (envelope->message == nullptr) return;
+  if (!message.empty()) std::memcpy(envelope->message, message.data(), message.size());
+  envelope->message[message.size()] = '\0';
+}
+
+// First in, first out, linked through `next`.
+struct EnvelopeQueue {
+  orbit_envelope* head = nullptr;
+  orbit_envelope* tail = nullptr;
+  bool empty() const noexcept { return head == nullptr; }
+  void push(orbit_envelope* envelope) noexcept {
+    envelope->next = nullptr;
+    if (tail != nullptr)
+      tail->next = envelope;
+    else
+      head = envelope;
+    tail = envelope;
+  }
+  orbit_envelope* pop() noexcept {
+    orbit_envelope* envelope = head;
+    head = envelope->next;
+    if (head == nullptr) tail = nullptr;
+    envelope->next = nullptr;
+    return envelope;
+  }
+};
+
+}  // namespace orbit::kernel

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Holds: one piece of code over several actors, in one commit. Activations are taken in one global order (worker, mixed hash,
+// type, key), so that holds never wait for each other in a circle.
+//
+// Committing. When everything lies on the granting worker and the changed actors share a flush class, they are marked dirty
+// together: a cut is atomic, so that is enough. Otherwise the changes are collected at once into one submission of their own,
+// after everything that either worker had changed before has been submitted; for SYNC types the actors stay closed until it is
+// stored, because a failure has to undo all of them.
+#include <algorithm>
+
+#include "actor/runtime.hpp"
+#include "actor/scheduler.hpp"
+#include "state/record_format.hpp"
+
+using namespace orbit::kernel;
+
+struct orbit_hold {
+  struct Item {
+    orbit_type* type = nullptr;
+    uint64_t hash = 0;
+    uint64_t mixed = 0;
+    uint32_t worker = 0;
+    bool dirty = false;
+    std::string_view key;
+    std::string owned_key;
+    orbit_activation* a = nullptr;
+  };
+
+  Scheduler* home = nullptr;
+  std::vector<Item> items;         // sorted, unique
+  std::vector<uint32_t> item_of;   // refs[i] is items[item_of[i]]
+  std::vector<void*> actors;
+  std::vector<uint32_t> order;
+  size_t next = 0;                 // items before it are held
+  bool remote = false;
+  uint64_t deadline_ns = 0;
+  orbit_hold_granted granted = nullptr;
+  void* ctx = nullptr;
+  orbit_envelope marker{};         // what `current` of a held activation points to
+  orbit_hold_committed committed = nullptr;
+  void* committed_ctx = nullptr;
+
+  void advance() noexcept;
+  void take(orbit_activation* a) noexcept {
+    items[next].a = a;
+    ++next;
+  }
+  void give_up(orbit_code code, std::string_view message) noexcept;
+  void give_back(bool failed) noexcept;
+};
+
+namespace {
+
+// In the room of a hold's envelope.
+struct Ticket {
+  orbit_hold* hold;
+};
+
+// Answers a hold's envelope that was refused (a full mailbox, an activation that failed) on the home worker.
+void refused(void* ctx, orbit_envelope* envelope) {
+  auto* hold = static_cast<orbit_hold*>(ctx);
+  const orbit_code code = envelope->code;
+  const std::string message = envelope->message != nullptr ? envelope->message : "";
+  hold->home->free_envelope(envelope);
+  hold->give_up(code, message);
+}
+
+}  // namespace
+
+// Takes as many of the remaining items as possible; the last one taken grants the hold.
+void orbit_hold::advance() noexcept {
+  while (next < items.size()) {
+    Item& item = items[next];
+    if (deadline_ns != 0 && deadline_ns <= home->now_ns()) {
+      give_up(ORBIT_DEADLINE_EXCEEDED, "the deadline passed while waiting for " + item.type->name + "/" + std::string(item.key));
+      return;
+    }
+    if (item.worker == home->worker()) {
+      orbit_activation* a = home->table().find(item.type, item.mixed, item.key);
+      if (a == nullptr) {
+        orbit::Error error;
+        a = home->activation(item.type, item.hash, item.key, error);
+        if (a == nullptr) {
+          give_up(static_cast<orbit_code>(error.code), error.message);
+          return;
+        }
+      }
+      if (a->idle() && a->version == a->type->current.load(std::memory_order_acquire)) {
+        if (a->dirty != 0) home->before_change(a);
+        a->current = &marker;
+        a->last_used = home->now_tick_;
+        take(a);
+        continue;
+      }
+    }
+    // Wait in its mailbox, in turn with everyone else.
+    for (size_t i = next; i < items.size(); ++i) {
+      if (items[i].owned_key.empty() && !items[i].key.empty()) {
+        items[i].owned_key = items[i].key;
+        items[i].key = items[i].owned_key;
+      }
+    }
+    orbit_envelope* envelope = home->allocate();
+    new (envelope->room) Ticket{this};
+    envelope->type = item.type;
+    envelope->hash = item.hash;
+    envelope->key = orbit::to_c(item.key);
+    envelope->method = kMethodHold;
+    envelope->on_reply = &refused;
+    envelope->reply_ctx = this;
+    home->send(envelope, nullptr);
+    return;
+  }
+  for (size_t i = 0; i < item_of.size(); ++i) actors[i] = items[item_of[i]].a->actor;
+  ++home->granted_holds_;
+  granted(ctx, this, actors.data(), actors.size(), ORBIT_OK, "");
+}
+
+void orbit_hold::give_up(orbit_code code, std::string_view message) noexcept {
+  const std::string text(message);
+  give_back(false);
+  granted(ctx, nullptr, nullptr, 0, code, text.c_str());
+  home->recycle(this);
+}
+
+// Opens what is held, each on its own worker.
+void orbit_hold::give_back(bool failed) noexcept {
+  for (size_t i = 0; i < next; ++i) {
+    Item& item = items[i];
+    const bool drop = failed && item.dirty;
+    if (item.worker == home->worker()) {
+      home->unhold(item.a, drop);
+      continue;
+    }
+    Scheduler* owner = &home->runtime().scheduler(item.worker);
+    home->runtime().post(item.worker, [owner, a = item.a, drop] { owner->unhold(a, drop); });
+  }
+  next = 0;
+}
+
+namespace orbit::kernel {
+
+void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted,
+                     void* ctx) noexcept {
+  orbit_hold* hold = nullptr;
+  if (spare_holds_.empty()) {
+    hold = new orbit_hold;
+  } else {
+    hold = spare_holds_.back();
+    spare_holds_.pop_back();
+  }
+  hold->home = this;
+  hold->granted = granted;
+  hold->ctx = ctx;
+  hold->deadline_ns = deadline_ns;
+  hold->remote = false;
+  hold->next = 0;
+  hold->items.resize(count);
+  hold->item_of.resize(count);
+  hold->actors.resize(count);
+  hold->order.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    orbit_hold::Item& item = hold->items[i];
+    item.type = const_cast<orbit_type*>(refs[i].type);
+    item.key = from_c(refs[i].key);
+    item.owned_key.clear();
+    item.hash = key_hash(item.key);
+    item.mixed = ActivationTable::mix(item.type, item.hash);
+    item.worker = runtime_.worker_of(item.mixed);
+    item.dirty = false;
+    item.a = nullptr;
+    hold->remote = hold->remote || item.worker != worker_;
+    hold->order[i] = static_cast<uint32_t>(i);
+    if (item.key.size() > ORBIT_ACTOR_KEY_MAX) {
+      granted(ctx, nullptr, nullptr, 0, ORBIT_INVALID_ARGUMENT,
+              ("an actor key has " + std::to_string(item.key.size()) + " bytes, at most " + std::to_string(ORBIT_ACTOR_KEY_MAX) +
+               " are allowed").c_str());
+      recycle(hold);
+      return;
+    }
+  }
+  auto& items = hold->items;
+  std::sort(hold->order.begin(), hold->order.end(), [&items](uint32_t x, uint32_t y) {
+    const auto& a = items[x];
+    const auto& b = items[y];
+    if (a.worker != b.worker) return a.worker < b.worker;
+    if (a.mixed != b.mixed) return a.mixed < b.mixed;
+    if (a.type != b.type) return a.type->index < b.type->index;
+    return a.key < b.key;
+  });
+  std::vector<orbit_hold::Item> sorted;
+  sorted.reserve(count);
+  for (const uint32_t i : hold->order) {
+    if (sorted.empty() || sorted.back().type != items[i].type || sorted.back().key != items[i].key)
+      sorted.push_back(items[i]);
+    hold->item_of[i] = static_cast<uint32_t>(sorted.size() - 1);
+  }
+  items.swap(sorted);
+  hold->advance();
+}
+
+void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  orbit_hold* hold = reinterpret_cast<Ticket*>(envelope->room)->hold;
+  free_envelope(envelope);
+  // What was changed before must reach the engine before the hold's changes, which the other worker submits.
+  if (hold->home != this && a->dirty != 0) close_all_cuts();
+  if (a->dirty != 0) before_change(a);
+  a->current = &hold->marker;
+  a->last_used = now_tick_;
+  if (hold->home == this) {
+    hold->take(a);
+    hold->advance();
+    return;
+  }
+  auto arrive = [this, hold, a](orbit_code code, const std::string& message) {
+    runtime_.post(hold->home->worker(), [hold, a, code, message] {
+      hold->take(a);
+      if (code == ORBIT_OK)
+        hold->advance();
+      else
+        hold->give_up(code, message);
+    });
+  };
+  // The other worker answers for what it reads here, so this must be stored first.
+  Pending* pending = find_pending(a->gate);
+  if (pending != nullptr && a->version->def->durability == ORBIT_DURABILITY_SYNC)
+    pending->then.emplace_back(std::move(arrive));
+  else
+    arrive(ORBIT_OK, {});
+}
+
+void Scheduler::unhold(orbit_activation* a, bool failed) noexcept {
+  a->current = nullptr;
+  if (failed || a->doomed) {
+    drop_actor(a);
+    start_load(a);
+    return;
+  }
+  if (!a->mailbox.empty() && a->stage == Stage::active && !a->leaving) schedule(a);
+}
+
+void Scheduler::release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept {
+  --granted_holds_;
+  bool changed = false;
+  bool one_class = true;
+  uint32_t flush_class_index = 0;
+  for (size_t i = 0; i < hold->item_of.size(); ++i) {
+    if (dirty == nullptr || dirty[i] == 0) continue;
+    orbit_hold::Item& item = hold->items[hold->item_of[i]];
+    item.dirty = true;
+    const uint32_t index = item.a->version->flush_class;
+    if (changed && index != flush_class_index) one_class = false;
+    flush_class_index = index;
+    changed = true;
+  }
+  bool doomed = false;
+  Pending* before = nullptr;  // a commit in flight that what this hold saw depends on
+  bool before_open = false;
+  for (const orbit_hold::Item& item : hold->items) {
+    if (item.worker != worker_) continue;
+    doomed = doomed || item.a->doomed;
+    if (item.a->version->def->durability != ORBIT_DURABILITY_SYNC || stored(item.a)) continue;
+    if (item.a->dirty != 0) {
+      before_open = true;
+      if (!changed) flush_class_index = item.a->version->flush_class;
+    } else {
+      Pending* pending = find_pending(item.a->gate);
+      if (before == nullptr || pending->seq > before->seq) before = pending;
+    }
+  }
+  if (doomed) {
+    abort(hold, committed, ctx, ORBIT_ABORTED, "an earlier change of one of the actors could not be stored; nothing was changed");
+    return;
+  }
+  if (changed && (hold->remote || !one_class)) {
+    close_all_cuts();
+    if (before_open || before != nullptr) before = in_flight_.back();
+    if (before == nullptr) {
+      release_together(hold, committed, ctx);
+      return;
+    }
+    before->then.push_back([this, hold, committed, ctx](orbit_code code, const std::string& message) {
+      if (code == ORBIT_OK)
+        release_together(hold, committed, ctx);
+      else
+        abort(hold, committed, ctx, code, message.c_str());
+    });
+    return;
+  }
+  bool wait_open = before_open;
+  for (orbit_hold::Item& item : hold->items) {
+    if (!item.dirty) continue;
+    mark_dirty(item.a);
+    wait_open = wait_open || item.a->version->def->durability == ORBIT_DURABILITY_SYNC;
+  }
+  Pending* pending = wait_open ? open_sync(flush_class(flush_class_index)) : before;
+  hold->give_back(false);
+  recycle(hold);
+  if (committed == nullptr) return;
+  if (pending == nullptr) {
+    committed(ctx, ORBIT_OK, "");
+    return;
+  }
+  pending->then.push_back([committed, ctx](orbit_code code, const std::string& message) { committed(ctx, code, message.c_str()); });
+}
+
+// Undoes a hold whose ground has failed: what it changed in memory is dropped.
+void Scheduler::abort(orbit_hold* hold, orbit_hold_committed committed, void* ctx, orbit_code code,
+                      const char* message) noexcept {
+  hold->next = hold->items.size();
+  hold->give_back(true);
+  if (committed != nullptr) committed(ctx, code, message);
+  recycle(hold);
+}
+
+void Scheduler::release_together(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept {
+  bool sync = false;
+  for (const orbit_hold::Item& item : hold->items)
+    sync = sync || (item.dirty && item.a->version->def->durability == ORBIT_DURABILITY_SYNC);
+  Pending* pending = make_submission(sync, !sync);
+  for (orbit_hold::Item& item : hold->items) {
+    if (!item.dirty) continue;
+    ++item.a->record_version;
+    collect(item.a, pending->batch);
+    if (item.worker == worker_) {
+      item.a->gate = pending->seq;
+      account_memory(item.a);
+    }
+    if (item.a->version->def->durability == ORBIT_DURABILITY_ASYNC) sync_soon(flush_class(item.a->version->flush_class));
+  }
+  if (!sync) {
+    submit(pending);
+    hold->give_back(false);
+    recycle(hold);
+    if (committed != nullptr) committed(ctx, ORBIT_OK, "");
+    return;
+  }
+  hold->committed = committed;
+  hold->committed_ctx = ctx;
+  pending->then.push_back([hold](orbit_code code, const std::string& message) {
+    hold->give_back(code != ORBIT_OK);
+    if (hold->committed != nullptr) hold->committed(hold->committed_ctx, code, message.c_str());
+    hold->home->recycle(hold);
+  });
+  submit(pending);
+}
+
+void Scheduler::recycle(orbit_hold* hold) noexcept {
+  if (hold->items.size() <= 256 && spare_holds_.size() < 64)
+    spare_holds_.push_back(hold);
+  else
+    delete hold;
+}
+
+void Scheduler::delete_holds() noexcept {
+  for (orbit_hold* hold : spare_holds_) delete hold;
+}
+
+}  // namespace orbit::kernel

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "actor/listing.hpp"
+
+#include <memory>
+#include <string>
+
+#include "actor/runtime.hpp"
+#include "state/record_format.hpp"
+
+namespace orbit::kernel {
+
+namespace {
+
+// A scan over a type's main records on the I/O pool, after everything in memory was written out.
+struct Scan {
+  Runtime* runtime;
+  const orbit_type* type;
+  uint32_t home;
+  uint64_t from_hash;
+  size_t limit;              // 0: count only
+  orbit_visit_actor visit;
+  void* ctx;
+  std::function<void(const Scan&)> done;
+  uint64_t seen = 0;
+  uint64_t last_hash = 0;
+  uint64_t next_hash = 0;
+  bool stopped = false;
+  orbit_code code = ORBIT_OK;
+  std::string message;
+
+  // 0 ends the scan. All actors of one hash go together.
+  int entry(orbit_bytes key_bytes) {
+    std::string_view in = from_c(key_bytes).substr(1);
+    const auto address = take_actor(in);
+    if (!address) {
+      code = ORBIT_DATA_LOSS;
+      message = address.error().message;
+      return 0;
+    }
+    if (limit != 0 && (stopped || seen >= limit) && address->hash != last_hash) {
+      next_hash = address->hash;
+      return 0;
+    }
+    ++seen;
+    last_hash = address->hash;
+    if (visit != nullptr && visit(ctx, to_c(address->key), address->hash) == 0) stopped = true;
+    return 1;
+  }
+
+  void run() {
+    const Committer& committer = runtime->committer();
+    std::string from = type->main_prefix;
+    append_u64_be(from, from_hash);
+    const std::string to = prefix_end(type->main_prefix);
+    ErrorOut error;
+    const orbit_code scanned = committer.storage()->scan(
+        committer.storage_self(), nullptr, to_c(from), to_c(to), 0,
+        [](void* self, orbit_bytes key, orbit_bytes) -> int { return static_cast<Scan*>(self)->entry(key); }, this, &error);
+    if (scanned == ORBIT_OK) return;
+    code = scanned;
+    message = error.take(scanned).message;
+  }
+
+  static void start(std::unique_ptr<Scan> owned) {
+    Scan* scan = owned.release();
+    scan->runtime->on_all_workers(
+        scan->home,
+        [](Scheduler& scheduler, std::function<void()> flushed) {
+          scheduler.flush([flushed](orbit_code, const std::string&) { flushed(); });
+        },
+        [scan] {
+          const bool queued = scan->runtime->executor().blocking(
+              [](void* self) {
+                auto* running = static_cast<Scan*>(self);
+                running->run();
+                running->runtime->post(running->home, [running] {
+                  const std::unique_ptr<Scan> finished(running);
+                  finished->done(*finished);
+                });
+              },
+              scan);
+          if (queued) return;
+          const std::unique_ptr<Scan> refused(scan);
+          refused->code = ORBIT_RESOURCE_EXHAUSTED;
+          refused->message = "io_queue_max: the I/O pool's queue is full; try again later";
+          refused->done(*refused);
+        });
+  }
+};
+
+std::unique_ptr<Scan> make_scan(const orbit_type* type, uint64_t from_hash, size_t limit, orbit_visit_actor visit, void* ctx) {
+  auto scan = std::make_unique<Scan>();
+  scan->runtime = this_runtime();
+  scan->type = type;
+  scan->home = this_scheduler()->worker();
+  scan->from_hash = from_hash;
+  scan->limit = limit;
+  scan->visit = visit;
+  scan->ctx = ctx;
+  return scan;
+}
+
+}  // namespace
+
+void list_actors(const orbit_type* type, uint64_t from_hash, size_t limit, orbit_visit_actor visit,
+                 void (*done)(void*, uint64_t, orbit_code, const char*), void* ctx) {
+  auto scan = make_scan(type, from_hash, limit == 0 ? 1 : limit, visit, ctx);
+  scan->done = [done, ctx](const Scan& finished) { done(ctx, finished.next_hash, finished.code, finished.message.c_str()); };
+  Scan::start(std::move(scan));
+}
+
+void count_actors(const orbit_type* type, void (*done)(void*, uint64_t, orbit_code, const char*), void* ctx) {
+  auto scan = make_scan(type, 0, 0, nullptr, nullptr);
+  scan->done = [done, ctx](const Scan& finished) { done(ctx, finished.seen, finished.code, finished.message.c_str()); };
+  Scan::start(std::move(scan));
+}
+
+// Freeze, save and drop the activations, delete what is stored, open again. Expiry index entries stay behind; the sweeper
+// finds their actors gone and removes them.
+void erase_all_actors(const orbit_type* const_type, void (*done)(void*, orbit_code, const char*), void* ctx) {
+  Runtime* runtime = this_runtime();
+  const uint32_t home = this_scheduler()->worker();
+  auto* type = const_cast<orbit_type*>(const_type);
+  if (!runtime->committer().writable()) {
+    done(ctx, ORBIT_UNAVAILABLE, runtime->committer().reason().c_str());
+    return;
+  }
+  auto unfreeze = [runtime, home, type, done, ctx](orbit_code code, const std::string& message) {
+    runtime->on_all_workers(
+        home,
+        [type](Scheduler& scheduler, std::function<void()> finished) {
+          scheduler.unfreeze(type);
+          finished();
+        },
+        [done, ctx, code, message] { done(ctx, code, message.c_str()); });
+  };
+  runtime->on_all_workers(
+      home,
+      [type](Scheduler& scheduler, std::function<void()> finished) {
+        scheduler.freeze(type);
+        scheduler.leave_all([type](const orbit_activation& a) { return a.type == type; });
+        scheduler.when_empty(type, std::move(finished));
+      },
+      [runtime, home, type, unfreeze] {
+        Scheduler& scheduler = runtime->scheduler(home);
+        Pending* pending = scheduler.make_submission(true, false);
+        pending->batch.remove_range(type->main_prefix, prefix_end(type->main_prefix));
+        pending->batch.remove_range(type->sub_prefix, prefix_end(type->sub_prefix));
+        pending->then.emplace_back(unfreeze);
+        scheduler.submit(pending);
+      });
+}
+
+}  // namespace orbit::kernel

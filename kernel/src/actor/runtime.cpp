@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "actor/runtime.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "actor/expiry.hpp"
+#include "actor/json_call.hpp"
+#include "actor/listing.hpp"
+
+namespace orbit::kernel {
+
+namespace {
+
+Runtime* the_runtime = nullptr;
+thread_local Scheduler* thread_scheduler = nullptr;
+
+struct FunctionJob : Job {
+  std::function<void()> function;
+};
+
+const orbit_actors_v1 kApi = {
+    .struct_size = sizeof(orbit_actors_v1),
+    .reserved = 0,
+    .type = [](const char* name) -> const orbit_type* { return the_runtime->types().type(name); },
+    .allocate = []() -> orbit_envelope* {
+      Scheduler* scheduler = this_scheduler();
+      return scheduler != nullptr ? scheduler->allocate() : nullptr;
+    },
+    .send = [](orbit_envelope* envelope, uint64_t* hint) { this_scheduler()->send(envelope, hint); },
+    .free_envelope = [](orbit_envelope* envelope) { this_scheduler()->free_envelope(envelope); },
+    .fail = [](orbit_envelope* envelope, orbit_code code, orbit_bytes message) {
+      set_error(envelope, code, from_c(message));
+    },
+    .finish = [](orbit_activation* activation, orbit_envelope* envelope) { this_scheduler()->finish(activation, envelope); },
+    .current = []() -> orbit_activation* {
+      Scheduler* scheduler = this_scheduler();
+      return scheduler != nullptr ? scheduler->current() : nullptr;
+    },
+    .deactivate_when_idle = [](orbit_activation* activation) { this_scheduler()->leave(activation); },
+    .hold = [](const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted,
+               void* ctx) { this_scheduler()->hold(refs, count, deadline_ns, granted, ctx); },
+    .release = [](orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed,
+                  void* ctx) { this_scheduler()->release(hold, dirty, committed, ctx); },
+    .list = &list_actors,
+    .count = &count_actors,
+    .erase_all = &erase_all_actors,
+    .call_json = &call_json,
+    .writable = [](orbit_error* error) -> orbit_code {
+      const Committer& committer = the_runtime->committer();
+      if (committer.writable()) [[likely]] return ORBIT_OK;
+      return to_c(Code::unavailable, committer.reason(), error);
+    },
+};
+
+}  // namespace
+
+Runtime* this_runtime() noexcept { return the_runtime; }
+
+Scheduler* this_scheduler() noexcept {
+  if (thread_scheduler != nullptr) [[likely]] return thread_scheduler;
+  if (the_runtime == nullptr) return nullptr;
+  const uint32_t worker = the_runtime->executor().current();
+  if (worker == kNoWorker) return nullptr;
+  Scheduler* scheduler = &the_runtime->scheduler(worker);
+  if (the_runtime->options().threads_are_fixed) thread_scheduler = scheduler;
+  return scheduler;
+}
+
+Runtime::Runtime(Executor& executor, RuntimeOptions options, const orbit_storage_v1* storage,
+                 const orbit_storage_cached_v1* cached, void* storage_self)
+    : executor_(executor),
+      options_(options),
+      cached_(cached),
+      committer_(executor, storage, storage_self),
+      types_(options.types) {
+  the_runtime = this;
+  const uint32_t workers = executor.workers();
+  SchedulerLimits limits;
+  limits.activations_max = std::max<uint64_t>(options_.activations_max / workers, 1);
+  limits.memory_bytes_max = std::max<uint64_t>(options_.memory_bytes_max / workers, 1 << 20);
+  limits.loads_max = options_.loads_max;
+  limits.load_bytes_max = options_.load_bytes_max;
+  schedulers_.reserve(workers);
+  for (uint32_t worker = 0; worker < workers; ++worker) {
+    schedulers_.push_back(std::make_unique<Scheduler>(*this, worker, limits));
+    executor.attach(worker, schedulers_.back().get());
+  }
+  expiry_ = std::make_unique<ExpirySweeper>(*this);
+}
+
+Runtime::~Runtime() { the_runtime = nullptr; }
+
+const orbit_actors_v1* Runtime::api() noexcept { return &kApi; }
+
+void Runtime::post(uint32_t worker, std::function<void()> function) {
+  auto* job = new FunctionJob;
+  job->function = std::move(function);
+  job->run = [](Job* raw) noexcept {
+    const std::unique_ptr<FunctionJob> owned(static_cast<FunctionJob*>(raw));
+    owned->function();
+  };
+  executor_.post(worker, job, job);
+}
+
+void Runtime::on_all_workers(uint32_t home, std::function<void(Scheduler&, std::function<void()>)> function,
+                             std::function<void()> then) {
+  struct Round {
+    uint32_t left;
+    std::function<void()> then;
+  };
+  auto round = std::make_shared<Round>(Round{workers(), std::move(then)});
+  for (uint32_t worker = 0; worker < workers(); ++worker) {
+    post(worker, [this, worker, home, function, round] {
+      function(scheduler(worker), [this, home, round] {
+        post(home, [round] {
+          if (--round->left == 0) round->then();
+        });
+      });
+    });
+  }
+}
+
+void Runtime::start() {
+  post(0, [this] { expiry_->arm(); });
+}
+
+Result<> Runtime::publish_module(const std::string& name, const std::string& version, const std::string& file,
+                                 std::span<const orbit_actor_type* const> types) {
+  auto changed = types_.publish(name, version, file, types);
+  if (!changed) return tl::unexpected<Error>(changed.error());
+  leave_changed(*changed);
+  return {};
+}
+
+Result<> Runtime::retire_module(const std::string& name) {
+  auto changed = types_.retire(name);
+  if (!changed) return tl::unexpected<Error>(changed.error());
+  leave_changed(*changed);
+  return {};
+}
+
+void Runtime::leave_changed(const std::vector<orbit_type*>& changed) {
+  for (uint32_t worker = 0; worker < workers(); ++worker) {
+    post(worker, [this, worker, changed] {
+      scheduler(worker).leave_all([&changed](const orbit_activation& a) {
+        return a.actor != nullptr && a.version != a.type->current.load(std::memory_order_acquire) &&
+               std::find(changed.begin(), changed.end(), a.type) != changed.end();
+      });
+    });
+  }
+}
+
+Runtime::DrainReport Runtime::drain(uint64_t timeout_ms) {
+  struct Wait {
+    std::mutex mutex;
+    std::condition_variable changed;
+    uint32_t left = 0;
+    std::string error;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  DrainReport report;
+  // Turns that still run may change state after a flush: repeat until a round finds everybody quiet.
+  while (std::chrono::steady_clock::now() < deadline) {
+    auto wait = std::make_shared<Wait>();
+    auto busy = std::make_shared<std::atomic<size_t>>(0);
+    auto quiet = std::make_shared<std::atomic<uint32_t>>(0);
+    wait->left = workers();
+    for (uint32_t worker = 0; worker < workers(); ++worker) {
+      post(worker, [this, worker, wait, busy, quiet] {
+        Scheduler& scheduler = this->scheduler(worker);
+        size_t mine = 0;
+        scheduler.table().for_each([&mine](const orbit_activation* a) { mine += a->current != nullptr || !a->mailbox.empty(); });
+        *busy += mine;
+        if (mine == 0 && scheduler.quiet()) ++*quiet;
+        scheduler.flush([wait](orbit_code code, const std::string& message) {
+          const std::lock_guard lock(wait->mutex);
+          if (code != ORBIT_OK) wait->error = message;
+          --wait->left;
+          wait->changed.notify_all();
+        });
+      });
+    }
+    std::unique_lock lock(wait->mutex);
+    if (!wait->changed.wait_until(lock, deadline, [&wait] { return wait->left == 0; })) {
+      report.error = committer_.writable() ? "the workers did not answer in time" : committer_.reason();
+      break;
+    }
+    report.error = wait->error;
+    report.busy = *busy;
+    if (*quiet == workers()) {
+      report.complete = report.error.empty();
+      break;
+    }
+  }
+  return report;
+}
+
+uint64_t Runtime::activations() const noexcept {
+  uint64_t sum = 0;
+  for (const auto& scheduler : schedulers_)
+    sum += scheduler->tallies().activations.get() - scheduler->tallies().deactivations.get();
+  return sum;
+}
+
+uint64_t Runtime::memory_bytes() const noexcept {
+  uint64_t sum = 0;
+  for (const auto& scheduler : schedulers_) sum += scheduler->tallies().memory_bytes.get();
+  return sum;
+}
+
+}  // namespace orbit::kernel

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The actor runtime of a node: its types and modules, one scheduler per worker, and the orbit.actors/1 table.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "actor/scheduler.hpp"
+#include "actor/types.hpp"
+#include "executor/executor.hpp"
+#include "orbit/ext/actors.h"
+#include "orbit/ext/storage.h"
+#include "state/committer.hpp"
+
+namespace orbit::kernel {
+
+struct RuntimeOptions {
+  TypeDefaults types;
+  uint64_t activations_max = 4'000'000;            // of the node; divided among the workers
+  uint64_t memory_bytes_max = 4ull << 30;          // of the node: actors in memory
+  uint32_t loads_max = 128;                        // per worker
+  uint64_t load_bytes_max = 512ull << 20;          // most bytes of one actor's records
+  uint64_t expiry_interval_ms = 100;               // how often due expiries are looked for
+  bool threads_are_fixed = true;                   // false for a simulated executor, whose workers share a thread
+};
+
+class ExpirySweeper;
+
+// One per process at a time. Made before the executor starts (it attaches a scheduler to every worker).
+class Runtime {
+ public:
+  // storage must outlive the runtime. `cached` may be null.
+  Runtime(Executor& executor, RuntimeOptions options, const orbit_storage_v1* storage, const orbit_storage_cached_v1* cached,
+          void* storage_self);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  // The host's orbit.actors/1.
+  static const orbit_actors_v1* api() noexcept;
+
+  // ---- modules; one call at a time ------------------------------------------------------------------------------------
+  // Puts a module's types into service. If a module of that name is in service its activations are saved and leave; their
+  // waiting messages go to the new version. [any thread that may post]
+  Result<> publish_module(const std::string& name, const std::string& version, const std::string& file,
+                          std::span<const orbit_actor_type* const> types);
+  Result<> retire_module(const std::string& name);
+
+  // After the executor has started.
+  void start();
+  // Saves everything and answers when no turn runs and nothing is unsaved; `stuck` counts activations that did not come to
+  // rest. Must be followed by Executor::stop. [a thread that is no worker]
+  struct DrainReport {
+    bool complete = false;
+    size_t busy = 0;
+    std::string error;
+  };
+  DrainReport drain(uint64_t timeout_ms);
+
+  // ---- introspection ----------------------------------------------------------------------------------------------------
+  std::string modules_json() const;
+  std::string types_json() const;
+  std::string workers_json() const;
+  uint64_t activations() const noexcept;
+  uint64_t memory_bytes() const noexcept;
+  // Answer on the calling worker, see orbit.node/1. [worker]
+  using Done = std::function<void(orbit_code, const std::string& json)>;
+  void activations_json(std::string type, std::string cursor, size_t limit, Done done);
+  void activation_json(std::string type, std::string key, Done done);
+  void deactivate(std::string type, std::string key, Done done);
+  // Prometheus text of the kernel's own figures.
+  void append_metrics(std::string& text) const;
+
+  // ---- for the parts of the kernel ----------------------------------------------------------------------------------------
+  Executor& executor() noexcept { return executor_; }
+  Committer& committer() noexcept { return committer_; }
+  TypeRegistry& types() noexcept { return types_; }
+  const orbit_storage_cached_v1* cached_storage() const noexcept { return cached_; }
+  Scheduler& scheduler(uint32_t worker) noexcept { return *schedulers_[worker]; }
+  uint32_t workers() const noexcept { return static_cast<uint32_t>(schedulers_.size()); }
+  uint32_t worker_of(uint64_t mixed) const noexcept {
+    return static_cast<uint32_t>(((mixed >> 32) * schedulers_.size()) >> 32);
+  }
+  uint32_t mailbox_max() const noexcept { return options_.types.mailbox_max; }
+  const RuntimeOptions& options() const noexcept { return options_; }
+  // Runs function on that worker. For what is not on the path of a message: it allocates. [any thread]
+  void post(uint32_t worker, std::function<void()> function);
+  // Runs function on every worker, then `then` on `worker`, which must be the caller's.
+  void on_all_workers(uint32_t worker, std::function<void(Scheduler&, std::function<void()> done)> function,
+                      std::function<void()> then);
+
+ private:
+  void leave_changed(const std::vector<orbit_type*>& changed);
+
+  Executor& executor_;
+  RuntimeOptions options_;
+  const orbit_storage_cached_v1* cached_;
+  Committer committer_;
+  TypeRegistry types_;
+  std::vector<std::unique_ptr<Scheduler>> schedulers_;
+  std::unique_ptr<ExpirySweeper> expiry_;
+};
+
+// The runtime of this process, or null.
+Runtime* this_runtime() noexcept;
+
+}  // namespace orbit::kernel

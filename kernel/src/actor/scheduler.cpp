@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Messages and turns.
+#include "actor/scheduler.hpp"
+
+#include <algorithm>
+
+#include "actor/runtime.hpp"
+#include "state/record_format.hpp"
+
+namespace orbit::kernel {
+
+namespace {
+
+constexpr uint32_t kTurnsPerStep = 2048;
+constexpr uint32_t kTurnsPerMailbox = 1024;  // in a row, before others get their share
+constexpr uint32_t kDepthMax = 24;           // nested inline turns and replies on one stack
+constexpr uint32_t kHopsMax = 256;           // length of a call chain
+
+// A chain of envelopes on its way to another worker, in the room of an envelope of its own.
+struct Parcel : Job {
+  Scheduler* to;
+  orbit_envelope* chain;
+  orbit_envelope* carrier;
+};
+static_assert(sizeof(Parcel) <= ORBIT_ENVELOPE_ROOM);
+
+std::string actor_name(const orbit_activation* a) { return a->type->name + "/" + std::string(a->key()); }
+
+}  // namespace
+
+Scheduler::Scheduler(Runtime& runtime, uint32_t worker, SchedulerLimits limits)
+    : runtime_(runtime),
+      executor_(runtime.executor()),
+      committer_(runtime.committer()),
+      worker_(worker),
+      limits_(limits),
+      table_(worker),
+      now_ns_(executor_.monotonic_ns()),
+      outbox_(runtime.executor().workers()) {}
+
+Scheduler::~Scheduler() {
+  table_.for_each([this](orbit_activation* a) {
+    while (!a->mailbox.empty()) free_envelope(a->mailbox.pop());
+    if (a->actor != nullptr) a->version->def->destroy(a->actor);
+    a->actor = nullptr;
+  });
+  for (FlushClass& cls : classes_) {
+    delete cls.open;
+    delete cls.closing;
+  }
+  for (Pending* pending : spare_pending_) delete pending;
+  delete_holds();
+}
+
+bool Scheduler::step() noexcept {
+  now_ns_ = executor_.coarse_monotonic_ns();
+  now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
+  uint32_t budget = kTurnsPerStep;
+  while (run_head_ != nullptr && budget != 0) {
+    orbit_activation* a = run_head_;
+    run_head_ = a->run_next;
+    if (run_head_ == nullptr) run_tail_ = nullptr;
+    else __builtin_prefetch(run_head_);
+    a->scheduled = false;
+    run_mailbox(a, budget);
+  }
+  // A closing cut goes on in the next round.
+  return run_head_ != nullptr ||
+         std::any_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) { return cls.closing != nullptr; });
+}
+
+void Scheduler::end_of_round() noexcept {
+  commit_round();
+  if (!leaving_.empty()) try_leave_all();
+  if (outbox_used_) flush_outboxes();
+  committer_.nudge();
+  if (tick_timer_ == 0) arm_tick();
+}
+
+void Scheduler::run_mailbox(orbit_activation* a, uint32_t& budget) noexcept {
+  uint32_t turns = std::min(budget, kTurnsPerMailbox);
+  while (turns != 0 && a->stage == Stage::active && a->current == nullptr && !a->mailbox.empty() && !a->leaving) {
+    if (a->version != a->type->current.load(std::memory_order_acquire)) {
+      leave(a);
+      return;
+    }
+    --turns;
+    --budget;
+    orbit_envelope* envelope = a->mailbox.pop();
+    --a->queued;
+    if (envelope->method == kMethodHold) {
+      hold_arrived(a, envelope);
+      return;
+    }
+    run_turn(a, envelope);
+  }
+  if (a->stage == Stage::active && a->current == nullptr && !a->mailbox.empty() && !a->leaving) schedule(a);
+}
+
+void Scheduler::schedule(orbit_activation* a) noexcept {
+  if (a->scheduled) return;
+  a->scheduled = true;
+  a->run_next = nullptr;
+  if (run_tail_ != nullptr)
+    run_tail_->run_next = a;
+  else
+    run_head_ = a;
+  run_tail_ = a;
+}
+
+void Scheduler::free_envelope(orbit_envelope* envelope) noexcept {
+  drop_payload(envelope);
+  if ((envelope->flags & kOwnsKey) != 0) drop_key(envelope);
+  if (envelope->message != nullptr) std::free(envelope->message);
+  pool_.recycle(envelope);
+}
+
+void Scheduler::refuse(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept {
+  tallies_.rejected.add();
+  set_error(envelope, code, message);
+  reply(envelope);
+}
+
+void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
+  envelope->caller = current_;
+  envelope->reply_worker = static_cast<uint16_t>(worker_);
+  if (current_ != nullptr && current_->current != nullptr) {
+    envelope->hops = current_->current->hops + 1;
+    if (envelope->deadline_ns == 0) envelope->deadline_ns = current_->current->deadline_ns;
+  }
+  if (hint != nullptr && (hint[1] & 0xff) == worker_ + 1) {
+    auto* a = reinterpret_cast<orbit_activation*>(hint[0]);
+    if (a->generation == hint[1]) {
+      deliver(a, envelope);
+      return;
+    }
+  }
+  if (envelope->type == nullptr) {
+    refuse(envelope, ORBIT_INVALID_ARGUMENT, "the call names no actor type");
+    return;
+  }
+  if (envelope->key.size > ORBIT_ACTOR_KEY_MAX) {
+    refuse(envelope, ORBIT_INVALID_ARGUMENT, "the actor key has " + std::to_string(envelope->key.size) +
+                                                 " bytes, at most " + std::to_string(ORBIT_ACTOR_KEY_MAX) + " are allowed");
+    return;
+  }
+  const std::string_view key = from_c(envelope->key);
+  envelope->hash = key_hash(key);
+  const uint64_t mixed = ActivationTable::mix(envelope->type, envelope->hash);
+  const uint32_t owner = runtime_.worker_of(mixed);
+  if (owner != worker_) {
+    send_away(owner, envelope);
+    return;
+  }
+  orbit_activation* a = table_.find(envelope->type, mixed, key);
+  if (a == nullptr) {
+    Error error;
+    a = activation(const_cast<orbit_type*>(envelope->type), envelope->hash, key, error);
+    if (a == nullptr) {
+      refuse(envelope, static_cast<orbit_code>(error.code), error.message);
+      return;
+    }
+  }
+  if (hint != nullptr) {
+    hint[0] = reinterpret_cast<uint64_t>(a);
+    hint[1] = a->generation;
+  }
+  deliver(a, envelope);
+}
+
+void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  tallies_.messages.add();
+  if ((envelope->flags & ORBIT_ENVELOPE_INLINE) != 0 && a->idle() && depth_ < kDepthMax &&
+      a->version == a->type->current.load(std::memory_order_acquire)) {
+    ++depth_;
+    run_turn(a, envelope);
+    --depth_;
+    return;
+  }
+  if (a->stage == Stage::active && a->queued >= a->version->mailbox_max) {
+    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: the mailbox of " + actor_name(a) + " holds " +
+                                                   std::to_string(a->queued) + " messages, its limit; try again later");
+    return;
+  }
+  if (a->stage == Stage::loading && a->queued >= runtime_.mailbox_max()) {
+    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: " + actor_name(a) + " is being activated and " +
+                                                   std::to_string(a->queued) + " messages wait for it, the limit");
+    return;
+  }
+  if (a->current != nullptr && envelope->caller != nullptr && envelope->on_reply != nullptr) {
+    std::string path;
+    if (closes_cycle(a, envelope, &path)) {
+      tallies_.cycles.add();
+      refuse(envelope, ORBIT_FAILED_PRECONDITION, "the call would wait for itself: " + path);
+      return;
+    }
+  }
+  if (envelope->ops != nullptr && envelope->ops->retain != nullptr)
+    envelope->payload = envelope->ops->retain(envelope->payload);
+  if ((envelope->flags & kOwnsKey) == 0) envelope->key = {a->key_data, a->key_size};
+  a->mailbox.push(envelope);
+  ++a->queued;
+  if (a->stage == Stage::active && a->current == nullptr && !a->leaving) schedule(a);
+}
+
+// Follows the callers on this worker; a chain that leaves the worker is bounded by its deadline and kHopsMax instead.
+bool Scheduler::closes_cycle(const orbit_activation* a, const orbit_envelope* envelope, std::string* path) const {
+  if (envelope->hops > kHopsMax) {
+    *path = "a chain of more than " + std::to_string(kHopsMax) + " calls";
+    return true;
+  }
+  std::string chain = actor_name(a);
+  const orbit_activation* caller = envelope->caller;
+  for (uint32_t i = 0; caller != nullptr && i <= kHopsMax; ++i) {
+    chain = actor_name(caller) + " -> " + chain;
+    if (caller == a) {
+      *path = chain;
+      return true;
+    }
+    const orbit_envelope* turn = caller->current;
+    if (turn == nullptr || turn->reply_worker != worker_ || turn->on_reply == nullptr) return false;
+    caller = turn->caller;
+  }
+  return false;
+}
+
+void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  if (envelope->deadline_ns != 0 && envelope->deadline_ns <= now_ns_) [[unlikely]] {
+    tallies_.expired.add();
+    set_error(envelope, ORBIT_DEADLINE_EXCEEDED, "the deadline passed before the turn of " + actor_name(a) + " began");
+    reply(envelope);
+    return;
+  }
+  if (a->dirty != 0) before_change(a);
+  a->last_used = now_tick_;
+  a->current = envelope;
+  orbit_activation* const outer = current_;
+  current_ = a;
+  const int outcome = a->version->def->invoke(a->actor, envelope);
+  current_ = outer;
+  tallies_.turns.add();
+  if (outcome == ORBIT_TURN_DONE) {
+    end_turn(a, envelope);
+    if (!a->mailbox.empty() && a->current == nullptr && a->stage == Stage::active && !a->leaving) schedule(a);
+  }
+}
+
+void Scheduler::finish(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  end_turn(a, envelope);
+  if (!a->mailbox.empty() && a->stage == Stage::active && !a->leaving) schedule(a);
+}
+
+void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  a->current = nullptr;
+  if (a->doomed) [[unlikely]] {
+    set_error(envelope, ORBIT_ABORTED, "an earlier change of " + actor_name(a) + " could not be stored; nothing was changed");
+    reply(envelope);
+    drop_actor(a);
+    start_load(a);
+    return;
+  }
+  if (envelope->code != ORBIT_OK) tallies_.failed_turns.add();
+  if ((envelope->flags & ORBIT_ENVELOPE_DIRTY) != 0) mark_dirty(a);
+  if (envelope->on_reply == nullptr) {
+    free_envelope(envelope);
+    return;
+  }
+  if (a->version->def->durability == ORBIT_DURABILITY_SYNC && !stored(a)) {
+    // What this turn saw or did must survive before anybody hears of it.
+    Pending* pending = a->dirty != 0 ? open_sync(flush_class(a->version->flush_class)) : find_pending(a->gate);
+    pending->parked.push(envelope);
+    return;
+  }
+  reply(envelope);
+}
+
+void Scheduler::reply(orbit_envelope* envelope) noexcept {
+  if (envelope->on_reply == nullptr) {
+    free_envelope(envelope);
+    return;
+  }
+  if (envelope->reply_worker != worker_) {
+    envelope->flags |= ORBIT_ENVELOPE_REPLIED;
+    outbox_[envelope->reply_worker].push(envelope);
+    outbox_used_ = true;
+    return;
+  }
+  orbit_activation* const outer = current_;
+  current_ = envelope->caller;
+  ++depth_;
+  envelope->on_reply(envelope->reply_ctx, envelope);
+  --depth_;
+  current_ = outer;
+}
+
+void Scheduler::send_away(uint32_t worker, orbit_envelope* envelope) noexcept {
+  tallies_.remote_messages.add();
+  own_key(envelope);
+  if (envelope->ops != nullptr && envelope->ops->retain != nullptr)
+    envelope->payload = envelope->ops->retain(envelope->payload);
+  outbox_[worker].push(envelope);
+  outbox_used_ = true;
+}
+
+void Scheduler::flush_outboxes() noexcept {
+  outbox_used_ = false;
+  for (uint32_t worker = 0; worker < outbox_.size(); ++worker) {
+    EnvelopeQueue& queue = outbox_[worker];
+    if (queue.empty()) continue;
+    orbit_envelope* carrier = pool_.allocate();
+    auto* parcel = new (carrier->room) Parcel;
+    parcel->run = [](Job* job) noexcept {
+      auto* arrived = static_cast<Parcel*>(job);
+      Scheduler* to = arrived->to;
+      orbit_envelope* chain = arrived->chain;
+      to->pool().recycle(arrived->carrier);
+      to->receive(chain);
+    };
+    parcel->to = &runtime_.scheduler(worker);
+    parcel->chain = queue.head;
+    parcel->carrier = carrier;
+    queue = EnvelopeQueue();
+    executor_.post(worker, parcel, parcel);
+  }
+}
+
+void Scheduler::receive(orbit_envelope* chain) noexcept {
+  now_ns_ = executor_.coarse_monotonic_ns();
+  while (chain != nullptr) {
+    orbit_envelope* envelope = chain;
+    chain = chain->next;
+    envelope->next = nullptr;
+    if ((envelope->flags & ORBIT_ENVELOPE_REPLIED) != 0) {
+      envelope->flags = static_cast<uint16_t>(envelope->flags & ~ORBIT_ENVELOPE_REPLIED);
+      reply(envelope);
+      continue;
+    }
+    const uint64_t mixed = ActivationTable::mix(envelope->type, envelope->hash);
+    orbit_activation* a = table_.find(envelope->type, mixed, from_c(envelope->key));
+    if (a == nullptr) {
+      Error error;
+      a = activation(const_cast<orbit_type*>(envelope->type), envelope->hash, from_c(envelope->key), error);
+      if (a == nullptr) {
+        refuse(envelope, static_cast<orbit_code>(error.code), error.message);
+        continue;
+      }
+    }
+    deliver(a, envelope);
+  }
+}
+
+bool Scheduler::quiet() const noexcept {
+  if (run_head_ != nullptr || loading_ != 0 || !in_flight_.empty() || outbox_used_ || wait_head_ != nullptr) return false;
+  return std::all_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) {
+    return cls.head[0] == nullptr && cls.head[1] == nullptr && cls.open == nullptr && cls.closing == nullptr;
+  });
+}
+
+}  // namespace orbit::kernel

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// One worker's actors: their mailboxes, turns, activation, commits and deactivation.
+//
+// How changes reach storage. A turn that changed state marks its activation dirty in the current *cut* of the type's flush
+// class. When a cut is due it is closed: its activations write their changes (collect) into one submission, a slice per round;
+// one that is about to change again before its slice came is collected first. A submission is thus a consistent state of all
+// actors of the class between two turns, written atomically. Replies that promise durability wait (park) for the submission
+// that has their changes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actor/activation.hpp"
+#include "executor/executor.hpp"
+#include "orbit/result.hpp"
+#include "state/committer.hpp"
+
+namespace orbit::kernel {
+
+class Runtime;
+
+// Kernel methods that never reach an actor type.
+inline constexpr uint32_t kMethodHold = ORBIT_METHOD_SYSTEM + 0x10;
+
+struct SchedulerLimits {
+  uint64_t activations_max = 2'000'000;      // per worker
+  uint64_t memory_bytes_max = 1ull << 30;    // per worker: actor objects and slots
+  uint32_t loads_max = 128;                  // reads of state at once, per worker
+  uint64_t load_bytes_max = 512ull << 20;    // most bytes of one actor's records
+};
+
+// Written by one worker, read by anyone: no read-modify-write instruction.
+class Tally {
+ public:
+  void add(uint64_t amount = 1) noexcept { value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed); }
+  void set(uint64_t value) noexcept { value_.store(value, std::memory_order_relaxed); }
+  uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+struct alignas(64) SchedulerTallies {
+  Tally turns, messages, remote_messages, rejected, expired, failed_turns, activations, loads, load_failures, deactivations,
+      queued, memory_bytes, cycles;
+};
+
+// A submission with everything that waits for it.
+struct Pending : Submission {
+  EnvelopeQueue parked;                                                  // replies
+  std::vector<std::function<void(orbit_code, const std::string&)>> then; // run when done
+  std::vector<orbit_activation*> members;                                // SYNC only: dropped when it fails
+};
+
+class Scheduler final : public Resident {
+ public:
+  Scheduler(Runtime& runtime, uint32_t worker, SchedulerLimits limits);
+  ~Scheduler() override;
+
+  bool step() noexcept override;
+  void end_of_round() noexcept override;
+
+  // ---- messages -----------------------------------------------------------------------------------------------------
+  orbit_envelope* allocate() { return pool_.allocate(); }
+  void free_envelope(orbit_envelope* envelope) noexcept;
+  void send(orbit_envelope* envelope, uint64_t* hint) noexcept;
+  // Ends a pending turn, or (hold) an envelope that occupied the activation.
+  void finish(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  // Hands a reply back, here or on the worker it came from.
+  void reply(orbit_envelope* envelope) noexcept;
+  void receive(orbit_envelope* chain) noexcept;  // from another worker: calls and replies
+  orbit_activation* current() const noexcept { return current_; }
+
+  // ---- holds (hold.cpp) ---------------------------------------------------------------------------------------------
+  void hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept;
+  void release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept;
+
+  // ---- state --------------------------------------------------------------------------------------------------------
+  // Closes and submits all cuts now; `then` runs when everything changed so far is in the engine.
+  void flush(std::function<void(orbit_code, const std::string&)> then);
+  void close_all_cuts() noexcept;
+  // A batch of this worker's that goes out as it is, after everything submitted before.
+  Pending* make_submission(bool sync, bool keep_trying);
+  void submit(Pending* pending) noexcept;
+  // Writes the activation's changes into a batch, with the kernel's header and expiry index.
+  void collect(orbit_activation* a, WriteBatch& batch) noexcept;
+
+  // ---- lifecycle ----------------------------------------------------------------------------------------------------
+  // Asks one activation, or all that match, to leave memory when they may.
+  void leave(orbit_activation* a) noexcept;
+  void leave_all(const std::function<bool(const orbit_activation&)>& match) noexcept;
+  // While frozen no actor of the type is activated; mailboxes wait.
+  bool frozen(const orbit_type* type) const noexcept;
+  void freeze(orbit_type* type);
+  void unfreeze(orbit_type* type);
+  // Runs `then` once no activation of the type has an actor object.
+  void when_empty(orbit_type* type, std::function<void()> then);
+
+  ActivationTable& table() noexcept { return table_; }
+  EnvelopePool& pool() noexcept { return pool_; }
+  SchedulerTallies& tallies() noexcept { return tallies_; }
+  Runtime& runtime() noexcept { return runtime_; }
+  uint32_t worker() const noexcept { return worker_; }
+  uint64_t now_ns() const noexcept { return now_ns_; }
+  orbit_activation* activation(orbit_type* type, uint64_t hash, std::string_view key, Error& error) noexcept;
+  // Nothing runs, waits or is unsaved on this worker.
+  bool quiet() const noexcept;
+
+ private:
+  struct FlushClass {
+    FlushRule rule;
+    uint64_t cut = 0;                                // the open cut; its parity selects the list
+    orbit_activation* head[2] = {nullptr, nullptr};
+    orbit_activation* tail[2] = {nullptr, nullptr};
+    uint64_t oldest_ns = 0;                          // when the open cut got its first change
+    Pending* open = nullptr;                         // SYNC: collects waiters for the open cut
+    Pending* closing = nullptr;                      // the closed cut that is being collected
+    std::vector<std::function<void(orbit_code, const std::string&)>> then_open;  // wait for the open cut (not SYNC)
+    uint32_t in_flight = 0;
+    bool due = false;                                // close at the next chance
+    static uint32_t parity(uint64_t cut) noexcept { return static_cast<uint32_t>(cut & 1); }
+  };
+  struct Load;
+
+  // scheduler.cpp
+  void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  void run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  void end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  void run_mailbox(orbit_activation* a, uint32_t& budget) noexcept;
+  void schedule(orbit_activation* a) noexcept;
+  void send_away(uint32_t worker, orbit_envelope* envelope) noexcept;
+  void flush_outboxes() noexcept;
+  void refuse(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept;
+  bool closes_cycle(const orbit_activation* a, const orbit_envelope* envelope, std::string* path) const;
+
+  // hold.cpp
+  friend struct ::orbit_hold;
+  void hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  void unhold(orbit_activation* a, bool failed) noexcept;
+  void release_together(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept;
+  void abort(orbit_hold* hold, orbit_hold_committed committed, void* ctx, orbit_code code, const char* message) noexcept;
+  void recycle(orbit_hold* hold) noexcept;
+  void delete_holds() noexcept;
+
+  // commit.cpp
+  // Has the engine sync within the class's delay although no activation is dirty.
+  void sync_soon(FlushClass& cls);
+  FlushClass& flush_class(uint32_t index);
+  void mark_dirty(orbit_activation* a) noexcept;
+  void before_change(orbit_activation* a) noexcept;
+  Pending* open_sync(FlushClass& cls);
+  void close_cut(FlushClass& cls) noexcept;
+  bool collect_slice(FlushClass& cls, size_t most) noexcept;
+  void commit_round() noexcept;
+  void pending_done(Pending* pending) noexcept;
+  void fail_sync(FlushClass& cls, orbit_code code, const std::string& message) noexcept;
+  bool stored(const orbit_activation* a) const noexcept;
+  Pending* find_pending(uint64_t seq) noexcept;
+
+  // lifecycle.cpp
+  void start_load(orbit_activation* a) noexcept;
+  void read_on_pool(orbit_activation* a) noexcept;
+  void loaded(Load* load) noexcept;
+  void complete_load(orbit_activation* a, const std::vector<orbit_record>& records, std::string_view main, orbit_code code,
+                     std::string_view message) noexcept;
+  void fail_mailbox(orbit_activation* a, orbit_code code, std::string_view message) noexcept;
+  void drop_actor(orbit_activation* a) noexcept;
+  void account_memory(orbit_activation* a) noexcept;
+  bool may_leave(const orbit_activation* a, bool pinned_counts) const noexcept;
+  void try_leave_all() noexcept;
+  void vacate(orbit_activation* a) noexcept;
+  void sweep(size_t most, bool under_pressure) noexcept;
+  void tick() noexcept;
+  void arm_tick() noexcept;
+
+  Runtime& runtime_;
+  Executor& executor_;
+  Committer& committer_;
+  const uint32_t worker_;
+  const SchedulerLimits limits_;
+
+  EnvelopePool pool_;
+  ActivationTable table_;
+  SchedulerTallies tallies_;
+
+  orbit_activation* run_head_ = nullptr;
+  orbit_activation* run_tail_ = nullptr;
+  orbit_activation* current_ = nullptr;
+  uint32_t depth_ = 0;
+  uint64_t now_ns_ = 0;
+  uint32_t now_tick_ = 0;  // now_ns_ / 2^24: 16.8 ms
+  std::vector<EnvelopeQueue> outbox_;
+  bool outbox_used_ = false;
+
+  std::deque<FlushClass> classes_;
+  uint64_t next_seq_ = 1;
+  std::deque<Pending*> in_flight_;
+  std::vector<Pending*> spare_pending_;
+  std::vector<orbit_hold*> spare_holds_;
+  uint32_t granted_holds_ = 0;
+
+  uint32_t loading_ = 0;
+  orbit_activation* wait_head_ = nullptr;  // activations that wait for a place among the loads
+  orbit_activation* wait_tail_ = nullptr;
+  std::vector<orbit_activation*> leaving_;
+  std::vector<orbit_type*> frozen_;
+  std::vector<std::pair<orbit_type*, std::function<void()>>> when_empty_;
+  size_t sweep_at_ = 0;
+  uint64_t memory_bytes_ = 0;
+  orbit_timer tick_timer_ = 0;
+};
+
+// The scheduler of the current thread's worker, or null outside workers.
+Scheduler* this_scheduler() noexcept;
+void set_this_scheduler(Scheduler* scheduler) noexcept;
+
+}  // namespace orbit::kernel

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Group commit. Workers submit write batches; one runner at a time on the I/O pool joins whatever waits into one engine write,
+// in order of submission, syncs when any of them asks, and hands the outcome back to the workers.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "executor/executor.hpp"
+#include "orbit/ext/storage.h"
+#include "orbit/result.hpp"
+
+namespace orbit::kernel {
+
+// One atomic batch of storage operations with their bytes. Reused: clear() keeps the memory.
+class WriteBatch {
+ public:
+  void put(std::string_view key, std::string_view value) { add(ORBIT_WRITE_PUT, key, value); }
+  void remove(std::string_view key) { add(ORBIT_WRITE_DELETE, key, {}); }
+  void remove_range(std::string_view from, std::string_view to) { add(ORBIT_WRITE_DELETE_RANGE, from, to); }
+  bool empty() const noexcept { return ops_.empty(); }
+  size_t count() const noexcept { return ops_.size(); }
+  size_t bytes() const noexcept { return data_.size(); }
+  void clear() noexcept {
+    data_.clear();
+    ops_.clear();
+  }
+  // Appends this batch's operations to a list for the engine; valid while the batch is unchanged.
+  void append_to(std::vector<orbit_write_op>& out) const;
+
+ private:
+  struct Op {
+    uint32_t kind;
+    uint32_t key_size;
+    size_t offset;
+    size_t value_size;
+  };
+  void add(uint32_t kind, std::string_view key, std::string_view value);
+  std::string data_;
+  std::vector<Op> ops_;
+};
+
+// A batch on its way. Owned by the submitting worker; in the committer's hands between submit and `done`.
+struct Submission {
+  WriteBatch batch;
+  bool sync = false;       // must survive a power cut before done
+  bool keep_trying = false; // its turns were acknowledged already: on failure retry until it succeeds, never drop
+  uint32_t worker = 0;
+  uint64_t seq = 0;        // the submitter's own number
+  orbit_code code = ORBIT_OK;
+  std::string message;
+  void* owner = nullptr;
+  void (*done)(Submission*) noexcept = nullptr;  // on `worker`
+  Job job;                 // carries it back
+};
+
+class Committer {
+ public:
+  Committer(Executor& executor, const orbit_storage_v1* storage, void* storage_self);
+  Committer(const Committer&) = delete;
+  Committer& operator=(const Committer&) = delete;
+
+  // Queues a submission. Its `done` runs on its worker later, in order of submission per worker, except that a failed batch
+  // that does not keep_trying is answered before batches that do. [worker]
+  void submit(Submission* submission) noexcept;
+  // Starts the runner again if the I/O pool was full before. Called by workers at the end of a round. [worker]
+  void nudge() noexcept;
+
+  // False while the engine refuses writes; `reason` then says why. [any thread]
+  bool writable() const noexcept { return !failing_.load(std::memory_order_acquire); }
+  std::string reason() const;
+
+  const orbit_storage_v1* storage() const noexcept { return storage_; }
+  void* storage_self() const noexcept { return storage_self_; }
+
+  struct Counters {
+    std::atomic<uint64_t> commits{0}, syncs{0}, batches{0}, operations{0}, bytes{0}, failures{0};
+  };
+  const Counters& counters() const noexcept { return counters_; }
+
+ private:
+  void start_runner() noexcept;
+  void run() noexcept;
+  // Writes the queue's front; returns false when the runner should stop (nothing to do, or waiting before a retry).
+  bool write_some() noexcept;
+  void finish(std::vector<Submission*>& group, orbit_code code, const std::string& message) noexcept;
+
+  Executor& executor_;
+  const orbit_storage_v1* storage_;
+  void* storage_self_;
+
+  mutable std::mutex mutex_;
+  std::vector<Submission*> queue_;
+  std::vector<Submission*> retained_;  // keep_trying batches that failed; older than everything in queue_
+  std::string reason_;
+  uint64_t retry_at_ns_ = 0;
+  uint64_t backoff_ns_ = 0;
+  bool running_ = false;
+  std::atomic<bool> pending_start_{false};
+  std::atomic<bool> failing_{false};
+  Counters counters_;
+
+  // Used by the runner only.
+  std::vector<Submission*> group_;
+  std::vector<orbit_write_op> ops_;
+};
+
+}  // namespace orbit::kernel
