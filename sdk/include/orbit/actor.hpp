@@ -59,7 +59,8 @@ class Actor {
     if (backup_ != nullptr) detail::state_backups<State>.release(backup_);
   }
 
-  const typename Key<Kind>::Value& key() const noexcept { return key_->value(); }
+  // const std::string& or int64_t, as the key kind says.
+  decltype(auto) key() const noexcept { return key_->value(); }
 
   const State& state() const noexcept { return state_; }
   // For changing it. The first call of a turn copies the state, to go back to when the turn fails.

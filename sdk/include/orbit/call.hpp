@@ -134,7 +134,8 @@ class Proxy {
     return *this;
   }
 
-  const typename KeyType::Value& key() const noexcept { return key_.value(); }
+  // const std::string& or int64_t, as the key kind says.
+  decltype(auto) key() const noexcept { return key_.value(); }
 
  protected:
   // `make` puts the request into the envelope.

@@ -45,7 +45,6 @@ inline bool is_utf8(std::string_view text) noexcept {
 template <KeyKind Kind>
 class Key {
  public:
-  using Value = std::string;
   explicit Key(std::string_view bytes) : value_(bytes) {}
   const std::string& value() const noexcept { return value_; }
   Bytes bytes() const noexcept { return value_; }
@@ -64,7 +63,6 @@ class Key {
 template <>
 class Key<KeyKind::int64> {
  public:
-  using Value = int64_t;
   explicit Key(int64_t value) noexcept : value_(value) {
     size_ = static_cast<uint8_t>(std::to_chars(text_, text_ + sizeof text_, value).ptr - text_);
   }

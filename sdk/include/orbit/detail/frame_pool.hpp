@@ -35,14 +35,20 @@ class FramePool {
   void release(void* memory, size_t size) noexcept {
     const size_t index = (size - 1) / kStepBytes;
     const size_t bytes = (index + 1) * kStepBytes;
-    if (index >= kClasses || closed_ || kept_bytes_ + bytes > kKeptBytesMax) return ::operator delete(memory);
+    if (index >= kClasses || kept_bytes_ + bytes > kKeptBytesMax) return ::operator delete(memory);
+    if (state_ != State::open) [[unlikely]] {
+      if (state_ == State::closed) return ::operator delete(memory);
+      open();
+    }
     free_[index] = ::new (memory) Free{free_[index]};
     kept_bytes_ += bytes;
   }
 
+  size_t kept_bytes() const noexcept { return kept_bytes_; }
+
   // At thread exit; later releases on this thread go straight back.
   void close() noexcept {
-    closed_ = true;
+    state_ = State::closed;
     for (Free*& head : free_) {
       while (head != nullptr) {
         Free* next = head->next;
@@ -57,25 +63,30 @@ class FramePool {
   struct Free {
     Free* next;
   };
-  static void* allocate_new(size_t index);
+  enum class State : char { fresh, open, closed };
+
+  static void* allocate_new(size_t index) { return ::operator new((index + 1) * kStepBytes); }
+  void open() noexcept;
 
   Free* free_[kClasses] = {};
   size_t kept_bytes_ = 0;
-  bool closed_ = false;
+  State state_ = State::fresh;
 };
 
 // Trivially destroyed, so that reaching it needs no guard; FramePoolCloser does the work at thread exit.
 inline thread_local constinit FramePool frame_pool;
 
+// Constructed on a thread by its first use there.
 struct FramePoolCloser {
   bool armed = false;
   ~FramePoolCloser() { frame_pool.close(); }
 };
 inline thread_local FramePoolCloser frame_pool_closer;
 
-inline void* FramePool::allocate_new(size_t index) {
-  frame_pool_closer.armed = true;  // the first use on a thread arranges for close()
-  return ::operator new((index + 1) * kStepBytes);
+// The first frame kept on a thread arranges for close().
+inline void FramePool::open() noexcept {
+  frame_pool_closer.armed = true;
+  state_ = State::open;
 }
 
 inline void* allocate_frame(size_t size) {

@@ -17,27 +17,30 @@ class StateBackups {
 
   // A copy of `state`, to be given back with release.
   State* copy_of(const State& state) {
-    if (count_ == 0) [[unlikely]] return new_copy_of(state);
+    if (count_ == 0) [[unlikely]] return new State(state);
     std::unique_ptr<State> copy(kept_[--count_]);
     *copy = state;
     return copy.release();
   }
   void release(State* copy) noexcept {
-    if (count_ < kKept && !closed_ && copy->ByteSizeLong() <= kKeptStateBytesMax)
+    if (life_ == Life::fresh) [[unlikely]] open();
+    if (count_ < kKept && life_ == Life::open && copy->ByteSizeLong() <= kKeptStateBytesMax)
       kept_[count_++] = copy;
     else
       delete copy;
   }
   void close() noexcept {
-    closed_ = true;
+    life_ = Life::closed;
     while (count_ != 0) delete kept_[--count_];
   }
 
  private:
-  static State* new_copy_of(const State& state);
+  enum class Life : char { fresh, open, closed };
+  void open() noexcept;
+
   State* kept_[kKept] = {};
   size_t count_ = 0;
-  bool closed_ = false;
+  Life life_ = Life::fresh;
 };
 
 // Trivially destroyed, so that reaching it needs no guard; StateBackupsCloser does the work at thread exit.
@@ -52,10 +55,11 @@ struct StateBackupsCloser {
 template <class State>
 inline thread_local StateBackupsCloser<State> state_backups_closer;
 
+// The first copy kept on a thread arranges for close().
 template <class State>
-State* StateBackups<State>::new_copy_of(const State& state) {
+void StateBackups<State>::open() noexcept {
   state_backups_closer<State>.armed = true;
-  return new State(state);
+  life_ = Life::open;
 }
 
 }  // namespace orbit::detail
