@@ -93,6 +93,12 @@ bool read_service(const google::protobuf::FileDescriptor& file, const google::pr
     return false;
   }
   if (!read_options(options, service, error)) return false;
+  for (const char* ending : {"Base", "Service"}) {
+    if (file.FindMessageTypeByName(from.name() + ending) != nullptr) {
+      *error = from.full_name() + ": the message '" + from.name() + ending + "' has the name of a class made for it";
+      return false;
+    }
+  }
   if (from.method_count() == 0) {
     *error = from.full_name() + ": an actor type needs at least one method";
     return false;

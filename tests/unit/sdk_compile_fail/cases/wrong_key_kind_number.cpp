@@ -1,0 +1,8 @@
+// expected: no matching constructor for initialization of 'probe::Probe'
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+
+#include <orbit/actor_module.hpp>
+
+#include "probe.orbit.hpp"
+
+probe::Probe one(17);

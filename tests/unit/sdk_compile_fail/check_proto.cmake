@@ -1,0 +1,17 @@
+# Runs protoc-gen-orbit on PROTO and looks for the text in its first line in what it says.
+file(STRINGS "${PROTO}" first LIMIT_COUNT 1)
+if(NOT first MATCHES "^// expected: (.+)$")
+  message(FATAL_ERROR "${PROTO} must begin with '// expected: TEXT'")
+endif()
+set(expected "${CMAKE_MATCH_1}")
+cmake_path(GET PROTO PARENT_PATH dir)
+file(MAKE_DIRECTORY "${OUT}")
+execute_process(COMMAND "${PROTOC}" "-I${dir}" "-I${OPTIONS}" "--orbit_out=${OUT}" "--plugin=protoc-gen-orbit=${GENERATOR}" "${PROTO}"
+  RESULT_VARIABLE result OUTPUT_VARIABLE said ERROR_VARIABLE said)
+if(result EQUAL 0)
+  message(FATAL_ERROR "was accepted, but must be refused with: ${expected}")
+endif()
+string(FIND "${said}" "${expected}" at)
+if(at EQUAL -1)
+  message(FATAL_ERROR "refused without saying '${expected}':\n${said}")
+endif()
