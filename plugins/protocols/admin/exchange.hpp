@@ -25,8 +25,8 @@ struct Services {
   std::string openapi;  // the document, as text
 };
 
-// Owned by whoever has to answer: a handler, then perhaps a call's context. Lives on the worker that owns the connection, and
-// may outlive the connection. Destroyed without an answer it answers INTERNAL.
+// Owned by whoever has to answer: a handler, then perhaps a call's context. Lives on the worker that owns the
+// connection, and may outlive the connection. Destroyed without an answer it answers INTERNAL.
 class Exchange {
  public:
   // path: the values of the route's {parameters} in order. reply is called once.

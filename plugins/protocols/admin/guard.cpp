@@ -29,11 +29,19 @@ Response unauthorized(const Request& request, std::string_view detail, std::stri
 }  // namespace
 
 std::string_view host_of(std::string_view authority) noexcept {
-  if (authority.starts_with('[')) {
-    const size_t end = authority.find(']');
-    return end == std::string_view::npos ? authority : authority.substr(1, end - 1);
+  const size_t colon = authority.rfind(':');
+  std::string_view host = authority;
+  if (colon != std::string_view::npos) {
+    const std::string_view port = authority.substr(colon + 1);
+    if (std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; }))
+      host = authority.substr(0, colon);
   }
-  return authority.substr(0, authority.rfind(':'));
+  if (authority.starts_with('[')) {
+    // "[::1]" itself ends in a colon and digits; a bracket that is not closed stays, and is no address.
+    if (authority.ends_with(']')) host = authority;
+    return host.ends_with(']') ? host.substr(1, host.size() - 2) : authority;
+  }
+  return host;
 }
 
 bool is_loopback(std::string_view host) noexcept {
@@ -73,10 +81,11 @@ std::optional<Response> Guard::refuse(const Request& request, std::string_view a
   if (!has_token()) {
     const std::string_view host = authority.empty() ? std::string_view(request.host) : authority;
     if (request.host_count != 0 && !is_loopback(host_of(host)))
-      return problem(403, Code::permission_denied,
-                     "without a token this node answers to loopback names only (localhost, 127.0.0.1, [::1]), not to '" +
-                         std::string(host) + "'; configure a token to use other names",
-                     request.target);
+      return problem(
+          403, Code::permission_denied,
+          "without a token this node answers to loopback names only (localhost, 127.0.0.1, [::1]), not to '" +
+              std::string(host) + "'; configure a token to use other names",
+          request.target);
     const bool reads = request.method == "GET" || request.method == "HEAD";
     if (!reads && request.has_origin && !equal_ignoring_case(request.origin, "http://" + std::string(host)))
       return problem(403, Code::permission_denied,

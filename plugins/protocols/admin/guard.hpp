@@ -30,9 +30,9 @@ class Guard {
 
   bool has_token() const noexcept { return !token_.empty(); }
 
-  // The refusal, if there is one. `authority` is the target's own in absolute form, else empty. `open`: the route needs no
-  // token. Without a token a browser is the danger: a page of another site must neither reach the node through a name that it
-  // points at 127.0.0.1 (DNS rebinding: the Host check) nor post to it blindly (the Origin check).
+  // The refusal, if there is one. `authority` is the target's own in absolute form, else empty. `open`: the route needs
+  // no token. Without a token a browser is the danger: a page of another site must neither reach the node through a
+  // name that it points at 127.0.0.1 (DNS rebinding: the Host check) nor post to it blindly (the Origin check).
   std::optional<Response> refuse(const Request& request, std::string_view authority, bool open) const;
 
  private:

@@ -116,7 +116,8 @@ std::optional<std::vector<LevelChange>> level_changes(Exchange& exchange, const 
     for (const auto& [name, level] : loggers->get_object()) {
       const std::string_view logger(name.data(), name.size());
       if (known == nullptr || !known->is_object() || !known->get_object().contains(name)) {
-        exchange.fail(Code::not_found, "there is no logger '" + std::string(logger) + "'; GET /v1/log/levels lists them");
+        exchange.fail(Code::not_found,
+                      "there is no logger '" + std::string(logger) + "'; GET /v1/log/levels lists them");
         return std::nullopt;
       }
       if (!add(logger, level)) return std::nullopt;
@@ -178,8 +179,7 @@ void type(const Services& services, ExchangePtr exchange) {
   const std::string& name = exchange->path(0);
   const json::value all = json::parse(read(services.node->types));
   for (const auto& one : all.as_array())
-    if (view(one.at("name").as_string()) == name)
-      return exchange->answer(json_response(200, json::serialize(one)));
+    if (view(one.at("name").as_string()) == name) return exchange->answer(json_response(200, json::serialize(one)));
   exchange->fail(Code::not_found, "there is no actor type '" + name + "'");
 }
 

@@ -18,8 +18,10 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kDescription =
-    "Shows one Orbit node and acts on it. Answers are JSON; errors are problem details (RFC 9457) whose `code` names the "
-    "google.rpc.Code. HEAD works wherever GET does. A key in a path is percent-encoded bytes. Unknown query parameters and "
+    "Shows one Orbit node and acts on it. Answers are JSON; errors are problem details (RFC 9457) whose `code` names "
+    "the "
+    "google.rpc.Code. HEAD works wherever GET does. A key in a path is percent-encoded bytes. Unknown query parameters "
+    "and "
     "unknown members of a request are errors, so that a typing mistake does not pass in silence.";
 
 // Every route can answer these, whatever it does.
@@ -27,9 +29,7 @@ constexpr int kErrorsOfAll[] = {400, 403, 500};
 
 json::string_view view(std::string_view text) { return {text.data(), text.size()}; }
 
-json::object schema_ref(std::string_view name) {
-  return {{"$ref", "#/components/schemas/" + std::string(name)}};
-}
+json::object schema_ref(std::string_view name) { return {{"$ref", "#/components/schemas/" + std::string(name)}}; }
 
 json::object content(std::string_view media, json::value schema) {
   return {{view(media), json::object{{"schema", std::move(schema)}}}};
@@ -76,12 +76,15 @@ json::object responses_of(const Route& route, bool with_token) {
 }
 
 json::object operation(const Route& route, bool with_token) {
-  json::object out{{"operationId", route.operation}, {"tags", json::array{route.tag}}, {"summary", route.summary},
+  json::object out{{"operationId", route.operation},
+                   {"tags", json::array{route.tag}},
+                   {"summary", route.summary},
                    {"description", route.doc}};
   if (json::array parameters = parameters_of(route); !parameters.empty()) out["parameters"] = std::move(parameters);
   if (route.body != nullptr) {
     json::value schema = *route.body == '\0' ? json::value(json::object()) : json::value(schema_ref(route.body));
-    out["requestBody"] = json::object{{"required", route.body_required}, {"content", content(kJson, std::move(schema))}};
+    out["requestBody"] =
+        json::object{{"required", route.body_required}, {"content", content(kJson, std::move(schema))}};
   }
   out["responses"] = responses_of(route, with_token);
   if (with_token && route.open) out["security"] = json::array();
@@ -119,23 +122,24 @@ std::string openapi_document(bool with_token) {
   }
   json::object components{{"schemas", json::parse(kSchemas)}, {"responses", error_responses(paths)}};
   if (with_token)
-    components["securitySchemes"] = json::object{
-        {"token",
-         json::object{{"type", "http"}, {"scheme", "bearer"}, {"description", "The `token` of the plugin's configuration."}}}};
+    components["securitySchemes"] =
+        json::object{{"token", json::object{{"type", "http"},
+                                            {"scheme", "bearer"},
+                                            {"description", "The `token` of the plugin's configuration."}}}};
 
   json::object document;
   document["openapi"] = "3.1.0";
-  document["info"] = json::object{
-      {"title", "Orbit admin API"},
-      {"version", kVersion},
-      {"description", view(kDescription)},
-      {"license", json::object{{"name", "MIT OR BSD-3-Clause"}, {"identifier", "MIT OR BSD-3-Clause"}}}};
+  document["info"] =
+      json::object{{"title", "Orbit admin API"},
+                   {"version", kVersion},
+                   {"description", view(kDescription)},
+                   {"license", json::object{{"name", "MIT OR BSD-3-Clause"}, {"identifier", "MIT OR BSD-3-Clause"}}}};
   document["servers"] = json::array{json::object{{"url", "/"}, {"description", "This node."}}};
-  document["tags"] = json::array{
-      json::object{{"name", "health"}, {"description", "For probes and tools."}},
-      json::object{{"name", "node"}, {"description", "The node itself."}},
-      json::object{{"name", "modules"}, {"description", "Actor modules: load, upgrade, retire."}},
-      json::object{{"name", "actors"}, {"description", "Actor types and the actors in memory."}}};
+  document["tags"] =
+      json::array{json::object{{"name", "health"}, {"description", "For probes and tools."}},
+                  json::object{{"name", "node"}, {"description", "The node itself."}},
+                  json::object{{"name", "modules"}, {"description", "Actor modules: load, upgrade, retire."}},
+                  json::object{{"name", "actors"}, {"description", "Actor types and the actors in memory."}}};
   document["security"] = with_token ? json::array{json::object{{"token", json::array()}}} : json::array();
   document["paths"] = std::move(paths);
   document["components"] = std::move(components);

@@ -36,6 +36,7 @@ void RequestParser::begin() {
   beast_->parser->header_limit(limits_.header_bytes_max);
   beast_->parser->body_limit(limits_.body_bytes_max);
   request_ = {};
+  begun_ = false;
   stage_ = Stage::head;
 }
 
@@ -47,18 +48,20 @@ void RequestParser::fail(int status, std::string detail) {
 size_t RequestParser::feed(std::string_view data) {
   auto& parser = *beast_->parser;
   size_t consumed = 0;
-  if (stage_ == Stage::head) {
+  if (stage_ == Stage::head && !begun_) {
     // RFC 9112 section 2.2: empty lines before a request line are to be ignored.
     while (data.substr(consumed, 2) == "\r\n") consumed += 2;
   }
   if ((stage_ != Stage::head && stage_ != Stage::body) || consumed == data.size()) return consumed;
 
   boost::beast::error_code error;
+  begun_ = true;
   consumed += parser.put(boost::asio::const_buffer(data.data() + consumed, data.size() - consumed), error);
   if (error == http::error::need_more) {
     // A chunk's extension and the trailers are not under the parser's header limit: what it leaves unconsumed is.
     if (stage_ == Stage::body && data.size() - consumed > limits_.header_bytes_max)
-      fail(431, "a chunk header or trailer is longer than header_bytes_max, " + std::to_string(limits_.header_bytes_max));
+      fail(431,
+           "a chunk header or trailer is longer than header_bytes_max, " + std::to_string(limits_.header_bytes_max));
   } else if (error) {
     const int status = status_of(error);
     if (status == 431)

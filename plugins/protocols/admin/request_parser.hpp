@@ -32,8 +32,8 @@ class RequestParser {
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
 
-  // Returns how many bytes it consumed; the caller offers the rest again, with more behind it. Stops at the end of a head, so
-  // that the caller can judge it before the body comes, and at the end of a request.
+  // Returns how many bytes it consumed; the caller offers the rest again, with more behind it. Stops at the end of a
+  // head, so that the caller can judge it before the body comes, and at the end of a request.
   size_t feed(std::string_view data);
 
   Stage stage() const noexcept { return stage_; }
@@ -51,6 +51,7 @@ class RequestParser {
 
   HttpLimits limits_;
   Stage stage_ = Stage::head;
+  bool begun_ = false;  // the parser has seen bytes of the current request
   Request request_;
   ParseFailure failure_;
   std::unique_ptr<Beast> beast_;

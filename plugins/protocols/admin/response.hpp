@@ -25,17 +25,17 @@ std::string valid_utf8(std::string_view text);
 
 Response json_response(int status, std::string body);
 
-// An error as RFC 9457 writes it: type, title, status, detail, instance, and Orbit's own `code`. `instance` is the request's
-// target; empty leaves the member out.
+// An error as RFC 9457 writes it: type, title, status, detail, instance, and Orbit's own `code`. `instance` is the
+// request's target; empty leaves the member out.
 Response problem(int status, Code code, std::string_view detail, std::string_view instance);
 Response problem(const Error& error, std::string_view instance);
 
 // How a response leaves: everything that depends on the request and not on the answer.
 struct Framing {
-  bool head_only = false;   // the request was HEAD: all headers, no body
+  bool head_only = false;  // the request was HEAD: all headers, no body
   bool keep_alive = true;
-  unsigned version = 11;    // of the request
-  uint64_t unix_ms = 0;     // for the Date header; 0 leaves it out
+  unsigned version = 11;  // of the request
+  uint64_t unix_ms = 0;   // for the Date header; 0 leaves it out
 };
 
 // The response as bytes.

@@ -35,9 +35,9 @@ struct Route {
   std::span<const Answer> answers;
   std::span<const int> errors;  // statuses that this route answers with problem details, beside those every route has
   std::span<const Parameter> query = {};
-  const char* body = nullptr;   // the request's schema name, or "" for any JSON value; null: no body
+  const char* body = nullptr;  // the request's schema name, or "" for any JSON value; null: no body
   bool body_required = false;
-  bool open = false;            // needs no token
+  bool open = false;  // needs no token
 };
 
 std::span<const Route> routes() noexcept;

@@ -83,7 +83,7 @@ size_t Session::consume(std::string_view data) {
     const auto stage = parser_.stage();
     if (stage == RequestParser::Stage::failed) {
       const ParseFailure& failure = parser_.failure();
-      const Code code = failure.status == 400 ? Code::invalid_argument
+      const Code code = failure.status == 400   ? Code::invalid_argument
                         : failure.status == 505 ? Code::unimplemented
                                                 : Code::resource_exhausted;
       framing_ = {};
@@ -140,8 +140,7 @@ bool Session::judge_head() {
         std::any_of(route.query.begin(), route.query.end(), [&](const Parameter& said) { return said.name == name; });
     if (!known) return object(400, Code::invalid_argument, unknown_parameter(route, name));
   }
-  if (head.has_body && route.body == nullptr)
-    return object(400, Code::invalid_argument, "this request takes no body");
+  if (head.has_body && route.body == nullptr) return object(400, Code::invalid_argument, "this request takes no body");
   // Asked for strictly: a page of another site can post anything but JSON without asking the node first.
   if (head.has_body && !is_json(head.content_type))
     return object(415, Code::invalid_argument, "the body must be JSON: send 'Content-Type: application/json'");
@@ -153,11 +152,10 @@ void Session::dispatch() {
   // The idle timeout is for a silent client, not for a long call.
   server_.net().set_idle_timeout(connection_, 0);
   const Route& route = *match_.route;
-  auto exchange = std::make_unique<Exchange>(
-      parser_.take(), std::move(match_.parameters), std::move(target_.query),
-      [session = shared_from_this()](Response response) {
-        if (session->connection_ != nullptr) session->answer(response);
-      });
+  auto exchange = std::make_unique<Exchange>(parser_.take(), std::move(match_.parameters), std::move(target_.query),
+                                             [session = shared_from_this()](Response response) {
+                                               if (session->connection_ != nullptr) session->answer(response);
+                                             });
   try {
     if (route.body_required && exchange->request().body.empty())
       exchange->fail(Code::invalid_argument, "this request needs a JSON body");
@@ -224,10 +222,10 @@ void Session::timer_fired() {
   }
   framing_ = {};
   send(problem(408, Code::deadline_exceeded,
-                 "the request was not complete after request_timeout_ms, " +
-                     std::to_string(server_.options().request_timeout_ms),
-                 {}),
-         true);
+               "the request was not complete after request_timeout_ms, " +
+                   std::to_string(server_.options().request_timeout_ms),
+               {}),
+       true);
 }
 
 }  // namespace orbit::admin

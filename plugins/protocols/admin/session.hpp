@@ -14,8 +14,8 @@ namespace orbit::admin {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // After an answer that ends the connection early, how long the client may go on sending before the socket closes: closing
-  // at once would reset the connection and take the answer away from a client that still sends.
+  // After an answer that ends the connection early, how long the client may go on sending before the socket closes:
+  // closing at once would reset the connection and take the answer away from a client that still sends.
   static constexpr uint64_t kLingerMs = 1000;
 
   // Keeps itself alive until closed(); answers that come later find it and go nowhere.

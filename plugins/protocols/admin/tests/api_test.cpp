@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// What the routes ask of the node, and how the node's answers and errors come out.
+#include <doctest/doctest.h>
+
+#include "answers.hpp"
+#include "fake_host.hpp"
+
+using namespace orbit;
+using namespace orbit::admin;
+using namespace orbit::admin::test;
+
+namespace {
+
+HttpAnswer request(FakeHost& host, const std::string& method, const std::string& path, const std::string& body = {},
+                   const std::string& content_type = "application/json") {
+  Client client(host);
+  std::string bytes = method + " " + path + " HTTP/1.1\r\nHost: localhost\r\n";
+  if (!body.empty())
+    bytes += "Content-Type: " + content_type + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+  client.send(bytes + "\r\n" + body);
+  return read_answer(client.take());
+}
+
+}  // namespace
+
+TEST_CASE("readiness follows the node") {
+  FakeHost host;
+  CHECK(request(host, "GET", "/readyz").status == 200);
+  host.ready = false;
+  const auto answer = request(host, "GET", "/readyz");
+  CHECK(answer.status == 503);
+  CHECK(answer.code() == "UNAVAILABLE");
+  CHECK(request(host, "GET", "/healthz").status == 200);
+}
+
+TEST_CASE("what the node tells at once is passed on") {
+  FakeHost host;
+  CHECK(request(host, "GET", "/v1/node").body == R"({"name":"fake"})");
+  CHECK(request(host, "GET", "/v1/workers").body == R"({"workers":[{"worker":0}]})");
+  CHECK(request(host, "GET", "/v1/plugins").body == R"({"plugins":[]})");
+  CHECK(request(host, "GET", "/v1/modules").body == R"({"modules":[]})");
+  CHECK(request(host, "GET", "/v1/config").body == R"({"node":{"workers":1}})");
+  CHECK(request(host, "GET", "/v1/types").json().at("types").as_array().size() == 1);
+  CHECK(request(host, "GET", "/v1/types/bank.Account").json().at("module").as_string() == "bank");
+  const auto none = request(host, "GET", "/v1/types/bank.Nothing");
+  CHECK(none.status == 404);
+  CHECK(none.json().at("instance").as_string() == "/v1/types/bank.Nothing");
+  CHECK(request(host, "GET", "/openapi.json").json().at("openapi").as_string() == "3.1.0");
+}
+
+TEST_CASE("an error is a problem document with all its members") {
+  FakeHost host;
+  const auto answer = request(host, "GET", "/nowhere?x=1");
+  CHECK(answer.status == 404);
+  CHECK(answer.headers.at("Content-Type") == "application/problem+json");
+  const auto problem = answer.json();
+  CHECK(problem.at("type").as_string() == "about:blank");
+  CHECK(problem.at("title").as_string() == "Not Found");
+  CHECK(problem.at("status").as_int64() == 404);
+  CHECK(problem.at("instance").as_string() == "/nowhere?x=1");
+  CHECK(problem.at("code").as_string() == "NOT_FOUND");
+  CHECK_FALSE(problem.at("detail").as_string().empty());
+}
+
+TEST_CASE("every code of the node has its status") {
+  struct Mapping {
+    orbit_code code;
+    int status;
+  };
+  const Mapping mappings[] = {{1, 499},  {2, 500},  {3, 400},  {4, 504},  {5, 404},  {6, 409},
+                              {7, 403},  {8, 429},  {9, 400},  {10, 409}, {11, 400}, {12, 501},
+                              {13, 500}, {14, 503}, {15, 500}, {16, 401}, {99, 500}};
+  for (const auto& [code, status] : mappings) {
+    CAPTURE(code);
+    FakeHost host;
+    host.hold_answers = true;
+    Client client(host);
+    client.send("POST /v1/actors/t/k/M HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    host.answer(code, "what happened with \xff");
+    const auto answer = read_answer(client.take());
+    CHECK(answer.status == status);
+    CHECK(answer.code() == code_name(code));
+    CHECK(answer.json().at("detail").as_string() == "what happened with \xEF\xBF\xBD");
+  }
+}
+
+TEST_CASE("a call passes type, key, method, body and deadline") {
+  FakeHost host;
+  CHECK(request(host, "POST", "/v1/actors/bank.Account/a%2Fb/Deposit?timeout_ms=250", R"({"cents":1})").status == 200);
+  CHECK(host.asked.back() == R"(call bank.Account a/b Deposit {"cents":1} 250ms)");
+  CHECK(request(host, "POST", "/v1/actors/bank.Account/k/Balance").status == 200);
+  CHECK(host.asked.back() == "call bank.Account k Balance  60000ms");
+  for (const char* wrong : {"0", "60001", "-1", "1s", "99999999999999999999999", "+1"})
+    CHECK(request(host, "POST", "/v1/actors/t/k/M?timeout_ms=" + std::string(wrong)).status == 400);
+  CHECK(host.asked.size() == 2);
+}
+
+TEST_CASE("a one-way call answers without content") {
+  FakeHost host;
+  host.hold_answers = true;
+  Client client(host);
+  client.send("POST /v1/actors/t/k/M HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  host.answer(ORBIT_OK, "");
+  const auto answer = read_answer(client.take());
+  CHECK(answer.status == 204);
+  CHECK_FALSE(answer.headers.contains("Content-Length"));
+}
+
+TEST_CASE("activations are listed by type, limit and cursor, and strictly") {
+  FakeHost host;
+  CHECK(request(host, "GET", "/v1/activations").status == 200);
+  CHECK(host.asked.back() == "activations type= cursor= limit=100");
+  CHECK(request(host, "GET", "/v1/activations?type=bank.Account&limit=2&cursor=x%26y").status == 200);
+  CHECK(host.asked.back() == "activations type=bank.Account cursor=x&y limit=2");
+  for (const char* query : {"limit=0", "limit=1001", "limit=", "limit=ten", "limt=5", "type=a&foo"}) {
+    CAPTURE(std::string(query));
+    CHECK(request(host, "GET", "/v1/activations?" + std::string(query)).status == 400);
+  }
+  CHECK(request(host, "GET", "/v1/activations?limt=5").body.find("known: type limit cursor") != std::string::npos);
+  CHECK(request(host, "GET", "/v1/activations/t/k").status == 200);
+  CHECK(host.asked.back() == "activation t k");
+  CHECK(request(host, "DELETE", "/v1/activations/t/k").status == 204);
+  CHECK(host.asked.back() == "deactivate t k");
+}
+
+TEST_CASE("modules are loaded by absolute path and retired by name") {
+  FakeHost host;
+  CHECK(request(host, "POST", "/v1/modules", R"({"path":"/opt/bank.so"})").status == 200);
+  CHECK(host.asked.back() == "load /opt/bank.so");
+  CHECK(request(host, "DELETE", "/v1/modules/bank").status == 204);
+  CHECK(host.asked.back() == "retire bank");
+  for (const char* body :
+       {"{}", R"({"path":5})", R"({"path":"bank.so"})", R"({"path":"/x","pth":"/y"})", "[]", "{", "null"}) {
+    CAPTURE(std::string(body));
+    CHECK(request(host, "POST", "/v1/modules", body).status == 400);
+  }
+  CHECK(request(host, "POST", "/v1/modules").status == 400);
+  CHECK(host.asked.size() == 2);
+}
+
+TEST_CASE("a body must be JSON and say so") {
+  FakeHost host;
+  CHECK(request(host, "POST", "/v1/modules", "path=/x", "application/x-www-form-urlencoded").status == 415);
+  CHECK(request(host, "POST", "/v1/actors/t/k/M", "{}", "text/plain").status == 415);
+  CHECK(request(host, "POST", "/v1/actors/t/k/M", "{}", "application/jsonx").status == 415);
+  CHECK(request(host, "POST", "/v1/actors/t/k/M", "{}", "Application/JSON ; charset=utf-8").status == 200);
+  CHECK(request(host, "GET", "/v1/node", "{}").status == 400);
+}
+
+TEST_CASE("another method is 405 with Allow") {
+  FakeHost host;
+  const auto answer = request(host, "OPTIONS", "/v1/modules");
+  CHECK(answer.status == 405);
+  CHECK(answer.headers.at("Allow") == "GET, HEAD, POST");
+}
+
+TEST_CASE("log levels are set as named, default first, and nothing changes on a mistake") {
+  FakeHost host;
+  CHECK(request(host, "PUT", "/v1/log/levels", R"({"loggers":{"net":"debug"}})").status == 200);
+  CHECK(host.levels["net"] == "debug");
+  CHECK(host.levels["admin"] == "info");
+  const auto both = request(host, "PUT", "/v1/log/levels", R"({"loggers":{"net":"trace"},"default":"warn"})");
+  CHECK(both.body == R"({"default":"warn","loggers":{"admin":"warn","net":"trace"}})");
+  const auto before = host.levels;
+  CHECK(request(host, "PUT", "/v1/log/levels", R"({"default":"info","loggers":{"nett":"debug"}})").status == 404);
+  for (const char* body :
+       {"{}", R"({"default":"loud"})", R"({"default":3})", R"({"loggers":[]})", R"({"level":"info"})",
+        R"({"default":"info","loggers":{"net":"loud"}})", R"({"loggers":{}})"}) {
+    CAPTURE(std::string(body));
+    CHECK(request(host, "PUT", "/v1/log/levels", body).status == 400);
+  }
+  CHECK(host.levels == before);
+  // What GET gives, PUT takes.
+  const auto levels = request(host, "GET", "/v1/log/levels");
+  CHECK(request(host, "PUT", "/v1/log/levels", levels.body).body == levels.body);
+}
+
+TEST_CASE("an exception on the way becomes a 500, and the connection goes on") {
+  FakeHost host;
+  host.throw_in_node = true;
+  Client client(host);
+  client.send("GET /v1/node HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const auto answer = read_answer(client.take());
+  CHECK(answer.status == 500);
+  CHECK(answer.code() == "INTERNAL");
+  client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK(read_answer(client.take()).status == 200);
+}
