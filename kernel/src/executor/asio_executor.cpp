@@ -104,6 +104,8 @@ void AsioExecutor::start() {
 }
 
 void AsioExecutor::stop() noexcept {
+  if (stopped_) return;  // residents may be gone by the time the destructor comes here
+  stopped_ = true;
   // The pool first: what it has queued may post its results to workers.
   io_pool_.stop();
   for (auto& worker : workers_) worker->request_stop();

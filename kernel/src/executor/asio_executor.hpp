@@ -56,6 +56,7 @@ class AsioExecutor final : public Executor {
   uint64_t random() noexcept override;
 
   void start() override;
+  // Once; residents must live until it has returned, whoever has attached some calls it before they go.
   void stop() noexcept override;
 
   // The worker's epoll set. [that worker, or before start]
@@ -76,6 +77,7 @@ class AsioExecutor final : public Executor {
   std::mutex random_mutex_;
   Prng random_;  // for threads that are no workers; guarded by random_mutex_
   bool started_ = false;
+  bool stopped_ = false;
 };
 
 }  // namespace orbit::kernel

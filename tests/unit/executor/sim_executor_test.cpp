@@ -41,7 +41,9 @@ uint64_t history(uint64_t seed) {
   };
   for (uint32_t worker = 0; worker < 4; ++worker) post(executor, worker, spread);
   REQUIRE(executor.run_until([&] { return left <= 0; }, 100'000));
-  return executor.trace_hash();
+  const uint64_t hash = executor.trace_hash();
+  executor.stop();  // what is queued still refers to this function's variables
+  return hash;
 }
 
 }  // namespace

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "net/net_api.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace orbit::kernel {
+
+namespace {
+
+Connection& of(orbit_connection* connection) noexcept { return *static_cast<Connection*>(connection); }
+Listener& of(orbit_listener* listener) noexcept { return *static_cast<Listener*>(listener); }
+
+void copy_text(const std::string& text, char* buffer, size_t size) noexcept {
+  if (size == 0) return;
+  const size_t length = std::min(text.size(), size - 1);
+  std::memcpy(buffer, text.data(), length);
+  buffer[length] = '\0';
+}
+
+orbit_code listen(const orbit_host* host, const orbit_listen_options* options, const orbit_connection_handler* handler,
+                  void* self, orbit_listener** listener, orbit_error* error) {
+  return at_edge(error, [&]() -> Result<> {
+    auto* const net = static_cast<Net*>(const_cast<void*>(host->get_extension(host, kNetExtension)));
+    if (net == nullptr) return fail(Code::unimplemented, "this node has no network");
+    if (options->struct_size < sizeof *options || handler->struct_size < sizeof *handler)
+      return fail(Code::invalid_argument, "listen: options or handler are shorter than those of orbit.net/1");
+    auto made = net->listen(*options, *handler, self);
+    if (!made) return tl::unexpected<Error>(made.error());
+    *listener = *made;
+    return {};
+  });
+}
+
+void write(orbit_connection* connection, const char* data, size_t size) {
+  if (size == 0) return;
+  std::memcpy(of(connection).reserve(size), data, size);
+  of(connection).commit(size);
+}
+
+constexpr orbit_net_v1 kTable = {
+    sizeof(orbit_net_v1),
+    0,
+    &listen,
+    [](orbit_listener* listener) { return of(listener).address().c_str(); },
+    [](orbit_listener* listener) { of(listener).stop(); },
+    [](orbit_connection* connection, size_t size) { return of(connection).reserve(size); },
+    [](orbit_connection* connection, size_t size) { of(connection).commit(size); },
+    &write,
+    [](orbit_connection* connection) { return of(connection).output_bytes(); },
+    [](orbit_connection* connection) { of(connection).pause(); },
+    [](orbit_connection* connection) { of(connection).resume(); },
+    [](orbit_connection* connection) { of(connection).close(); },
+    [](orbit_connection* connection, char* buffer, size_t size) {
+      copy_text(of(connection).peer_address(), buffer, size);
+    },
+    [](orbit_connection* connection, char* buffer, size_t size) {
+      copy_text(of(connection).local_address(), buffer, size);
+    },
+    [](orbit_connection* connection) { return of(connection).id(); },
+    [](orbit_connection* connection, uint64_t idle_timeout_ms) { of(connection).set_idle_timeout(idle_timeout_ms); },
+};
+
+}  // namespace
+
+const orbit_net_v1* net_table() noexcept { return &kTable; }
+
+}  // namespace orbit::kernel

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "net/net_worker.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "net/socket_connection.hpp"
+#include "net/socket_listener.hpp"
+#include "net/socket_net.hpp"
+
+namespace orbit::kernel {
+
+NetWorker::NetWorker(SocketNet& net, uint32_t index)
+    : net_(net),
+      poller_(net.executor().poller(index)),
+      receive_buffer_bytes_(net.options().receive_buffer_bytes),
+      receive_buffer_(new char[net.options().receive_buffer_bytes]) {}
+
+NetWorker::~NetWorker() = default;
+
+Executor& NetWorker::executor() noexcept { return net_.executor(); }
+
+uint64_t NetWorker::close_timeout_ns() const noexcept { return net_.options().close_timeout_ms * 1'000'000; }
+
+void NetWorker::adopt(int fd, const SocketAddress& peer, SocketListener& listener) noexcept {
+  if (stopping_) {
+    ::close(fd);
+    listener.released();
+    return;
+  }
+  SocketConnection* connection = nullptr;
+  if (unused_.empty()) {
+    connection = &connections_.emplace_back(*this);
+    unused_.reserve(connections_.size());
+  } else {
+    connection = unused_.back();
+    unused_.pop_back();
+  }
+  if (!connection->open(fd, peer, listener, net_.next_id())) {
+    unused_.push_back(connection);
+    ::close(fd);
+    listener.released();
+    net_.warn("a connection was refused: the worker's epoll set is full (fs.epoll.max_user_watches)");
+    return;
+  }
+  add(accepted_, 1);
+  add(open_, 1);
+  connection->call_opened();
+}
+
+bool NetWorker::step() noexcept {
+  // Only those that are here now: who comes back meanwhile waits for the next round.
+  const size_t count = again_.size();
+  for (size_t i = 0; i < count; ++i) again_[i]->deliver_again();
+  again_.erase(again_.begin(), again_.begin() + static_cast<std::ptrdiff_t>(count));
+  return !again_.empty();
+}
+
+void NetWorker::end_of_round() noexcept {
+  const size_t count = dirty_.size();
+  for (size_t i = 0; i < count; ++i) dirty_[i]->flush();
+  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(count));
+  for (size_t i = 0; i < doomed_.size(); ++i) doomed_[i]->finish();
+  doomed_.clear();
+}
+
+void NetWorker::close_all() noexcept {
+  stopping_ = true;
+  for (SocketConnection& connection : connections_) connection.stop();
+  end_of_round();
+}
+
+void NetWorker::recycle(SocketConnection* connection) noexcept {
+  std::erase(dirty_, connection);
+  std::erase(again_, connection);
+  unused_.push_back(connection);
+  open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+}
+
+NetCounters NetWorker::counters() const noexcept {
+  return {open_.load(std::memory_order_relaxed), accepted_.load(std::memory_order_relaxed),
+          rejected_.load(std::memory_order_relaxed), bytes_in_.load(std::memory_order_relaxed),
+          bytes_out_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace orbit::kernel

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "net/socket_connection.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "net/net_worker.hpp"
+#include "net/socket_listener.hpp"
+
+namespace orbit::kernel {
+
+namespace {
+constexpr int kPartsMax = 64;  // of one system call
+// A remainder up to this size is put before the next bytes in the shared buffer; a larger one is received into directly.
+constexpr size_t kCopyMax = 16 * 1024;
+}  // namespace
+
+SocketConnection::~SocketConnection() {
+  if (fd_ >= 0) ::close(fd_);
+  output_.clear(worker_.output_pool());
+  drop_input();
+}
+
+bool SocketConnection::open(int fd, const SocketAddress& peer, SocketListener& listener, uint64_t id) noexcept {
+  if (worker_.poller().add(fd, EPOLLIN, this) != 0) return false;
+  fd_ = fd;
+  watched_events_ = EPOLLIN;
+  listener_ = &listener;
+  peer_ = peer;
+  id_ = id;
+  context_ = nullptr;
+  code_ = ORBIT_OK;
+  paused_ = choked_ = blocked_ = peer_finished_ = hangup_seen_ = false;
+  closing_ = doomed_ = lingering_ = dirty_ = again_ = false;
+  last_active_ns_ = worker_.executor().coarse_monotonic_ns();
+  idle_timeout_ns_ = 0;
+  set_idle_timeout(listener.options().idle_timeout_ms);
+  return true;
+}
+
+void SocketConnection::call_opened() noexcept { context_ = listener_->handler().opened(listener_->self(), this); }
+
+// ---- output --------------------------------------------------------------------------------------------------------
+
+char* SocketConnection::reserve(size_t size) { return output_.reserve(worker_.output_pool(), size); }
+
+void SocketConnection::commit(size_t size) {
+  if (size == 0 || doomed_) return;  // what a doomed connection writes is overwritten by what it writes next
+  output_.commit(size);
+  mark_dirty();
+  if (output_.bytes() > listener_->options().output_bytes_max) doom(ORBIT_RESOURCE_EXHAUSTED);
+}
+
+void SocketConnection::flush() noexcept {
+  dirty_ = false;
+  if (doomed_) return;
+  if (output_.bytes() != 0 && !blocked_) {
+    iovec parts[kPartsMax];
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = static_cast<size_t>(output_.fill(parts, kPartsMax));
+    const ssize_t sent = message.msg_iovlen == 1
+                             ? ::send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                             : ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) return doom(ORBIT_UNAVAILABLE);
+    size_t offered = 0;
+    for (size_t i = 0; i < message.msg_iovlen; ++i) offered += parts[i].iov_len;
+    if (sent > 0) {
+      worker_.count_out(static_cast<size_t>(sent));
+      last_active_ns_ = worker_.executor().coarse_monotonic_ns();
+      output_.consume(worker_.output_pool(), static_cast<size_t>(sent));
+    }
+    blocked_ = sent < static_cast<ssize_t>(offered);
+    if (!blocked_ && output_.bytes() != 0) mark_dirty();  // the rest in the next round: others come first
+  }
+  if (choked_ && output_.bytes() <= listener_->options().output_pause_bytes / 2) unchoke();
+  if (closing_ && !doomed_) {
+    if (output_.bytes() == 0) {
+      doom(ORBIT_OK);
+    } else if (close_timer_ == 0) {
+      close_timer_ = worker_.executor().after(
+          worker_.close_timeout_ns(),
+          [](void* ctx) {
+            auto* const self = static_cast<SocketConnection*>(ctx);
+            self->close_timer_ = 0;
+            self->doom(ORBIT_OK);
+          },
+          this);
+    }
+  }
+  if (!doomed_) update_events();
+}
+
+void SocketConnection::unchoke() noexcept {
+  choked_ = false;
+  if (closing_) return;
+  if (listener_->handler().drained != nullptr) listener_->handler().drained(context_);
+  if (input_size_ != 0) mark_again();
+}
+
+// ---- input ---------------------------------------------------------------------------------------------------------
+
+void SocketConnection::ready(uint32_t events) noexcept {
+  if (lingering_) return discard();
+  if (doomed_) return;
+  if ((events & EPOLLOUT) != 0) {
+    blocked_ = false;
+    mark_dirty();
+  }
+  if ((events & ~static_cast<uint32_t>(EPOLLOUT)) == 0) return;
+  if (takes_input() && !peer_finished_) return receive();
+  if ((events & EPOLLERR) != 0) return doom(ORBIT_UNAVAILABLE);
+  if ((events & EPOLLHUP) != 0) return doom(ORBIT_OK);
+  if ((events & EPOLLRDHUP) != 0) hangup_seen_ = true;
+  update_events(false);
+}
+
+void SocketConnection::receive() noexcept {
+  const bool shared = input_size_ <= kCopyMax;
+  char* data = worker_.receive_buffer();
+  size_t room = worker_.receive_buffer_bytes();
+  if (shared) {
+    if (input_size_ != 0) std::memcpy(data, input_, input_size_);
+    room -= input_size_;
+  } else {
+    if (input_capacity_ - input_size_ < room / 2 && !grow_input(std::max(input_capacity_ * 2, input_size_ + room)))
+      return doom(ORBIT_RESOURCE_EXHAUSTED);
+    data = input_;
+    room = input_capacity_ - input_size_;
+  }
+  const ssize_t got = ::recv(fd_, data + input_size_, room, MSG_DONTWAIT);
+  if (got == 0) {
+    // What the peer asked before is answered first: its own end is shut, ours is not.
+    peer_finished_ = true;
+    return close();
+  }
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR) doom(ORBIT_UNAVAILABLE);
+    return;
+  }
+  worker_.count_in(static_cast<size_t>(got));
+  last_active_ns_ = worker_.executor().coarse_monotonic_ns();
+  deliver(data, input_size_ + static_cast<size_t>(got));
+}
+
+void SocketConnection::deliver(char* data, size_t size) noexcept {
+  const size_t consumed = std::min(listener_->handler().received(context_, data, size), size);
+  keep(data + consumed, size - consumed);
+  if (doomed_) return;
+  if (input_size_ > listener_->options().input_bytes_max) return doom(ORBIT_RESOURCE_EXHAUSTED);
+  if (output_.bytes() > listener_->options().output_pause_bytes) choked_ = true;
+}
+
+void SocketConnection::keep(char* data, size_t size) noexcept {
+  if (size == 0 || doomed_ || closing_) return drop_input();
+  if (size > input_capacity_ && !grow_input(size)) {
+    drop_input();
+    return doom(ORBIT_RESOURCE_EXHAUSTED);
+  }
+  if (data != input_) std::memmove(input_, data, size);
+  input_size_ = size;
+}
+
+bool SocketConnection::grow_input(size_t capacity) noexcept {
+  auto* const grown = static_cast<char*>(std::realloc(input_, capacity));
+  if (grown == nullptr) return false;
+  input_ = grown;
+  input_capacity_ = capacity;
+  return true;
+}
+
+void SocketConnection::drop_input() noexcept {
+  std::free(input_);
+  input_ = nullptr;
+  input_size_ = input_capacity_ = 0;
+}
+
+void SocketConnection::deliver_again() noexcept {
+  again_ = false;
+  if (!takes_input() || input_size_ == 0) return;
+  deliver(input_, input_size_);
+}
+
+void SocketConnection::resume() noexcept {
+  if (!paused_) return;
+  paused_ = false;
+  if (!takes_input()) return;
+  if (input_size_ != 0) mark_again();
+  update_events();
+}
+
+// ---- the end -------------------------------------------------------------------------------------------------------
+
+void SocketConnection::close() noexcept {
+  if (closing_ || doomed_) return;
+  closing_ = true;
+  mark_dirty();
+}
+
+void SocketConnection::doom(orbit_code code) noexcept {
+  if (doomed_) return;
+  doomed_ = true;
+  code_ = code;
+  worker_.add_doomed(this);
+}
+
+void SocketConnection::stop() noexcept {
+  if (fd_ < 0) return;
+  if (lingering_) return release();
+  if (doomed_) return;
+  flush();
+  doom(ORBIT_UNAVAILABLE);
+}
+
+void SocketConnection::finish() noexcept {
+  listener_->handler().closed(context_, code_);
+  if (idle_timer_ != 0) worker_.executor().cancel(idle_timer_);
+  if (close_timer_ != 0) worker_.executor().cancel(close_timer_);
+  idle_timer_ = close_timer_ = 0;
+  const bool polite = code_ == ORBIT_OK && output_.bytes() == 0 && !peer_finished_;
+  output_.clear(worker_.output_pool());
+  drop_input();
+  if (polite)
+    linger();
+  else
+    release();
+}
+
+void SocketConnection::linger() noexcept {
+  // Closing a socket with unread input resets the connection, and a reset can overtake our last bytes. So our direction
+  // is shut first, and the peer has a while to do the same.
+  lingering_ = true;
+  if (::shutdown(fd_, SHUT_WR) != 0) return release();
+  close_timer_ = worker_.executor().after(
+      worker_.close_timeout_ns(),
+      [](void* ctx) {
+        auto* const self = static_cast<SocketConnection*>(ctx);
+        self->close_timer_ = 0;
+        self->release();
+      },
+      this);
+  watched_events_ = EPOLLIN;
+  worker_.poller().modify(fd_, watched_events_, this);
+}
+
+void SocketConnection::discard() noexcept {
+  const ssize_t got = ::recv(fd_, worker_.receive_buffer(), worker_.receive_buffer_bytes(), MSG_DONTWAIT);
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) release();
+}
+
+void SocketConnection::release() noexcept {
+  if (close_timer_ != 0) worker_.executor().cancel(close_timer_);
+  close_timer_ = 0;
+  worker_.poller().remove(fd_, this);
+  ::close(fd_);
+  fd_ = -1;
+  lingering_ = false;
+  listener_->released();
+  worker_.recycle(this);
+}
+
+// ---- lists, events, time -------------------------------------------------------------------------------------------
+
+void SocketConnection::mark_dirty() noexcept {
+  if (dirty_) return;
+  dirty_ = true;
+  worker_.add_dirty(this);
+}
+
+void SocketConnection::mark_again() noexcept {
+  if (again_) return;
+  again_ = true;
+  worker_.add_again(this);
+}
+
+void SocketConnection::update_events(bool keep_reading) noexcept {
+  uint32_t wanted = 0;
+  if (!peer_finished_) {
+    if (takes_input() || (keep_reading && (watched_events_ & EPOLLIN) != 0))
+      wanted = EPOLLIN;
+    else if (!hangup_seen_)
+      wanted = EPOLLRDHUP;
+  }
+  if (blocked_) wanted |= EPOLLOUT;
+  if (wanted == watched_events_) return;
+  watched_events_ = wanted;
+  worker_.poller().modify(fd_, wanted, this);
+}
+
+void SocketConnection::set_idle_timeout(uint64_t idle_timeout_ms) {
+  idle_timeout_ns_ = std::min<uint64_t>(idle_timeout_ms, UINT64_MAX / 2'000'000) * 1'000'000;
+  if (idle_timer_ != 0) worker_.executor().cancel(idle_timer_);
+  idle_timer_ = 0;
+  if (idle_timeout_ns_ != 0) arm_idle(idle_timeout_ns_);
+}
+
+void SocketConnection::arm_idle(uint64_t delay_ns) noexcept {
+  idle_timer_ = worker_.executor().after(
+      delay_ns, [](void* ctx) { static_cast<SocketConnection*>(ctx)->idle_expired(); }, this);
+}
+
+void SocketConnection::idle_expired() noexcept {
+  // Activity only notes its time; the timer catches up when it runs, so that a busy connection arms none.
+  idle_timer_ = 0;
+  const uint64_t idle_ns = worker_.executor().coarse_monotonic_ns() - last_active_ns_;
+  if (idle_ns >= idle_timeout_ns_)
+    doom(ORBIT_DEADLINE_EXCEEDED);
+  else
+    arm_idle(idle_timeout_ns_ - idle_ns);
+}
+
+std::string SocketConnection::local_address() const {
+  SocketAddress address;
+  socklen_t size = sizeof address;
+  if (fd_ < 0 || ::getsockname(fd_, &address.raw, &size) != 0) return "?:0";
+  return address.text();
+}
+
+}  // namespace orbit::kernel

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// One TCP connection on its worker. The object is reused for later connections.
+//
+// Life: open -> (closing: output is sent, input is not read) -> doomed: on its worker's list of the closed -> finish(), at
+// the end of the round, calls `closed` -> (lingering: our side is shut, the peer's rest is thrown away) -> recycled.
+#pragma once
+
+#include "executor/poller.hpp"
+#include "net/address.hpp"
+#include "net/net.hpp"
+#include "net/output.hpp"
+#include "orbit/ext/workers.h"
+
+namespace orbit::kernel {
+
+class NetWorker;
+class SocketListener;
+
+class SocketConnection final : public Connection, public Pollable {
+ public:
+  explicit SocketConnection(NetWorker& worker) noexcept : worker_(worker) {}
+  ~SocketConnection();
+
+  // False when the poller cannot take the socket; it stays the caller's then.
+  bool open(int fd, const SocketAddress& peer, SocketListener& listener, uint64_t id) noexcept;
+  void call_opened() noexcept;
+
+  char* reserve(size_t size) override;
+  void commit(size_t size) override;
+  size_t output_bytes() const noexcept override { return output_.bytes(); }
+  void pause() noexcept override { paused_ = true; }
+  void resume() noexcept override;
+  void close() noexcept override;
+  std::string peer_address() const override { return peer_.text(); }
+  std::string local_address() const override;
+  uint64_t id() const noexcept override { return id_; }
+  void set_idle_timeout(uint64_t idle_timeout_ms) override;
+
+  // Called by the worker, once for every time the connection put itself on a list.
+  void flush() noexcept;
+  void deliver_again() noexcept;
+  void finish() noexcept;
+  // The node stops: as much output as the socket takes now, then the end. Does nothing on an unused object.
+  void stop() noexcept;
+
+ private:
+  void ready(uint32_t events) noexcept override;
+  bool takes_input() const noexcept { return !paused_ && !choked_ && !closing_ && !doomed_; }
+  void receive() noexcept;
+  void deliver(char* data, size_t size) noexcept;
+  void keep(char* data, size_t size) noexcept;
+  bool grow_input(size_t capacity) noexcept;
+  void linger() noexcept;
+  void discard() noexcept;
+  void release() noexcept;
+  void mark_dirty() noexcept;
+  void mark_again() noexcept;
+  void doom(orbit_code code) noexcept;
+  void unchoke() noexcept;
+  // Unless keep_reading is false, a connection that reads goes on being watched for input: most pauses end before any
+  // comes, and then they cost no system call.
+  void update_events(bool keep_reading = true) noexcept;
+  void arm_idle(uint64_t delay_ns) noexcept;
+  void idle_expired() noexcept;
+  void drop_input() noexcept;
+
+  NetWorker& worker_;
+  SocketListener* listener_ = nullptr;
+  void* context_ = nullptr;
+  int fd_ = -1;
+  uint32_t watched_events_ = 0;
+  OutputChain output_;
+  char* input_ = nullptr;  // received and not consumed; freed when there is none
+  size_t input_size_ = 0;
+  size_t input_capacity_ = 0;
+  uint64_t id_ = 0;
+  uint64_t last_active_ns_ = 0;
+  uint64_t idle_timeout_ns_ = 0;
+  orbit_timer idle_timer_ = 0;
+  orbit_timer close_timer_ = 0;
+  orbit_code code_ = ORBIT_OK;
+  SocketAddress peer_;
+  bool paused_ : 1 = false;        // by the codec
+  bool choked_ : 1 = false;        // too much output waits
+  bool blocked_ : 1 = false;       // the socket is full
+  bool peer_finished_ : 1 = false; // its end was read
+  bool hangup_seen_ : 1 = false;   // its end was announced while we do not read
+  bool closing_ : 1 = false;
+  bool doomed_ : 1 = false;
+  bool lingering_ : 1 = false;
+  bool dirty_ : 1 = false;
+  bool again_ : 1 = false;
+};
+
+}  // namespace orbit::kernel

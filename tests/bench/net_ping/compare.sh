@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR BSD-3-Clause
+# compare.sh BENCH_NET_PING [rounds] [workers] [spin_us]: PING over our net and over redis-server, in turn, and the ratios
+# of the medians.
+set -euo pipefail
+server=$1 rounds=${2:-5} workers=${3:-1} spin_us=${4:-0}
+dir=$(mktemp -d)
+trap 'kill "${ours_pid:-}" "${redis_pid:-}" 2>/dev/null || true; rm -rf "$dir"' EXIT
+mkfifo "$dir/in"
+"$server" 0 "$workers" "$spin_us" <"$dir/in" >"$dir/address" & ours_pid=$!
+exec 9>"$dir/in"
+redis_port=$((20000 + RANDOM % 20000))
+redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly no >"$dir/redis.log" & redis_pid=$!
+for _ in $(seq 100); do
+  [ -s "$dir/address" ] && redis-cli -p "$redis_port" ping >/dev/null 2>&1 && break
+  sleep 0.05
+done
+ours_port=$(sed 's/.*://' "$dir/address")
+
+run() {  # port pipeline requests -> "inline mbulk" requests per second
+  redis-benchmark -p "$1" -c 50 -P "$2" -n "$3" -t ping --csv 2>/dev/null |
+    awk -F'"' '/PING_INLINE/ {a = $4} /PING_MBULK/ {b = $4} END {print a, b}'
+}
+for pipeline in 1 16; do
+  requests=$((pipeline == 1 ? 200000 : 2000000))
+  : >"$dir/ours" && : >"$dir/redis"
+  for _ in $(seq "$rounds"); do
+    run "$ours_port" "$pipeline" "$requests" >>"$dir/ours"
+    run "$redis_port" "$pipeline" "$requests" >>"$dir/redis"
+  done
+  for column in 1 2; do
+    a=$(cut -d' ' -f$column "$dir/ours" | sort -n | sed -n "$(((rounds + 1) / 2))p")
+    b=$(cut -d' ' -f$column "$dir/redis" | sort -n | sed -n "$(((rounds + 1) / 2))p")
+    name=$([ $column = 1 ] && echo PING_INLINE || echo PING_MBULK)
+    awk -v n="$name" -v p="$pipeline" -v a="$a" -v b="$b" \
+      'BEGIN {printf "-P %-2d %-11s ours %8.0f  redis %8.0f  ratio %.2f\n", p, n, a, b, a / b}'
+  done
+done
