@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "node_commands.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <thread>
+
+#include "text.hpp"
+
+namespace orbit::ctl {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr Column kNode[] = {{"name", "name"},
+                            {"version", "version"},
+                            {"state", "state"},
+                            {"started", "started_at"},
+                            {"uptime", "uptime_ms", Format::duration_ms},
+                            {"pid", "pid"},
+                            {"workers", "workers"},
+                            {"memory", "memory_bytes", Format::bytes},
+                            {"activations", "activations"}};
+constexpr Column kListeners[] = {{"LISTENER", "plugin"}, {"ADDRESS", "address"}};
+constexpr Column kWorkers[] = {
+    {"WORKER", "worker", Format::number},           {"ACTIVATIONS", "activations", Format::number},
+    {"QUEUED", "queued", Format::number},           {"TURNS", "turns_total", Format::number},
+    {"MESSAGES", "messages_total", Format::number}, {"CONNECTIONS", "connections", Format::number}};
+constexpr Column kPlugins[] = {{"INSTANCE", "instance"}, {"ID", "id"},     {"VERSION", "version"},
+                               {"STATE", "state"},       {"FILE", "file"}, {"ERROR", "error"}};
+constexpr Column kModules[] = {{"NAME", "name"},
+                               {"VERSION", "version"},
+                               {"GENERATION", "generation", Format::number},
+                               {"STATE", "state"},
+                               {"ACTIVATIONS", "activations", Format::number},
+                               {"TYPES", "types"},
+                               {"FILE", "file"}};
+constexpr Column kTypes[] = {{"TYPE", "name"},
+                             {"MODULE", "module"},
+                             {"DURABILITY", "durability"},
+                             {"ACTIVATIONS", "activations", Format::number},
+                             {"METHODS", "methods"}};
+constexpr Column kActivations[] = {{"TYPE", "type"},
+                                   {"KEY", "key"},
+                                   {"WORKER", "worker", Format::number},
+                                   {"MAILBOX", "mailbox", Format::number},
+                                   {"STATE", "state_bytes", Format::bytes},
+                                   {"IDLE", "idle_ms", Format::duration_ms},
+                                   {"VERSION", "version", Format::number},
+                                   {"GENERATION", "generation", Format::number}};
+constexpr Column kActivation[] = {{"type", "type"},
+                                  {"key", "key"},
+                                  {"worker", "worker"},
+                                  {"mailbox", "mailbox"},
+                                  {"state", "state_bytes", Format::bytes},
+                                  {"idle", "idle_ms", Format::duration_ms},
+                                  {"version", "version"},
+                                  {"generation", "generation"}};
+
+std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
+
+// What to do about it, where the node cannot know.
+std::string advice(int status) {
+  if (status == 401) return " (give it with --token or ORBIT_TOKEN)";
+  return {};
+}
+
+json::value parse(const Client& client, const std::string& text) {
+  json::error_code error;
+  json::value value = json::parse(text, error);
+  if (error)
+    throw Failure(kExitUnreachable, "what answers at " + client.url() + " is no Orbit node: its answer is no JSON");
+  return value;
+}
+
+// The answer's body; throws what the node's problem document says.
+std::string request(const Invocation& call, const char* method, const std::string& path, std::string_view body = {}) {
+  const Client client(call.client);
+  Answer answer = client.request(method, path, body);
+  if (answer.ok()) return std::move(answer.body);
+  json::error_code error;
+  const json::value problem = json::parse(answer.body, error);
+  const auto* detail = !error && problem.is_object() ? problem.get_object().if_contains("detail") : nullptr;
+  const auto* code = !error && problem.is_object() ? problem.get_object().if_contains("code") : nullptr;
+  if (detail == nullptr || !detail->is_string() || code == nullptr || !code->is_string())
+    throw Failure(kExitUnreachable, "what answers at " + client.url() + " is no Orbit node: HTTP status " +
+                                        std::to_string(answer.status) + " without a problem document");
+  if (call.json) call.out << answer.body << '\n';
+  throw Failure(kExitRefused, printable(view(detail->get_string())) + " [" + printable(view(code->get_string())) + "]" +
+                                  advice(answer.status));
+}
+
+json::value request_json(const Invocation& call, const char* method, const std::string& path,
+                         std::string_view body = {}) {
+  return parse(Client(call.client), request(call, method, path, body));
+}
+
+// GET of {"<member>": [...]} as a table, or as it is.
+ExitCode show_list(const Invocation& call, const char* path, const char* member, std::span<const Column> columns) {
+  const std::string text = request(call, "GET", path);
+  if (call.json) {
+    call.out << text << '\n';
+    return kExitOk;
+  }
+  const json::value value = parse(Client(call.client), text);
+  const json::array& rows = value.at(member).as_array();
+  if (rows.empty())
+    call.out << "no " << member << '\n';
+  else
+    print_table(call.out, columns, rows, terminal_width());
+  return kExitOk;
+}
+
+std::string actor_path(const char* collection, const std::string& type, const std::string& key) {
+  return std::string("/v1/") + collection + "/" + encode(type) + "/" + encode(key);
+}
+
+}  // namespace
+
+ExitCode status(const Invocation& call) {
+  const std::string text = request(call, "GET", "/v1/node");
+  if (call.json) {
+    call.out << text << '\n';
+    return kExitOk;
+  }
+  const json::value node = parse(Client(call.client), text);
+  print_properties(call.out, kNode, node.as_object());
+  call.out << '\n';
+  print_table(call.out, kListeners, node.at("listeners").as_array(), terminal_width());
+  return kExitOk;
+}
+
+ExitCode workers(const Invocation& call) { return show_list(call, "/v1/workers", "workers", kWorkers); }
+ExitCode plugins(const Invocation& call) { return show_list(call, "/v1/plugins", "plugins", kPlugins); }
+ExitCode modules(const Invocation& call) { return show_list(call, "/v1/modules", "modules", kModules); }
+ExitCode types(const Invocation& call) { return show_list(call, "/v1/types", "types", kTypes); }
+
+ExitCode module_load(const Invocation& call) {
+  std::error_code error;
+  const auto path = std::filesystem::absolute(call.arguments[0], error);
+  if (error) throw Failure(kExitRefused, "cannot make '" + call.arguments[0] + "' absolute: " + error.message());
+  const std::string body = json::serialize(json::object{{"path", path.lexically_normal().string()}});
+  const std::string text = request(call, "POST", "/v1/modules", body);
+  if (call.json) {
+    call.out << text << '\n';
+    return kExitOk;
+  }
+  const json::value module = parse(Client(call.client), text);
+  print_table(call.out, kModules, json::array{module}, terminal_width());
+  return kExitOk;
+}
+
+ExitCode module_retire(const Invocation& call) {
+  request(call, "DELETE", "/v1/modules/" + encode(call.arguments[0]));
+  if (!call.json) call.out << "retired " << printable(call.arguments[0]) << '\n';
+  return kExitOk;
+}
+
+ExitCode activations(const Invocation& call) {
+  constexpr uint64_t kPageMax = 1000;
+  const auto limit = call.options["limit"].as<uint64_t>();
+  std::string cursor = call.options.count("cursor") != 0 ? call.options["cursor"].as<std::string>() : "";
+  json::array rows;
+  do {
+    std::string path = "/v1/activations?limit=" + std::to_string(std::min<uint64_t>(kPageMax, limit - rows.size()));
+    if (call.options.count("type") != 0) path += "&type=" + encode(call.options["type"].as<std::string>());
+    if (!cursor.empty()) path += "&cursor=" + encode(cursor);
+    json::value page = request_json(call, "GET", path);
+    for (auto& row : page.at("activations").as_array()) rows.push_back(std::move(row));
+    cursor = view(page.at("next_cursor").as_string());
+  } while (!cursor.empty() && rows.size() < limit);
+
+  if (call.json) {
+    call.out << json::serialize(json::object{{"activations", std::move(rows)}, {"next_cursor", cursor}}) << '\n';
+    return kExitOk;
+  }
+  if (rows.empty())
+    call.out << "no activations\n";
+  else
+    print_table(call.out, kActivations, rows, terminal_width());
+  if (!cursor.empty())
+    std::cerr << "orbitctl: there are more: --limit for more at once, or --cursor " << printable(cursor)
+              << " to go on\n";
+  return kExitOk;
+}
+
+ExitCode inspect(const Invocation& call) {
+  const std::string text = request(call, "GET", actor_path("activations", call.arguments[0], call.arguments[1]));
+  if (call.json)
+    call.out << text << '\n';
+  else
+    print_properties(call.out, kActivation, parse(Client(call.client), text).as_object());
+  return kExitOk;
+}
+
+ExitCode call_actor(const Invocation& call) {
+  const std::string path = actor_path("actors", call.arguments[0], call.arguments[1]) + "/" + encode(call.arguments[2]);
+  const std::string body = call.arguments.size() > 3 ? call.arguments[3] : "{}";
+  const std::string text = request(call, "POST", path, body);
+  if (text.empty()) return kExitOk;
+  if (call.json)
+    call.out << text << '\n';
+  else
+    print_json(call.out, parse(Client(call.client), text));
+  return kExitOk;
+}
+
+ExitCode deactivate(const Invocation& call) {
+  request(call, "DELETE", actor_path("activations", call.arguments[0], call.arguments[1]));
+  if (!call.json)
+    call.out << "deactivated " << printable(call.arguments[0]) << ' ' << printable(call.arguments[1]) << '\n';
+  return kExitOk;
+}
+
+ExitCode config(const Invocation& call) {
+  const std::string text = request(call, "GET", "/v1/config");
+  if (call.json)
+    call.out << text << '\n';
+  else
+    print_json(call.out, parse(Client(call.client), text));
+  return kExitOk;
+}
+
+ExitCode log_levels(const Invocation& call) {
+  std::string text;
+  if (call.arguments.empty()) {
+    text = request(call, "GET", "/v1/log/levels");
+  } else {
+    json::object body;
+    if (call.arguments.size() == 1)
+      body["default"] = call.arguments[0];
+    else
+      body["loggers"] = json::object{{call.arguments[0], call.arguments[1]}};
+    text = request(call, "PUT", "/v1/log/levels", json::serialize(body));
+  }
+  if (call.json) {
+    call.out << text << '\n';
+    return kExitOk;
+  }
+  const json::value levels = parse(Client(call.client), text);
+  json::array rows{json::object{{"logger", "(default)"}, {"level", levels.at("default")}}};
+  for (const auto& [logger, level] : levels.at("loggers").as_object())
+    rows.push_back(json::object{{"logger", logger}, {"level", level}});
+  constexpr Column kColumns[] = {{"LOGGER", "logger"}, {"LEVEL", "level"}};
+  print_table(call.out, kColumns, rows, terminal_width());
+  return kExitOk;
+}
+
+ExitCode metrics(const Invocation& call) {
+  call.out << request(call, "GET", "/metrics");
+  return kExitOk;
+}
+
+ExitCode ready(const Invocation& call) {
+  using Clock = std::chrono::steady_clock;
+  const double wait_seconds = call.options["wait"].as<double>();
+  const auto until =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(wait_seconds));
+  constexpr std::chrono::milliseconds kPause{100};
+  Invocation quiet = call;  // what the node says meanwhile is no answer
+  quiet.json = false;
+  for (;;) {
+    try {
+      const std::string text = request(quiet, "GET", "/readyz");
+      call.out << (call.json ? text : "ready") << '\n';
+      return kExitOk;
+    } catch (const Failure&) {
+      if (Clock::now() + kPause > until) throw;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+}  // namespace orbit::ctl
