@@ -29,8 +29,8 @@ Variables variables_of(const Service& service, size_t index) {
   const std::string input = cpp_class(*method.input);
   const std::string output = method.one_way ? "void" : cpp_class(*method.output);
   const std::string flags = method.read_only ? "ORBIT_METHOD_READ_ONLY" : method.one_way ? "ORBIT_METHOD_ONE_WAY" : "0";
-  return {{"index", std::to_string(index)},
-          {"Method", method.proto_name},
+  return {{"Method", method.proto_name},
+          {"id", "orbit_method_id(\"" + method.proto_name + "\", " + std::to_string(method.proto_name.size()) + ")"},
           {"method", method.cpp_name},
           {"rpc", service.full_name + "." + method.proto_name},
           {"Request", input},
@@ -59,7 +59,8 @@ void emit_traits(const Service& service, pb::io::Printer& out) {
             "  static constexpr orbit_method kMethods[kMethodCount] = {\n");
   for (size_t i = 0; i < service.methods.size(); ++i) {
     out.Print(variables_of(service, i),
-              "      {sizeof(orbit_method), $flags$, \"$Method$\", \"$input_name$\", \"$output_name$\"},\n");
+              "      {sizeof(orbit_method), $flags$, \"$Method$\", \"$input_name$\", \"$output_name$\",\n"
+              "       $id$, 0},\n");
   }
   out.Print(
       "  };\n"
@@ -71,7 +72,7 @@ void emit_traits(const Service& service, pb::io::Printer& out) {
       "    switch (envelope->method) {\n");
   for (size_t i = 0; i < service.methods.size(); ++i) {
     out.Print(variables_of(service, i),
-              "      case $index$: return run_$method$(impl, envelope);\n");
+              "      case $id$: return run_$method$(impl, envelope);\n");
   }
   out.Print(
       "      default: return orbit::detail::ActorGlue<Impl>::run_unknown(envelope);\n"
@@ -122,33 +123,33 @@ void emit_proxy(const Service& service, pb::io::Printer& out) {
                 "\n"
                 "  // One-way: returns at once; nobody learns whether it was done.\n"
                 "  void $method$(const $Request$& request) const {\n"
-                "    post($index$, [&](orbit_envelope* e) { orbit::detail::emplace_payload<$Request$>(e, request); });\n"
+                "    post($id$, [&](orbit_envelope* e) { orbit::detail::emplace_payload<$Request$>(e, request); });\n"
                 "  }\n"
                 "  void $method$($Request$&& request) const {\n"
-                "    post($index$, [&](orbit_envelope* e) {\n"
+                "    post($id$, [&](orbit_envelope* e) {\n"
                 "      orbit::detail::emplace_payload<$Request$>(e, static_cast<$Request$&&>(request));\n"
                 "    });\n"
                 "  }\n"
                 "  template <std::invocable<$Request$&> Fill>\n"
                 "  void $method$(Fill&& fill) const {\n"
-                "    post($index$, [&](orbit_envelope* e) { fill(*orbit::detail::emplace_payload<$Request$>(e)); });\n"
+                "    post($id$, [&](orbit_envelope* e) { fill(*orbit::detail::emplace_payload<$Request$>(e)); });\n"
                 "  }\n");
     } else {
       out.Print(variables,
                 "\n"
                 "  orbit::Call<$Reply$> $method$(const $Request$& request) const {\n"
                 "    return call<$Reply$>(\n"
-                "        $index$, [&](orbit_envelope* e) { orbit::detail::emplace_payload<$Request$>(e, request); });\n"
+                "        $id$, [&](orbit_envelope* e) { orbit::detail::emplace_payload<$Request$>(e, request); });\n"
                 "  }\n"
                 "  orbit::Call<$Reply$> $method$($Request$&& request) const {\n"
-                "    return call<$Reply$>($index$, [&](orbit_envelope* e) {\n"
+                "    return call<$Reply$>($id$, [&](orbit_envelope* e) {\n"
                 "      orbit::detail::emplace_payload<$Request$>(e, static_cast<$Request$&&>(request));\n"
                 "    });\n"
                 "  }\n"
                 "  template <std::invocable<$Request$&> Fill>\n"
                 "  orbit::Call<$Reply$> $method$(Fill&& fill) const {\n"
                 "    return call<$Reply$>(\n"
-                "        $index$, [&](orbit_envelope* e) { fill(*orbit::detail::emplace_payload<$Request$>(e)); });\n"
+                "        $id$, [&](orbit_envelope* e) { fill(*orbit::detail::emplace_payload<$Request$>(e)); });\n"
                 "  }\n");
     }
   }
@@ -164,7 +165,7 @@ void emit_base(const Service& service, pb::io::Printer& out) {
   out.Print(variables_of(service),
             "// Each may return orbit::Result, orbit::Task or orbit::Task<orbit::Result<>> of that type instead.\n"
             "template <class Derived>\n"
-            "class $Service$Base : public orbit::Actor<$State$, orbit::KeyKind::$key_kind$> {\n"
+            "class $Service$Base : public orbit::Actor<$Service$Service> {\n"
             " public:\n"
             "  using Service = $Service$Service;\n"
             "\n"

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <string_view>
 
 #include "names.hpp"
+#include "orbit/ext/actors.h"
 #include "orbit/v1/options.pb.h"
 
 namespace orbit::protoc {
@@ -104,11 +106,18 @@ bool read_service(const google::protobuf::FileDescriptor& file, const google::pr
     return false;
   }
   std::set<std::string> names;
+  std::map<uint32_t, std::string> ids;
   for (int i = 0; i < from.method_count(); ++i) {
     Method& method = service->methods.emplace_back();
     if (!read_method(*from.method(i), &method, error)) return false;
     if (!names.insert(method.cpp_name).second) {
       *error = from.method(i)->full_name() + ": another method is '" + method.cpp_name + "' in C++ too";
+      return false;
+    }
+    const auto [same_id, added] =
+        ids.emplace(orbit_method_id(method.proto_name.data(), method.proto_name.size()), method.proto_name);
+    if (!added) {
+      *error = from.method(i)->full_name() + ": has the same orbit_method_id as " + same_id->second + "; choose another name";
       return false;
     }
   }

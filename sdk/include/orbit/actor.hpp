@@ -39,10 +39,10 @@ struct ActorGlue;
 }
 
 // Base of the generated bases. Not thread safe; everything runs on the worker that owns the activation.
-template <class State, KeyKind Kind>
+template <class Description>
 class Actor {
  public:
-  using StateType = State;
+  using State = typename Description::State;
 
   Actor(const Actor&) = delete;
   Actor& operator=(const Actor&) = delete;
@@ -63,7 +63,8 @@ class Actor {
   decltype(auto) key() const noexcept { return key_->value(); }
 
   const State& state() const noexcept { return state_; }
-  // For changing it. The first call of a turn copies the state, to go back to when the turn fails.
+  // For changing it. The first call of a turn copies the state, to go back to when the turn fails. Throws CallError when the
+  // node cannot store changes now (a full disk) and the type's durability would let the reply leave before that is noticed.
   State& mutable_state() {
     begin_change();
     exists_ = true;
@@ -81,7 +82,7 @@ class Actor {
   // Asks to leave memory once nothing waits for this actor, without waiting for the idle timeout.
   void deactivate_when_idle() noexcept { host_actors.deactivate_when_idle(activation_); }
 
-  const Key<Kind>& key_object() const noexcept { return *key_; }
+  const Key<Description::kKeyKind>& key_object() const noexcept { return *key_; }
 
  private:
   template <class Impl>
@@ -89,8 +90,15 @@ class Actor {
 
   void begin_change() {
     if (backup_ != nullptr) return;
+    if constexpr (Description::kDurability != ORBIT_DURABILITY_SYNC) check_writable();
     backup_ = detail::state_backups<State>.copy_of(state_);
     backup_exists_ = exists_;
+  }
+  static void check_writable() {
+    orbit_error error;
+    error.struct_size = sizeof error;
+    if (const orbit_code code = host_actors.writable(&error); code != ORBIT_OK) [[unlikely]]
+      throw CallError(static_cast<Code>(code), error.message);
   }
   // Ends a turn's changes; true when there were any.
   bool keep_changes() noexcept {
@@ -112,7 +120,7 @@ class Actor {
   bool exists_ = false;
   bool backup_exists_ = false;
   bool changed_ = false;             // completed turns changed what collect has not written yet
-  std::optional<Key<Kind>> key_;     // set right after construction
+  std::optional<Key<Description::kKeyKind>> key_;     // set right after construction
   State state_;
 };
 

@@ -195,6 +195,19 @@ TEST_CASE("an activation that goes away while its turn waits frees the turn") {
   frame.destroy();
 }
 
+TEST_CASE("a turn that cannot be stored is refused before it changes anything") {
+  ProbeNode node;
+  REQUIRE(node.wait(add("a", 5)));
+  node.writable_code = ORBIT_RESOURCE_EXHAUSTED;
+  auto refused = node.wait(add("a", 1));
+  REQUIRE(!refused);
+  CHECK(refused.error().code == orbit::Code::resource_exhausted);
+  CHECK(refused.error().message == "the disk is full");
+  CHECK(node.look("a").value() == 5);
+  node.writable_code = ORBIT_OK;
+  CHECK(node.wait(add("a", 1))->value() == 6);
+}
+
 TEST_CASE("one-way methods return at once and run later") {
   ProbeNode node;
   const Probe p("a");
@@ -264,7 +277,7 @@ TEST_CASE("a message larger than an envelope's room travels whole") {
   CHECK(answer->d(0) == 7);
 }
 
-TEST_CASE("an unknown method number is answered with UNIMPLEMENTED, an expiry without an error") {
+TEST_CASE("an unknown method is answered with UNIMPLEMENTED, an expiry without an error") {
   ProbeNode node;
   orbit_envelope* reply = nullptr;
   for (const auto [method, code] : {std::pair{99u, ORBIT_UNIMPLEMENTED}, std::pair{ORBIT_METHOD_EXPIRE, ORBIT_OK}}) {
@@ -294,6 +307,7 @@ TEST_CASE("the type table says what the options in the .proto say") {
   CHECK(std::string_view(type->methods[0].name) == "Add");
   CHECK(std::string_view(type->methods[0].input_type) == "probe.Number");
   CHECK(type->methods[0].flags == 0);
+  CHECK(type->methods[0].id == orbit_method_id("Add", 3));
   CHECK(type->methods[4].flags == ORBIT_METHOD_ONE_WAY);
   CHECK(type->methods[6].flags == ORBIT_METHOD_READ_ONLY);
   CHECK(orbit::detail::actor_type<NumberedActor>()->durability == ORBIT_DURABILITY_NONE);

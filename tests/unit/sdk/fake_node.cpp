@@ -27,6 +27,7 @@ Node::Node() : host_{sizeof(orbit_host), ORBIT_ABI_MAJOR, ORBIT_ABI_MINOR, &get_
   table_.free_envelope = &free_envelope;
   table_.fail = &fail;
   table_.finish = &finish;
+  table_.writable = &writable;
   table_.deactivate_when_idle = &deactivate_when_idle;
   the_table = &table_;
   REQUIRE(orbit::connect_module(&host_));
@@ -144,6 +145,11 @@ void Node::finish(orbit_activation* raw, orbit_envelope* envelope) {
   auto& activation = *reinterpret_cast<Activation*>(raw);
   REQUIRE(activation.busy);
   the_node->end_turn(activation, envelope);
+}
+
+orbit_code Node::writable(orbit_error* error) {
+  if (the_node->writable_code == ORBIT_OK) return ORBIT_OK;
+  return orbit::to_c(static_cast<orbit::Code>(the_node->writable_code), "the disk is full", error);
 }
 
 void Node::deactivate_when_idle(orbit_activation*) { FAIL("no test asks for it"); }

@@ -29,6 +29,9 @@ class Node {
   // Whether a call to an idle actor runs inside send().
   bool run_inline = false;
 
+  // What a turn that changes state is told.
+  orbit_code writable_code = ORBIT_OK;
+
   bool step();            // handles one envelope; false: the queue is empty
   void run();             // until the queue is empty
   size_t queued() const { return queue_.size(); }
@@ -59,6 +62,7 @@ class Node {
   static void free_envelope(orbit_envelope* envelope);
   static void fail(orbit_envelope* envelope, orbit_code code, orbit_bytes message);
   static void finish(orbit_activation* activation, orbit_envelope* envelope);
+  static orbit_code writable(orbit_error* error);
   static void deactivate_when_idle(orbit_activation* activation);
 
   Activation* activate(const Id& id, orbit_envelope* envelope);

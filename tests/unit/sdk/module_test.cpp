@@ -189,6 +189,7 @@ TEST_CASE("bytes that are no request are refused, and a payload without a wire f
     orbit_envelope* envelope = orbit::host_actors.allocate();
     envelope->type = orbit::host_actors.type("counter.Counter");
     envelope->key = orbit::to_c("c");
+    envelope->method = orbit_method_id("Add", 3);
     envelope->ops = &ops;
     envelope->on_reply = [](void* ctx, orbit_envelope* reply) {
       *static_cast<Answer*>(ctx) = {reply->code, reply->message == nullptr ? "" : reply->message};

@@ -95,11 +95,11 @@ struct ActorGlue {
     }
   }
 
-  // Kernel-made methods, and numbers that this version of the type does not have.
+  // Kernel-made methods, and methods that this version of the type does not have.
   static int run_unknown(orbit_envelope* envelope) noexcept {
     drop_payload(envelope);
     if (envelope->method != ORBIT_METHOD_EXPIRE) {  // these states never expire
-      fail_envelope(envelope, ORBIT_UNIMPLEMENTED, std::string(Service::kName) + " has no method number " +
+      fail_envelope(envelope, ORBIT_UNIMPLEMENTED, std::string(Service::kName) + " has no method with id " +
                                                        std::to_string(envelope->method));
     }
     return ORBIT_TURN_DONE;
