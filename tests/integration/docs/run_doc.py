@@ -6,7 +6,8 @@ Works in a copy of the source tree, as a fresh clone would be, whose build/relea
 are told apart by what stands behind the three backticks:
 
   sh test          run with bash -eu; must exit 0. The working directory carries over to the next block.
-  sh run           started and left running until the end; goes on when it has printed "Orbit is ready".
+  sh run           started and left running until the end; goes on when it has printed "Orbit is ready" (./dev run)
+                   or "orbit 1.2.3 is ready" (orbitd).
   LANG file=PATH   written to PATH, relative to the working directory.
   output           what the `sh test` block before must have printed: these lines, in order; `...` stands for anything.
 
@@ -29,6 +30,7 @@ import time
 from pathlib import Path
 
 DEFAULT_PORTS = (6379, 7080)
+READY = re.compile(r"^orbit\b.* is ready", re.IGNORECASE | re.MULTILINE)
 SKIPPED = 77
 
 
@@ -114,7 +116,7 @@ class Runner:
         deadline = time.monotonic() + self.seconds_max
         while time.monotonic() < deadline:
             printed = log.read_text(errors="replace")
-            if "Orbit is ready" in printed:
+            if READY.search(printed):
                 return printed
             if process.poll() is not None:
                 raise DocError(f"ended with {process.returncode}; it printed:\n{printed}")
