@@ -11,6 +11,8 @@ constexpr double kMaxMs = 1e12;
 constexpr orbit_option kNode[] = {
     option_string("name", "\"orbit\"", "Name of this node, for people: in logs, metrics and answers."),
     option_integer("workers", "0", 0, 1024, "Worker threads, which run connections and actors; 0: one for each core."),
+    option_boolean("pin_workers", "false", "Bind each worker to a processor of its own."),
+    option_integer("spin_us", "0", 0, 1000, "How long a worker without work looks for more before it sleeps."),
     option_string("data_dir", "\"data\"",
                   "Folder of the node itself: copies of loaded modules and the list of them. Relative to the working "
                   "directory; made when it is not there."),
@@ -24,7 +26,7 @@ constexpr orbit_option kLimits[] = {
     option_integer("activations_max", "2000000", 1, 1e9, "Actors in memory; above it idle ones leave first."),
     option_integer("memory_bytes_max", "0", 0, 1e15,
                    "Memory that actors may hold, roughly; above it idle ones leave. 0: half of the machine's memory."),
-    option_integer("mailbox_max", "1000", 1, 1e6, "Calls that wait for one actor, unless its type says otherwise."),
+    option_integer("mailbox_max", "10000", 1, 1e6, "Calls that wait for one actor, unless its type says otherwise."),
     option_integer("idle_timeout_ms", "300000", 1, kMaxMs,
                    "An actor without calls for so long leaves memory, unless its type says otherwise."),
     option_integer("flush_delay_ms", "1000", 1, 3600000,

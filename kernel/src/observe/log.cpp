@@ -178,6 +178,7 @@ Logger& Log::logger(std::string_view name) {
   auto out = std::make_shared<spdlog::async_logger>(printable, impl_->sink, impl_->pool,
                                                     spdlog::async_overflow_policy::overrun_oldest);
   out->set_level(spdlog::level::trace);
+  out->set_error_handler([](const std::string&) {});  // spdlog would write to standard error between our lines
   auto logger = std::make_unique<Logger>(std::string(name),
                                          std::unique_ptr<Logger::Sink>(new Logger::Sink{std::move(out), impl_->json}));
   const auto wanted = impl_->wanted.find(name);
@@ -215,7 +216,12 @@ std::map<std::string, LogLevel> Log::levels() const {
   return out;
 }
 
-uint64_t Log::dropped_total() const noexcept { return impl_->pool->overrun_counter(); }
+void Log::close() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->pool.reset();  // loggers hold it weakly
+}
+
+uint64_t Log::dropped_total() const noexcept { return impl_->pool ? impl_->pool->overrun_counter() : 0; }
 uint64_t Log::write_errors_total() const noexcept { return impl_->write_errors.load(std::memory_order_relaxed); }
 
 const orbit_log_v1* log_table() noexcept {

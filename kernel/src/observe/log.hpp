@@ -97,6 +97,8 @@ class Log {
   LogLevel default_level() const noexcept;
   std::map<std::string, LogLevel> levels() const;
 
+  // Writes out what is queued; later lines go nowhere. For a process that ends without destructors.
+  void close();
   uint64_t dropped_total() const noexcept;
   uint64_t write_errors_total() const noexcept;
 

@@ -114,6 +114,8 @@ Result<Descriptor> ModuleHost::copy_and_load(const std::string& path) {
 }
 
 Result<> ModuleHost::run(const Descriptor& descriptor, const Tree& config) {
+  if (options_.taken.contains(descriptor.id))
+    return fail(Code::already_exists, descriptor.file + ": found the id '" + descriptor.id + "', which is the name of a [[plugin]]");
   for (const std::string& need : descriptor.needs)
     if (extensions_.find(need) == nullptr)
       return fail(Code::failed_precondition, descriptor.file + ": needs '" + need + "', expected it from the node, which does not have it");
@@ -184,6 +186,10 @@ Result<std::string> ModuleHost::load(const std::string& path) {
   }
   listed_ = std::move(list);
   return descriptor->id;
+}
+
+bool ModuleHost::has(const std::string& name) const noexcept {
+  return std::any_of(loaded_.begin(), loaded_.end(), [&](const Loaded& loaded) { return loaded.name == name; });
 }
 
 Result<> ModuleHost::forget(const std::string& name) {

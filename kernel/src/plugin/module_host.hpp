@@ -10,6 +10,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@ struct ModuleHostOptions {
   std::string data_dir;
   std::chrono::milliseconds create_timeout{60'000};
   std::chrono::milliseconds stop_timeout{30'000};
+  std::set<std::string> taken;  // names under which something else publishes types
 };
 
 class ModuleHost {
@@ -54,6 +56,7 @@ class ModuleHost {
   void load_listed();
   // Loads or upgrades; returns the module's name. [main]
   Result<std::string> load(const std::string& path);
+  bool has(const std::string& name) const noexcept;
   // Forgets a module for the next start; its types are the caller's to retire. [main]
   Result<> forget(const std::string& name);
   // Stops and destroys all instances, newest first; nothing may call a module any more. False when one hangs. [main]

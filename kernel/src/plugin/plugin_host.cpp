@@ -136,8 +136,8 @@ Result<> PluginHost::check_needs(const Slot& slot) const {
   return {};
 }
 
-// Depth first, `first` before the others, then in the order of the file.
-std::vector<PluginHost::Slot*> PluginHost::ordered(const std::string& first, std::vector<Slot*>& cyclic) {
+// Depth first in the order of the file; `only` (if not null) and what it needs.
+std::vector<PluginHost::Slot*> PluginHost::ordered(const std::string* only, std::vector<Slot*>& cyclic) {
   std::vector<Slot*> out;
   std::set<Slot*> done;
   std::set<Slot*> open;
@@ -156,18 +156,20 @@ std::vector<PluginHost::Slot*> PluginHost::ordered(const std::string& first, std
     out.push_back(slot);
   };
   for (const auto& slot : slots_)
-    if (slot->entry.name == first) visit(visit, slot.get());
-  for (const auto& slot : slots_) visit(visit, slot.get());
+    if (only == nullptr || slot->entry.name == *only) visit(visit, slot.get());
   return out;
 }
 
-Result<> PluginHost::create(const std::string& first) {
+Result<> PluginHost::create_first(const std::string& instance) { return create(&instance); }
+Result<> PluginHost::create_others() { return create(nullptr); }
+
+Result<> PluginHost::create(const std::string* only) {
   std::vector<Slot*> cyclic;
-  const std::vector<Slot*> order = ordered(first, cyclic);
+  const std::vector<Slot*> order = ordered(only, cyclic);
   for (Slot* slot : cyclic)
     refuse(*slot, slot->descriptor->file + ": its needs lead back to itself, expected an order in which plugins can be created");
   for (Slot* slot : order) {
-    if (slot->failed) continue;
+    if (slot->failed || slot->instance) continue;
     Result<> good = check_needs(*slot);
     if (good) {
       const auto* context = PluginContext::make(slot->entry.name, log_.logger(slot->entry.name), metrics_, extensions_);

@@ -55,9 +55,10 @@ class PluginHost {
   // The instance that holds actors' state: `wanted`, or the only one whose plugin provides `interface`. [main], after load
   Result<std::string> sole_provider(const std::string& wanted, const char* interface) const;
 
-  // Creates them in the order of their needs, `first` and what it needs before the others. An error when a required one was
-  // refused; the rest is then not created. [main]
-  Result<> create(const std::string& first);
+  // Creates an instance (the storage) and what it needs, then the others in the order of their needs. An error when a
+  // required one was refused; the rest is then not created. [main]
+  Result<> create_first(const std::string& instance);
+  Result<> create_others();
   // The table that an instance provides, with the `self` that goes with it. [main], after create
   struct Provided {
     std::string instance;
@@ -87,7 +88,8 @@ class PluginHost {
   struct Slot;
   Result<Descriptor> resolve(const PluginEntry& entry);
   Result<> check_needs(const Slot& slot) const;
-  std::vector<Slot*> ordered(const std::string& first, std::vector<Slot*>& cyclic);
+  std::vector<Slot*> ordered(const std::string* only, std::vector<Slot*>& cyclic);
+  Result<> create(const std::string* only);
   void set_state(Slot& slot, const char* state);
   void refuse(Slot& slot, const std::string& reason);
   bool stop(Slot& slot);

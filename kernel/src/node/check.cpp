@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "node/check.hpp"
+
+#include "orbit/ext/storage.h"
+
+namespace orbit::kernel {
+namespace {
+
+// A plugin host that tells nothing by itself.
+struct QuietHost {
+  explicit QuietHost(const NodeConfig& config, const NodeOptions& options)
+      : log(open_log()), host(plugin_host_options(config, options), extensions, *log, metrics) {}
+
+  static std::unique_ptr<Log> open_log() {
+    LogOptions options;
+    options.file = "/dev/null";
+    options.queue_max = 16;
+    return std::move(Log::open(options).value());
+  }
+
+  std::unique_ptr<Log> log;
+  Metrics metrics;
+  ExtensionRegistry extensions;
+  PluginHost host;
+};
+
+}  // namespace
+
+std::string check_config(const std::string& file, const std::string& text, std::span<const Override> overrides,
+                         const NodeOptions& options) {
+  Mistakes mistakes(file);
+  auto config = read_config(text, overrides, process_environment(), mistakes);
+  if (!config) return mistakes.report();
+  QuietHost quiet(*config, options);
+  // What a required plugin's refusal says is in refusals().
+  static_cast<void>(quiet.host.load(*config, mistakes));
+  for (const ModuleEntry& entry : config->modules) {
+    if (entry.path.empty()) continue;
+    const auto good = ModuleHost::check(entry, quiet.host.search(), mistakes);
+    if (!good && entry.required) mistakes.add(entry.position, good.error().message);
+  }
+  std::string out = mistakes.report();
+  for (const std::string& line : quiet.host.refusals()) out += file + ": " + line + "\n";
+  if (out.empty())
+    if (const auto storage = quiet.host.sole_provider(config->storage.string("instance"), ORBIT_STORAGE_V1); !storage)
+      out = file + ": " + storage.error().message + "\n";
+  return out;
+}
+
+std::vector<DescribedPlugin> describe_plugins(const NodeConfig& config, const NodeOptions& options, const std::string& id,
+                                              std::vector<std::string>& refused) {
+  QuietHost quiet(config, options);
+  std::vector<DescribedPlugin> all = quiet.host.describe_all(refused);
+  if (!id.empty()) std::erase_if(all, [&id](const DescribedPlugin& plugin) { return plugin.id != id; });
+  return all;
+}
+
+}  // namespace orbit::kernel

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Who listens where: orbit.net/1 as plugins get it, which remembers the listeners of each instance.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "orbit/ext/net.h"
+#include "plugin/extensions.hpp"
+
+namespace orbit::kernel {
+
+struct ListenerInfo {
+  std::string plugin;
+  std::string address;
+};
+
+// net_table() with `listen` and `stop_listening` watched.
+const orbit_net_v1* watched_net_table() noexcept;
+
+// Of the node with that registry, in the order of listening. [any thread]
+std::vector<ListenerInfo> listeners_of(const ExtensionRegistry& node);
+// The node is gone.
+void forget_listeners(const ExtensionRegistry& node);
+
+}  // namespace orbit::kernel

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "node/node.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <thread>
+#include <unistd.h>
+
+#include "actor/runtime.hpp"
+#include "executor/asio_executor.hpp"
+#include "executor/workers_api.hpp"
+#include "net/net_api.hpp"
+#include "net/socket_net.hpp"
+#include "orbit/ext/storage.h"
+
+namespace orbit::kernel {
+namespace {
+
+std::atomic<Node*> the_node{nullptr};
+
+std::chrono::milliseconds ms(const Values& values, std::string_view key) { return std::chrono::milliseconds(values.integer(key)); }
+
+// What this process may use: of the machine, or of its control group if that is less.
+uint64_t machine_memory_bytes() {
+  uint64_t bytes = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  uint64_t group = 0;
+  if (std::ifstream("/sys/fs/cgroup/memory.max") >> group && group != 0) bytes = std::min(bytes, group);
+  return bytes;
+}
+
+}  // namespace
+
+Node* this_node() noexcept { return the_node.load(std::memory_order_acquire); }
+
+PluginHostOptions plugin_host_options(const NodeConfig& config, const NodeOptions& options) {
+  PluginHostOptions out;
+  for (const std::string& path : config.node.strings("plugin_paths"))
+    out.search_paths.push_back(path.starts_with('/') ? path : options.executable_folder + "/" + path);
+  out.probe_executable = options.executable;
+  out.probe_timeout_ms = config.limits.integer("probe_timeout_ms");
+  out.create_timeout = ms(config.limits, "plugin_create_timeout_ms");
+  out.stop_timeout = ms(config.limits, "stop_timeout_ms");
+  out.built_in = options.built_in;
+  return out;
+}
+
+Result<LogOptions> log_options(const NodeConfig& config) {
+  LogOptions out;
+  const auto level = parse_log_level(config.log.string("level"));
+  if (!level) return tl::unexpected(level.error());
+  out.level = *level;
+  out.json = config.log.string("format") == "json";
+  out.file = config.log.string("file");
+  out.queue_max = static_cast<size_t>(config.log.integer("queue_max"));
+  for (const std::string& text : config.log.strings("levels")) {
+    const size_t equals = text.find('=');
+    const auto own = parse_log_level(equals == std::string::npos ? std::string_view() : std::string_view(text).substr(equals + 1));
+    if (!own) return tl::unexpected(own.error());
+    out.levels.emplace_back(text.substr(0, equals), *own);
+  }
+  return out;
+}
+
+Result<std::unique_ptr<Node>> Node::make(NodeConfig config, NodeOptions options) {
+  const auto how = log_options(config);
+  if (!how) return tl::unexpected(how.error());
+  auto log = Log::open(*how);
+  if (!log) return tl::unexpected(log.error());
+  return std::unique_ptr<Node>(new Node(std::move(config), std::move(options), std::move(*log)));
+}
+
+Node::Node(NodeConfig config, NodeOptions options, std::unique_ptr<Log> log)
+    : config_(std::move(config)), options_(std::move(options)), log_(std::move(log)), logger_(log_->logger("node")) {
+  the_node = this;
+}
+
+Node::~Node() {
+  stop();
+  forget_listeners(extensions_);
+  the_node = nullptr;
+}
+
+// ---- start ---------------------------------------------------------------------------------------------------------
+
+Result<> Node::make_parts() {
+  AsioExecutorOptions executor;
+  const int64_t workers = config_.node.integer("workers");
+  executor.workers = workers != 0 ? static_cast<uint32_t>(workers) : std::max(1u, std::thread::hardware_concurrency());
+  executor.pin_workers = config_.node.boolean("pin_workers");
+  executor.spin_us = static_cast<uint32_t>(config_.node.integer("spin_us"));
+  executor.io_threads = static_cast<uint32_t>(config_.limits.integer("io_threads"));
+  executor.io_queue_max = static_cast<size_t>(config_.limits.integer("io_queue_max"));
+  SocketNetOptions net;
+  net.connections_max = static_cast<uint32_t>(config_.limits.integer("connections_max"));
+  net.warn = [&logger = log_->logger("net")](std::string_view message) { logger.warn(message); };
+  try {
+    executor_ = std::make_unique<AsioExecutor>(executor);
+    net_ = std::make_unique<SocketNet>(*executor_, std::move(net));
+  } catch (const std::exception& e) {
+    return fail(Code::unavailable, std::string("the workers cannot be made: ") + e.what());
+  }
+  extensions_.add(kExecutorExtension, static_cast<Executor*>(executor_.get()));
+  extensions_.add(kNetExtension, static_cast<Net*>(net_.get()));
+  extensions_.add(ORBIT_WORKERS_V1, workers_table());
+  extensions_.add(ORBIT_NET_V1, watched_net_table());
+  extensions_.add(ORBIT_ACTORS_V1, Runtime::api());
+  extensions_.add(ORBIT_LOG_V1, log_table());
+  extensions_.add(ORBIT_METRICS_V1, metrics_table());
+  extensions_.add(ORBIT_NODE_V1, node_table());
+  plugins_ = std::make_unique<PluginHost>(plugin_host_options(config_, options_), extensions_, *log_, metrics_);
+  return {};
+}
+
+Result<> Node::open_storage() {
+  auto instance = plugins_->sole_provider(config_.storage.string("instance"), ORBIT_STORAGE_V1);
+  if (!instance) return tl::unexpected(instance.error());
+  storage_instance_ = *instance;
+  if (auto created = plugins_->create_first(storage_instance_); !created) return created;
+  const auto storage = plugins_->provided_by(storage_instance_, ORBIT_STORAGE_V1);
+  // Also a storage with `required = false`: without one there are no actors.
+  if (!storage) return fail(Code::unavailable, "the storage '" + storage_instance_ + "' was refused, see above");
+  const auto* table = static_cast<const orbit_storage_v1*>(storage->table);
+  if (table->struct_size < sizeof(orbit_storage_v1))
+    return fail(Code::failed_precondition, "the storage '" + storage_instance_ + "': found an orbit.storage/1 of " +
+                                               std::to_string(table->struct_size) + " bytes, expected " + std::to_string(sizeof(orbit_storage_v1)));
+  const auto cached = plugins_->provided_by(storage_instance_, ORBIT_STORAGE_CACHED_V1);
+
+  RuntimeOptions options;
+  options.types.flush_delay_ms = static_cast<uint64_t>(config_.limits.integer("flush_delay_ms"));
+  options.types.idle_timeout_ms = static_cast<uint64_t>(config_.limits.integer("idle_timeout_ms"));
+  options.types.mailbox_max = static_cast<uint32_t>(config_.limits.integer("mailbox_max"));
+  options.activations_max = static_cast<uint64_t>(config_.limits.integer("activations_max"));
+  const auto memory = static_cast<uint64_t>(config_.limits.integer("memory_bytes_max"));
+  options.memory_bytes_max = memory != 0 ? memory : machine_memory_bytes() / 2;
+  runtime_ = std::make_unique<Runtime>(*executor_, options, table,
+                                       cached ? static_cast<const orbit_storage_cached_v1*>(cached->table) : nullptr, storage->self);
+  return {};
+}
+
+Result<> Node::publish(const std::string& name, const std::string& version, const std::string& file,
+                       std::span<const orbit_actor_type* const> types) {
+  return runtime_->publish_module(name, version, file, types);
+}
+
+// Protocol plugins bring types of their own; they are modules named after the instance.
+Result<> Node::publish_types() {
+  std::set<std::string> taken;
+  for (const auto& provided : plugins_->provided(ORBIT_ACTOR_TYPES_V1)) {
+    taken.insert(provided.instance);
+    const auto* types = static_cast<const orbit_actor_types_v1*>(provided.table);
+    std::string version;
+    std::string file;
+    for (const PluginStatus& status : plugins_->status())
+      if (status.instance == provided.instance) version = status.version, file = status.file;
+    if (auto good = publish(provided.instance, version, file, {types->types, types->count}); !good) return good;
+  }
+  modules_ = std::make_unique<ModuleHost>(
+      ModuleHostOptions{config_.node.string("data_dir"), ms(config_.limits, "plugin_create_timeout_ms"), ms(config_.limits, "stop_timeout_ms"), std::move(taken)},
+      plugins_->search(), plugins_->caller(), *this, extensions_, *log_, metrics_);
+  if (auto opened = modules_->open(); !opened) return opened;
+  for (const ModuleEntry& entry : config_.modules) {
+    auto loaded = modules_->load_configured(entry);
+    if (loaded) continue;
+    log_->logger("modules").error(loaded.error().message);
+    if (entry.required) return loaded;
+  }
+  modules_->load_listed();
+  return {};
+}
+
+void Node::add_metrics() {
+  metrics_.add_collector([this](Exposition& out) {
+    const std::string labels = label("name", config_.node.string("name")) + "," + label("version", options_.version);
+    out.gauge("orbit_node_info", "This node; always 1.", labels, 1);
+    out.gauge("orbit_node_uptime_seconds", "Since the process started.", "",
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count());
+    out.gauge("orbit_node_ready", "1: started and not draining.", "", state() == State::ready);
+    out.counter("orbit_log_dropped_total", "Log lines dropped because the queue was full.", "", static_cast<double>(log_->dropped_total()));
+    out.counter("orbit_log_write_errors_total", "Log lines that could not be written.", "", static_cast<double>(log_->write_errors_total()));
+    uint32_t worker = 0;
+    for (const NetCounters& net : net_->counters()) {
+      const std::string of = label("worker", std::to_string(worker++));
+      out.gauge("orbit_net_connections", "Open client connections.", of, static_cast<double>(net.connections));
+      out.counter("orbit_net_accepted_total", "Client connections accepted.", of, static_cast<double>(net.accepted));
+      out.counter("orbit_net_rejected_total", "Client connections over connections_max.", of, static_cast<double>(net.rejected));
+      out.counter("orbit_net_received_bytes_total", "Bytes from clients.", of, static_cast<double>(net.bytes_in));
+      out.counter("orbit_net_sent_bytes_total", "Bytes to clients.", of, static_cast<double>(net.bytes_out));
+    }
+  });
+}
+
+Result<> Node::start(Mistakes& mistakes) {
+  if (auto made = make_parts(); !made) return made;
+  auto loaded = plugins_->load(config_, mistakes);
+  if (!mistakes.empty()) return fail(Code::invalid_argument, "the configuration has " + std::to_string(mistakes.size()) + " mistakes");
+  if (!loaded) return loaded;
+  config_json_ = config_.json();
+  if (auto opened = open_storage(); !opened) return opened;
+  if (auto created = plugins_->create_others(); !created) return created;
+  add_metrics();
+  executor_->start();
+  executor_runs_ = true;
+  runtime_->start();
+  if (auto published = publish_types(); !published) return published;
+  if (auto started = plugins_->start(); !started) return started;
+  state_.store(State::ready, std::memory_order_release);
+  logger_.info("ready", {{"version", options_.version}, {"workers", std::to_string(executor_->workers())}, {"storage", storage_instance_}});
+  return {};
+}
+
+// ---- the main thread's work ----------------------------------------------------------------------------------------
+
+bool Node::submit(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  if (stop_asked_ || tasks_.size() >= kTasksMax) return false;
+  tasks_.push_back(std::move(task));
+  changed_.notify_one();
+  return true;
+}
+
+void Node::later(std::chrono::milliseconds delay, std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  later_.push_back({std::chrono::steady_clock::now() + delay, std::move(task)});
+}
+
+void Node::wait() {
+  std::unique_lock lock(mutex_);
+  while (!stop_asked_) {
+    const auto now = std::chrono::steady_clock::now();
+    for (size_t i = 0; i < later_.size();) {
+      if (later_[i].at > now) {
+        ++i;
+        continue;
+      }
+      tasks_.push_back(std::move(later_[i].task));
+      later_.erase(later_.begin() + static_cast<ptrdiff_t>(i));
+    }
+    if (!tasks_.empty()) {
+      const auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+      lock.lock();
+      continue;
+    }
+    const auto earliest = std::min_element(later_.begin(), later_.end(), [](const Later& a, const Later& b) { return a.at < b.at; });
+    if (earliest == later_.end()) changed_.wait(lock);
+    else changed_.wait_until(lock, earliest->at);
+  }
+}
+
+void Node::request_stop() noexcept {
+  const std::lock_guard lock(mutex_);
+  stop_asked_ = true;
+  changed_.notify_one();
+}
+
+// ---- stop ----------------------------------------------------------------------------------------------------------
+
+bool Node::stop() {
+  if (stopped_) return true;
+  stopped_ = true;
+  state_.store(State::draining, std::memory_order_release);
+  logger_.info("draining");
+  request_stop();
+  // Their callers are answered by nobody else; the tasks see that the node drains.
+  for (auto& task : tasks_) task();
+  for (auto& entry : later_) entry.task();
+  tasks_.clear();
+  later_.clear();
+
+  bool good = true;
+  if (plugins_) good = plugins_->stop(storage_instance_) && good;
+  if (executor_runs_) {
+    net_->stop();
+    const auto report = runtime_->drain(static_cast<uint64_t>(config_.limits.integer("stop_timeout_ms")));
+    if (!report.complete) {
+      logger_.error("not everything came to rest within stop_timeout_ms", {{"activations", std::to_string(report.busy)}, {"reason", report.error}});
+      good = false;
+    }
+    executor_->stop();
+  }
+  runtime_.reset();  // its actors run code of modules and plugins, so before those
+  if (modules_) good = modules_->destroy() && good;
+  if (plugins_) good = plugins_->destroy() && good;
+  logger_.info(good ? "stopped" : "stopped, but not cleanly");
+  return good;
+}
+
+}  // namespace orbit::kernel
