@@ -29,7 +29,7 @@ constexpr Column kNode[] = {{"name", "name"},
 constexpr Column kListeners[] = {{"LISTENER", "plugin"}, {"ADDRESS", "address"}};
 constexpr Column kWorkers[] = {
     {"WORKER", "worker", Format::number},           {"ACTIVATIONS", "activations", Format::number},
-    {"QUEUED", "queued", Format::number},           {"TURNS", "turns_total", Format::number},
+    {"MEMORY", "memory_bytes", Format::bytes},      {"TURNS", "turns_total", Format::number},
     {"MESSAGES", "messages_total", Format::number}, {"CONNECTIONS", "connections", Format::number}};
 constexpr Column kPlugins[] = {{"INSTANCE", "instance"}, {"ID", "id"},     {"VERSION", "version"},
                                {"STATE", "state"},       {"FILE", "file"}, {"ERROR", "error"}};
@@ -49,18 +49,20 @@ constexpr Column kActivations[] = {{"TYPE", "type"},
                                    {"KEY", "key"},
                                    {"WORKER", "worker", Format::number},
                                    {"MAILBOX", "mailbox", Format::number},
-                                   {"STATE", "state_bytes", Format::bytes},
+                                   {"MEMORY", "memory_bytes", Format::bytes},
                                    {"IDLE", "idle_ms", Format::duration_ms},
                                    {"VERSION", "version", Format::number},
-                                   {"GENERATION", "generation", Format::number}};
+                                   {"GENERATION", "generation", Format::number},
+                                   {"STATE", "state"}};
 constexpr Column kActivation[] = {{"type", "type"},
                                   {"key", "key"},
                                   {"worker", "worker"},
                                   {"mailbox", "mailbox"},
-                                  {"state", "state_bytes", Format::bytes},
+                                  {"memory", "memory_bytes", Format::bytes},
                                   {"idle", "idle_ms", Format::duration_ms},
                                   {"version", "version"},
-                                  {"generation", "generation"}};
+                                  {"generation", "generation"},
+                                  {"state", "state"}};
 
 std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
 
@@ -172,11 +174,15 @@ ExitCode activations(const Invocation& call) {
     if (!cursor.empty()) path += "&cursor=" + encode(cursor);
     json::value page = request_json(call, "GET", path);
     for (auto& row : page.at("activations").as_array()) rows.push_back(std::move(row));
-    cursor = view(page.at("next_cursor").as_string());
+    const json::value& next = page.at("next_cursor");
+    cursor = next.is_string() ? view(next.get_string()) : std::string_view();
   } while (!cursor.empty() && rows.size() < limit);
 
   if (call.json) {
-    call.out << json::serialize(json::object{{"activations", std::move(rows)}, {"next_cursor", cursor}}) << '\n';
+    call.out << json::serialize(
+                    json::object{{"activations", std::move(rows)},
+                                 {"next_cursor", cursor.empty() ? json::value(nullptr) : json::value(cursor)}})
+             << '\n';
     return kExitOk;
   }
   if (rows.empty())
@@ -213,7 +219,7 @@ ExitCode call_actor(const Invocation& call) {
 ExitCode deactivate(const Invocation& call) {
   request(call, "DELETE", actor_path("activations", call.arguments[0], call.arguments[1]));
   if (!call.json)
-    call.out << "deactivated " << printable(call.arguments[0]) << ' ' << printable(call.arguments[1]) << '\n';
+    call.out << "leaving memory: " << printable(call.arguments[0]) << ' ' << printable(call.arguments[1]) << '\n';
   return kExitOk;
 }
 

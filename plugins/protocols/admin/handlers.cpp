@@ -48,11 +48,6 @@ void done_empty(void* ctx, orbit_code code, orbit_bytes text) {
     exchange->fail(static_cast<Code>(code), from_c(text));
 }
 
-void done_call(void* ctx, orbit_code code, orbit_bytes text) {
-  if (code == ORBIT_OK && text.size == 0) return done_empty(ctx, code, text);
-  done_json(ctx, code, text);
-}
-
 // A whole decimal number within the bounds, or nothing.
 std::optional<uint64_t> parse_number(std::string_view text, uint64_t min, uint64_t max) {
   uint64_t value = 0;
@@ -213,7 +208,7 @@ void call(const Services& services, ExchangePtr exchange) {
   const std::string type_name = exchange->path(0), key = exchange->path(1), method = exchange->path(2);
   const std::string body = exchange->request().body;
   const uint64_t deadline_ns = services.monotonic_ns() + timeout_ms * 1'000'000;
-  services.actors->call_json(to_c(type_name), to_c(key), to_c(method), to_c(body), deadline_ns, done_call,
+  services.actors->call_json(to_c(type_name), to_c(key), to_c(method), to_c(body), deadline_ns, done_json,
                              exchange.release());
 }
 

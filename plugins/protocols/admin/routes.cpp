@@ -41,9 +41,8 @@ constexpr Answer kTypes[] = {{200, "The actor types.", kJsonMedia, "TypeList"}};
 constexpr Answer kType[] = {{200, "The actor type.", kJsonMedia, "Type"}};
 constexpr Answer kActivations[] = {{200, "One page of activations.", kJsonMedia, "ActivationPage"}};
 constexpr Answer kActivation[] = {{200, "The activation.", kJsonMedia, "Activation"}};
-constexpr Answer kDeactivated[] = {{204, "The activation's state is stored and it has left memory.", nullptr, nullptr}};
-constexpr Answer kCalled[] = {{200, "The method's answer, in protobuf's JSON mapping.", kJsonMedia, "CallAnswer"},
-                              {204, "The method is one-way: the call is under way.", nullptr, nullptr}};
+constexpr Answer kDeactivated[] = {{204, "The actor is leaving memory.", nullptr, nullptr}};
+constexpr Answer kCalled[] = {{200, "The method's answer, in protobuf's JSON mapping.", kJsonMedia, "CallAnswer"}};
 constexpr Answer kConfig[] = {{200, "The configuration in force.", kJsonMedia, "Config"}};
 constexpr Answer kLogLevels[] = {{200, "The levels in force.", kJsonMedia, "LogLevels"}};
 constexpr Answer kMetrics[] = {{200, "All metrics in Prometheus' text format.", kMetricsMedia, nullptr}};
@@ -183,7 +182,6 @@ constexpr Route kRoutes[] = {
      .doc = "In no particular order. An activation that comes or goes between two pages may be missed.",
      .handle = handlers::activations,
      .answers = kActivations,
-     .errors = kNotFound,
      .query = kActivationQuery},
     {.method = "GET",
      .path = "/v1/activations/{type}/{key}",
@@ -199,7 +197,9 @@ constexpr Route kRoutes[] = {
      .operation = "deactivate",
      .tag = "actors",
      .summary = "Make an actor leave memory",
-     .doc = "Waits for its running turn and stores its state; the next message brings it back.",
+     .doc = "When its running turn is over its state is stored and it leaves; the next message brings it back. Answers "
+            "when "
+            "this has begun.",
      .handle = handlers::deactivate,
      .answers = kDeactivated,
      .errors = kNotFound},

@@ -58,14 +58,21 @@ const char* const kSchemas = R"json({
   },
   "Worker": {
     "type": "object",
-    "required": ["worker", "activations", "queued", "turns_total", "messages_total", "connections"],
+    "required": ["worker", "activations", "memory_bytes", "turns_total", "messages_total", "remote_messages_total",
+                 "rejected_total", "expired_total", "failed_turns_total", "loads_total", "deactivations_total", "connections"],
     "properties": {
-      "worker": {"type": "integer", "minimum": 0},
-      "activations": {"type": "integer", "minimum": 0},
-      "queued": {"type": "integer", "minimum": 0, "description": "Activations that wait for their turn."},
-      "turns_total": {"type": "integer", "minimum": 0},
-      "messages_total": {"type": "integer", "minimum": 0},
-      "connections": {"type": "integer", "minimum": 0}
+      "worker": {"type": "integer", "minimum": 0, "description": "Its number, from 0."},
+      "activations": {"type": "integer", "minimum": 0, "description": "Actors in memory."},
+      "memory_bytes": {"type": "integer", "minimum": 0, "description": "Memory of those actors, roughly."},
+      "turns_total": {"type": "integer", "minimum": 0, "description": "Turns that ran."},
+      "messages_total": {"type": "integer", "minimum": 0, "description": "Messages that reached an activation."},
+      "remote_messages_total": {"type": "integer", "minimum": 0, "description": "Messages sent to another worker."},
+      "rejected_total": {"type": "integer", "minimum": 0, "description": "Messages refused before their turn, by a bound for example."},
+      "expired_total": {"type": "integer", "minimum": 0, "description": "Messages whose deadline passed before their turn."},
+      "failed_turns_total": {"type": "integer", "minimum": 0, "description": "Turns that ended with an error."},
+      "loads_total": {"type": "integer", "minimum": 0, "description": "Reads of an actor's state."},
+      "deactivations_total": {"type": "integer", "minimum": 0, "description": "Actors that left memory."},
+      "connections": {"type": "integer", "minimum": 0, "description": "Open connections."}
     }
   },
   "WorkerList": {
@@ -114,22 +121,27 @@ const char* const kSchemas = R"json({
     }
   },
   "Method": {
-    "type": "object", "required": ["name", "input", "output"],
+    "type": "object", "required": ["name", "input", "output", "read_only", "one_way"],
     "properties": {
       "name": {"type": "string"},
-      "input": {"type": "string", "description": "Full name of the request message; empty: not callable from outside."},
-      "output": {"type": "string", "description": "Full name of the answer message; empty: not callable from outside."},
-      "read_only": {"type": "boolean"},
-      "one_way": {"type": "boolean"}
+      "input": {"type": ["string", "null"], "description": "Full name of the request message; null: no wire form, so that it cannot be called here."},
+      "output": {"type": ["string", "null"], "description": "Full name of the answer message."},
+      "read_only": {"type": "boolean", "description": "Does not change state."},
+      "one_way": {"type": "boolean", "description": "Typed callers do not wait for it."}
     }
   },
   "Type": {
     "type": "object",
-    "required": ["name", "module", "durability", "activations", "methods"],
+    "required": ["name", "module", "generation", "durability", "state_type", "idle_timeout_ms", "mailbox_max", "activations",
+                 "methods"],
     "properties": {
       "name": {"type": "string"},
-      "module": {"type": "string", "description": "The module or plugin that brings the type."},
+      "module": {"type": "string", "description": "The module or the plugin instance that brings the type."},
+      "generation": {"type": "integer", "minimum": 0, "description": "The module's generation that new activations run."},
       "durability": {"type": "string", "enum": ["sync", "async", "none"]},
+      "state_type": {"type": ["string", "null"], "description": "Full name of the state message; null: the plugin's own form."},
+      "idle_timeout_ms": {"type": "integer", "minimum": 0, "description": "An actor unused for so long leaves memory."},
+      "mailbox_max": {"type": "integer", "minimum": 0, "description": "Most messages that wait for one actor."},
       "activations": {"type": "integer", "minimum": 0},
       "methods": {"type": "array", "items": {"$ref": "#/components/schemas/Method"}}
     }
@@ -140,23 +152,24 @@ const char* const kSchemas = R"json({
   },
   "Activation": {
     "type": "object",
-    "required": ["type", "key", "worker", "mailbox", "state_bytes", "idle_ms", "version", "generation"],
+    "required": ["type", "key", "worker", "mailbox", "memory_bytes", "idle_ms", "version", "generation", "state"],
     "properties": {
       "type": {"type": "string"},
-      "key": {"type": "string"},
+      "key": {"type": "string", "description": "As it is when it is printable ASCII; else with every other byte and `%` percent-encoded."},
       "worker": {"type": "integer", "minimum": 0},
       "mailbox": {"type": "integer", "minimum": 0, "description": "Messages that wait."},
-      "state_bytes": {"type": "integer", "minimum": 0, "description": "Memory of the actor object, roughly."},
+      "memory_bytes": {"type": "integer", "minimum": 0, "description": "Memory of the activation and its state, roughly."},
       "idle_ms": {"type": "integer", "minimum": 0},
-      "version": {"type": "integer", "minimum": 0, "description": "Counts the commits of the stored state."},
-      "generation": {"type": "integer", "minimum": 0, "description": "The module's generation whose code it runs."}
+      "version": {"type": "integer", "minimum": 0, "description": "Of the stored state; grows with every commit."},
+      "generation": {"type": "integer", "minimum": 0, "description": "The module's generation whose code it runs."},
+      "state": {"type": "string", "enum": ["loading", "idle", "busy", "leaving"]}
     }
   },
   "ActivationPage": {
     "type": "object", "required": ["activations", "next_cursor"],
     "properties": {
       "activations": {"type": "array", "items": {"$ref": "#/components/schemas/Activation"}},
-      "next_cursor": {"type": "string", "description": "Where the next page begins; empty: this was the last one."}
+      "next_cursor": {"type": ["string", "null"], "description": "`cursor` of the next page; null: this was the last one."}
     }
   },
   "CallAnswer": {
