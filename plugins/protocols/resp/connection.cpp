@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "connection.hpp"
+
+#include <charconv>
+#include <exception>
+#include <string>
+
+#include "session.hpp"
+
+namespace orbit::resp {
+namespace {
+
+void count_connection(Server& server, int64_t change) {
+  const auto open = server.connections.fetch_add(static_cast<uint64_t>(change)) + static_cast<uint64_t>(change);
+  server.interfaces().metrics->set(server.connections_gauge, static_cast<int64_t>(open));
+}
+
+void* opened(void* self, orbit_connection* connection) {
+  Server& server = *static_cast<Server*>(self);
+  Worker& worker = server.current_worker();
+  worker.refresh_time();
+  auto* session = new Session(worker, connection);
+  server.connections_total.fetch_add(1, std::memory_order_relaxed);
+  server.interfaces().metrics->add(server.connections_counter, 1);
+  count_connection(server, 1);
+  return session;
+}
+
+// Memory that runs out ends the connection that asked for it, not the node.
+size_t received(void* context, const char* data, size_t size) {
+  auto* session = static_cast<Session*>(context);
+  try {
+    return session->received(data, size);
+  } catch (const std::exception& e) {
+    session->abandon(e.what());
+    return size;
+  }
+}
+
+void drained(void* context) { static_cast<Session*>(context)->drained(); }
+
+void closed(void* context, orbit_code) {
+  auto* session = static_cast<Session*>(context);
+  count_connection(session->server(), -1);
+  session->closed();
+}
+
+constexpr orbit_connection_handler kHandler = {sizeof(orbit_connection_handler), 0, &opened, &received, &drained, &closed};
+
+}  // namespace
+
+Result<orbit_listener*> listen(Server& server) {
+  const Settings& settings = server.settings();
+  const Interfaces& node = server.interfaces();
+  const orbit_listen_options options = {
+      .struct_size = sizeof(orbit_listen_options),
+      .connections_max = settings.connections_max,
+      .address = settings.listen.c_str(),
+      .idle_timeout_ms = settings.idle_timeout_ms,
+      .input_bytes_max = settings.request_bytes_max,
+      .output_bytes_max = settings.output_bytes_max,
+      .output_pause_bytes = settings.output_pause_bytes,
+      .too_many_connections = "-ERR max number of clients reached\r\n",
+  };
+  orbit_listener* listener = nullptr;
+  ErrorOut error;
+  if (const orbit_code code = node.net->listen(node.host, &options, &kHandler, &server, &listener, &error);
+      code != ORBIT_OK) {
+    return tl::unexpected<Error>(error.take(code));
+  }
+  const std::string_view address = node.net->address(listener);
+  const std::string_view digits = address.substr(address.rfind(':') + 1);
+  uint16_t port = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  server.port.store(port);
+  return listener;
+}
+
+}  // namespace orbit::resp

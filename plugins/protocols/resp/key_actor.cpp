@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "key_actor.hpp"
+
+#include <atomic>
+#include <exception>
+#include <new>
+#include <vector>
+
+#include "orbit/result.hpp"
+#include "slot.hpp"
+
+namespace orbit::resp {
+namespace {
+
+std::atomic<uint64_t> next_incarnation{1};
+
+const char command_token = 0;
+
+class WriterAdapter final : public RecordWriter {
+ public:
+  explicit WriterAdapter(const orbit_writer* out) noexcept : out_(out) {}
+  void put_main(std::string_view value, uint64_t expires_at_ms, bool has_subrecords) override {
+    out_->put_main(out_->ctx, to_c(value), expires_at_ms, has_subrecords ? 1 : 0);
+  }
+  void put(std::string_view subkey, std::string_view value) override { out_->put(out_->ctx, to_c(subkey), to_c(value)); }
+  void remove(std::string_view subkey) override { out_->remove(out_->ctx, to_c(subkey)); }
+  void remove_all_subrecords() override { out_->remove_all_subrecords(out_->ctx); }
+  void remove_main() override { out_->remove_main(out_->ctx); }
+
+ private:
+  const orbit_writer* out_;
+};
+
+void run_command(KeyActor& actor, Command& command, orbit_envelope* envelope) {
+  if (actor.expire_if_due(command.now_ms)) [[unlikely]] envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+  if ((command.spec->flags & kWrite) != 0) {
+    ErrorOut error;
+    if (const orbit_code code = actor.environment().actors->writable(&error); code != ORBIT_OK) [[unlikely]] {
+      actor.environment().actors->fail(envelope, code, to_c(std::string_view(error.message)));
+      return;
+    }
+  }
+  OpenKey key{command.args[command.key_index], &actor.value};
+  Reply reply(*command.out, command.protocol);
+  CommandContext context{command.args, {&key, 1}, reply, command.now_ms, command.random};
+  const size_t mark = command.out->size();
+  try {
+    command.spec->run(context);
+  } catch (const std::bad_alloc&) {
+    command.out->truncate(mark);
+    reply.error("ERR out of memory");
+    key.changed = true;  // what was changed before memory ran out stays
+  }
+  command.failed = reply.failed();
+  if (key.changed) {
+    actor.touch();
+    envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+  }
+}
+
+int invoke(void* self, orbit_envelope* envelope) {
+  auto& actor = *static_cast<KeyActor*>(self);
+  if (envelope->method == kMethodCommand && envelope->ops != nullptr && envelope->ops->token == &command_token) [[likely]] {
+    run_command(actor, *static_cast<Command*>(envelope->payload), envelope);
+    return ORBIT_TURN_DONE;
+  }
+  if (envelope->method == ORBIT_METHOD_EXPIRE) {
+    const KeyEnvironment& node = actor.environment();
+    if (actor.expire_if_due(node.workers->unix_ms(node.host))) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+    return ORBIT_TURN_DONE;
+  }
+  envelope->code = ORBIT_UNIMPLEMENTED;
+  return ORBIT_TURN_DONE;
+}
+
+void* create(void* type_self, orbit_activation*, orbit_bytes, orbit_error* error) {
+  auto* actor = new (std::nothrow) KeyActor(*static_cast<const KeyEnvironment*>(type_self));
+  if (actor == nullptr) to_c(Code::resource_exhausted, "out of memory", error);
+  return actor;
+}
+
+void destroy(void* self) { delete static_cast<KeyActor*>(self); }
+
+orbit_code load(void* self, const orbit_record* records, size_t count, uint64_t, orbit_error* error) {
+  if (count == 0) return ORBIT_OK;
+  return at_edge(error, [&]() -> Result<> {
+    std::vector<Record> all(count);
+    for (size_t i = 0; i < count; ++i) all[i] = {from_c(records[i].subkey), from_c(records[i].value)};
+    std::string why;
+    if (static_cast<KeyActor*>(self)->value.load(all, &why)) return {};
+    return fail(Code::data_loss, "a stored Redis value is damaged: " + why);
+  });
+}
+
+void collect(void* self, const orbit_writer* writer) {
+  WriterAdapter adapter(writer);
+  static_cast<KeyActor*>(self)->value.collect(adapter);
+}
+
+size_t memory_bytes(const void* self) { return static_cast<const KeyActor*>(self)->memory_bytes(); }
+int may_deactivate(const void* self) { return static_cast<const KeyActor*>(self)->watched() ? 0 : 1; }
+
+void* retain_command(void* object) {
+  static_cast<Command*>(object)->slot->retain();
+  return object;
+}
+
+constexpr orbit_method kMethods[] = {
+    {sizeof(orbit_method), 0, "Command", nullptr, nullptr, kMethodCommand, 0},
+};
+
+}  // namespace
+
+const orbit_payload_ops kCommandOps = {
+    sizeof(orbit_payload_ops), 0, &command_token,
+    [](const void*, orbit_sink) -> orbit_code { return ORBIT_UNIMPLEMENTED; }, &retain_command, nullptr,
+};
+
+KeyActor::WatchMark KeyActor::watch() {
+  if (watch_ == nullptr) {
+    watch_ = std::make_unique<Watch>();
+    watch_->mark.incarnation = next_incarnation.fetch_add(1, std::memory_order_relaxed);
+  }
+  ++watch_->watchers;
+  return watch_->mark;
+}
+
+void KeyActor::unwatch(const WatchMark& mark) noexcept {
+  if (watch_ == nullptr || watch_->mark.incarnation != mark.incarnation) return;
+  if (--watch_->watchers == 0) watch_.reset();
+}
+
+size_t KeyActor::memory_bytes() const noexcept {
+  return sizeof(KeyActor) + value.memory_bytes() + (watch_ != nullptr ? sizeof(Watch) : 0);
+}
+
+KeyActorTypes::KeyActorTypes(const KeyEnvironment& environment, orbit_durability durability, uint64_t flush_delay_ms,
+                             uint64_t idle_timeout_ms)
+    : environment_(environment) {
+  for (uint32_t i = 0; i < kDatabaseCount; ++i) {
+    names_[i] = "redis.db" + std::to_string(i);
+    orbit_actor_type& type = types_[i];
+    type.struct_size = sizeof type;
+    type.durability = durability;
+    type.name = names_[i].c_str();
+    type.flush_delay_ms = flush_delay_ms;
+    type.idle_timeout_ms = idle_timeout_ms;
+    type.method_count = std::size(kMethods);
+    type.methods = kMethods;
+    type.type_self = &environment_;
+    type.create = &create;
+    type.destroy = &destroy;
+    type.load = &load;
+    type.invoke = &invoke;
+    type.collect = &collect;
+    type.memory_bytes = &memory_bytes;
+    type.may_deactivate = &may_deactivate;
+    pointers_[i] = &type;
+  }
+  table_ = {sizeof table_, kDatabaseCount, pointers_.data()};
+}
+
+}  // namespace orbit::resp

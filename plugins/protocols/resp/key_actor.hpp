@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// A Redis key as an actor: types redis.db0 .. redis.db15, the actor's key is the Redis key, its state is one Value. Commands
+// reach it as native payloads (no protobuf form), or through a hold.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "command.hpp"
+#include "orbit/ext/actors.h"
+#include "orbit/ext/workers.h"
+#include "output_buffer.hpp"
+#include "value.hpp"
+
+namespace orbit::resp {
+
+inline constexpr uint32_t kDatabaseCount = 16;
+inline constexpr uint32_t kMethodCommand = 0;
+
+using Args = std::span<const std::string_view>;
+struct Slot;
+
+// The payload of kMethodCommand: one command over one key. Request and reply in one; it lives in its Slot and borrows the
+// arguments from the receive buffer until the kernel asks to retain it.
+struct Command {
+  const CommandSpec* spec = nullptr;
+  Args args;
+  OutputBuffer* out = nullptr;  // where the reply goes
+  Slot* slot = nullptr;
+  uint64_t now_ms = 0;
+  uint64_t random = 0;
+  uint32_t key_index = 0;  // args[key_index] is the key
+  uint8_t protocol = 2;
+  bool failed = false;  // the reply is an error
+};
+
+extern const orbit_payload_ops kCommandOps;
+
+// What a key needs of the node. Lives as long as the types.
+struct KeyEnvironment {
+  const orbit_host* host;
+  const orbit_workers_v1* workers;
+  const orbit_actors_v1* actors;
+};
+
+class KeyActor {
+ public:
+  explicit KeyActor(const KeyEnvironment& environment) noexcept : environment_(&environment) {}
+  KeyActor(const KeyActor&) = delete;
+  KeyActor& operator=(const KeyActor&) = delete;
+  const KeyEnvironment& environment() const noexcept { return *environment_; }
+
+  // What a client that watches remembers; equal to watch_mark() as long as nothing changed.
+  struct WatchMark {
+    uint64_t incarnation = 0;
+    uint64_t version = 0;
+    bool operator==(const WatchMark&) const = default;
+  };
+
+  Value value;
+
+  // The value or its expiry changed; whoever watches must see it.
+  void touch() noexcept {
+    if (watch_ != nullptr) [[unlikely]] ++watch_->mark.version;
+  }
+  // Drops an expired value; true if it did (the turn is dirty then).
+  bool expire_if_due(uint64_t now_ms) noexcept {
+    if (!value.expire_if_due(now_ms)) [[likely]] return false;
+    touch();
+    return true;
+  }
+  // One more watches: the actor stays in memory until as many unwatch. A mark of an earlier activation is not counted.
+  WatchMark watch();
+  void unwatch(const WatchMark& mark) noexcept;
+  WatchMark watch_mark() const noexcept { return watch_ != nullptr ? watch_->mark : WatchMark{}; }
+  bool watched() const noexcept { return watch_ != nullptr; }
+  size_t memory_bytes() const noexcept;
+
+ private:
+  struct Watch {
+    WatchMark mark;
+    uint32_t watchers = 0;
+  };
+  const KeyEnvironment* environment_;
+  std::unique_ptr<Watch> watch_;
+};
+
+// The sixteen types, as orbit.actor_types/1 wants them. Lives as long as the plugin.
+class KeyActorTypes {
+ public:
+  KeyActorTypes(const KeyEnvironment& environment, orbit_durability durability, uint64_t flush_delay_ms,
+                uint64_t idle_timeout_ms);
+  KeyActorTypes(const KeyActorTypes&) = delete;
+  KeyActorTypes& operator=(const KeyActorTypes&) = delete;
+  const orbit_actor_types_v1* table() const noexcept { return &table_; }
+  const char* name(uint32_t database) const noexcept { return names_[database].c_str(); }
+
+ private:
+  KeyEnvironment environment_;
+  std::array<std::string, kDatabaseCount> names_;
+  std::array<orbit_actor_type, kDatabaseCount> types_{};
+  std::array<const orbit_actor_type*, kDatabaseCount> pointers_{};
+  orbit_actor_types_v1 table_{};
+};
+
+}  // namespace orbit::resp

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "multi_key.hpp"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "orbit/result.hpp"
+#include "session.hpp"
+#include "words.hpp"
+
+namespace orbit::resp {
+
+void HoldCall::begin(Worker& worker, Session* session, Slot* slot, uint64_t deadline_ns) {
+  worker_ = &worker;
+  session_ = session;
+  slot_ = slot;
+  changed_.assign(refs_.size(), 0);
+  bool inside = false;  // granted() may run, end and recycle this object inside hold()
+  inside_ = &inside;
+  worker.server.interfaces().actors->hold(refs_.data(), refs_.size(), deadline_ns, &granted, this);
+  if (inside) return;
+  inside_ = nullptr;
+  retain();
+}
+
+void HoldCall::granted(void* ctx, orbit_hold* hold, void* const* actors, size_t, orbit_code code, const char* message) {
+  auto* self = static_cast<HoldCall*>(ctx);
+  if (self->inside_ != nullptr) {
+    *std::exchange(self->inside_, nullptr) = true;
+  } else {
+    self->worker_->refresh_time();
+  }
+  if (code != ORBIT_OK) {
+    self->refuse(code, message);
+    self->end();
+    return;
+  }
+  self->use(reinterpret_cast<KeyActor* const*>(actors));
+  // This only marks: what follows on the connection runs after the release, when the keys are open again.
+  if (self->slot_ != nullptr) self->session_->executed(self->slot_);
+  self->worker_->server.interfaces().actors->release(hold, self->changed_.data(), &committed, self);
+}
+
+void HoldCall::committed(void* ctx, orbit_code code, const char* message) {
+  auto* self = static_cast<HoldCall*>(ctx);
+  if (code != ORBIT_OK) self->refuse(code, message);
+  self->end();
+}
+
+void HoldCall::refuse(orbit_code code, const char* message) {
+  if (slot_ != nullptr) {
+    slot_->out.clear();
+    Reply reply(slot_->out, session_->protocol());
+    write_error(reply, writes(), code, message != nullptr ? message : "");
+  }
+  failed();
+}
+
+void HoldCall::end() {
+  Session* const session = session_;
+  Slot* const slot = slot_;
+  ended();
+  if (slot != nullptr) session->finish(slot);
+}
+
+bool HoldCall::check_writable() {
+  ErrorOut error;
+  const orbit_code code = worker_->server.interfaces().actors->writable(&error);
+  if (code == ORBIT_OK) return true;
+  Reply reply(slot_->out, session_->protocol());
+  write_error(reply, true, code, error.message);
+  return false;
+}
+
+void MultiKeyCall::start(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions) {
+  spec_ = entry.spec;
+  args_ = args;
+  positions_.assign(positions.begin(), positions.end());
+  refs_.clear();
+  const orbit_type* type = session.server().database(session.database());
+  for (const uint32_t position : positions) refs_.push_back({type, to_c(args[position])});
+  begin(session.worker(), &session, session.begin_operation(), session.worker().deadline_ns());
+}
+
+void MultiKeyCall::use(KeyActor* const* actors) {
+  if (writes() && !check_writable()) return;
+  Reply reply(slot_->out, session_->protocol());
+  run_held(*spec_, args_, positions_, actors, changed_.data(), open_, reply, worker_->now_ms(), worker_->random());
+  if (reply.failed()) worker_->count_error();
+}
+
+void MultiKeyCall::ended() { worker_->give_back(this); }
+
+void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> positions, KeyActor* const* actors,
+              uint8_t* changed, std::vector<OpenKey>& open, Reply& reply, uint64_t now_ms, uint64_t random) {
+  open.clear();
+  for (size_t i = 0; i < positions.size(); ++i) {
+    if (actors[i]->expire_if_due(now_ms)) changed[i] = 1;
+    open.push_back({args[positions[i]], &actors[i]->value});
+  }
+  CommandContext context{args, open, reply, now_ms, random};
+  auto& out = static_cast<OutputBuffer&>(reply.buffer());
+  const size_t mark = out.size();
+  try {
+    spec.run(context);
+  } catch (const std::bad_alloc&) {
+    out.truncate(mark);
+    reply.error("ERR out of memory");
+    for (OpenKey& key : open) key.changed = true;  // what was changed before memory ran out stays
+  }
+  for (size_t i = 0; i < open.size(); ++i) {
+    if (!open[i].changed) continue;
+    actors[i]->touch();
+    changed[i] = 1;
+  }
+}
+
+bool find_keys(const CommandSpec& spec, Args args, uint32_t keys_max, std::vector<uint32_t>& positions, std::string& why) {
+  positions.clear();
+  const auto count = static_cast<int>(args.size());
+  if (spec.key_positions != nullptr) {
+    positions.resize(args.size());
+    const int found = spec.key_positions(args, positions);
+    if (found < 0) {
+      why = "ERR syntax error";
+      return false;
+    }
+    positions.resize(static_cast<size_t>(found));
+  } else if (spec.first_key > 0) {
+    const int last = spec.last_key >= 0 ? spec.last_key : count + spec.last_key;
+    for (int i = spec.first_key; i <= last && i < count; i += std::max(spec.key_step, 1)) {
+      positions.push_back(static_cast<uint32_t>(i));
+    }
+  }
+  if (positions.size() > keys_max) {
+    why = "ERR " + std::to_string(positions.size()) + " keys in one command; the bound is command_keys_max = " +
+          std::to_string(keys_max);
+    return false;
+  }
+  for (const uint32_t position : positions) {
+    if (args[position].size() <= ORBIT_ACTOR_KEY_MAX) continue;
+    why = key_too_long(args[position].size());
+    return false;
+  }
+  return true;
+}
+
+std::vector<uint32_t>& key_positions_scratch() {
+  thread_local std::vector<uint32_t> scratch;
+  return scratch;
+}
+
+void run_many_keys(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions) {
+  session.worker().take_call()->start(session, entry, args, positions);
+}
+
+void run_without_keys(Worker& worker, const CommandEntry& entry, Args args, Reply& reply) {
+  CommandContext context{args, {}, reply, worker.now_ms(), worker.random()};
+  entry.spec->run(context);
+}
+
+std::string key_too_long(size_t size) {
+  return "ERR the key has " + std::to_string(size) + " bytes; the bound is " + std::to_string(ORBIT_ACTOR_KEY_MAX);
+}
+
+bool is_http(std::string_view word) { return equal_ignoring_case(word, "post") || equal_ignoring_case(word, "host:"); }
+
+}  // namespace orbit::resp

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Commands over several keys: all their actors are held, the command runs over the opened values, and what changed commits as
+// one batch.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server.hpp"
+#include "slot.hpp"
+
+namespace orbit::resp {
+
+class Session;
+class Worker;
+
+// One hold on its way: taken, used, released, committed. Runs on the worker that began it. The session, if any, lives until
+// its slot is finished.
+class HoldCall {
+ public:
+  HoldCall() = default;
+  HoldCall(const HoldCall&) = delete;
+  HoldCall& operator=(const HoldCall&) = delete;
+  virtual ~HoldCall() = default;
+
+ protected:
+  // Takes refs_. slot may be null: nobody waits for a reply. Ends with ended(), perhaps before this returns.
+  void begin(Worker& worker, Session* session, Slot* slot, uint64_t deadline_ns);
+  // All actors of refs_ are here: use them, write the reply to slot->out, mark changed_[i].
+  virtual void use(KeyActor* const* actors) = 0;
+  // The hold could not be taken, or its changes could not be made durable; the reply is an error already.
+  virtual void failed() {}
+  // Whether an error of the storage is one of writing.
+  virtual bool writes() const = 0;
+  // The kernel has not granted the hold yet: copy what is borrowed.
+  virtual void retain() {}
+  // Last call; the object may delete itself.
+  virtual void ended() = 0;
+
+  // False: the storage refuses writes now, and the reply says so.
+  bool check_writable();
+
+  std::vector<orbit_actor_ref> refs_;
+  std::vector<uint8_t> changed_;
+  Worker* worker_ = nullptr;
+  Session* session_ = nullptr;
+  Slot* slot_ = nullptr;
+
+ private:
+  static void granted(void* ctx, orbit_hold* hold, void* const* actors, size_t count, orbit_code code, const char* message);
+  static void committed(void* ctx, orbit_code code, const char* message);
+  void refuse(orbit_code code, const char* message);
+  void end();
+
+  bool* inside_ = nullptr;  // set while hold() runs; granted() sets what it points to
+};
+
+// From the worker's free list.
+class MultiKeyCall final : public HoldCall {
+ public:
+  void start(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions);
+  bool big() const noexcept { return refs_.capacity() > 256; }
+
+ private:
+  void use(KeyActor* const* actors) override;
+  bool writes() const override { return (spec_->flags & kWrite) != 0; }
+  void retain() override { args_ = slot_->keep(args_); }
+  void ended() override;
+
+  const CommandSpec* spec_ = nullptr;
+  Args args_;
+  std::vector<uint32_t> positions_;
+  std::vector<OpenKey> open_;
+};
+
+// Where the keys are in args. False: `why` is the error, e.g. more than keys_max keys.
+bool find_keys(const CommandSpec& spec, Args args, uint32_t keys_max, std::vector<uint32_t>& positions, std::string& why);
+// Memory for find_keys that is reused. [worker]
+std::vector<uint32_t>& key_positions_scratch();
+
+void run_many_keys(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions);
+void run_without_keys(Worker& worker, const CommandEntry& entry, Args args, Reply& reply);
+
+// Runs one command over held actors, those of its keys in order; marks changed[i]. `open` is scratch memory.
+void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> positions, KeyActor* const* actors,
+              uint8_t* changed, std::vector<OpenKey>& open, Reply& reply, uint64_t now_ms, uint64_t random);
+
+std::string key_too_long(size_t size);
+// The first word of an HTTP request: somebody makes a browser talk to this port.
+bool is_http(std::string_view word);
+
+}  // namespace orbit::resp

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "server.hpp"
+
+#include <cstdio>
+#include <utility>
+
+#include "worker.hpp"
+
+namespace orbit::resp {
+namespace {
+
+orbit_durability durability_of(const std::string& name) {
+  if (name == "sync") return ORBIT_DURABILITY_SYNC;
+  return name == "none" ? ORBIT_DURABILITY_NONE : ORBIT_DURABILITY_ASYNC;
+}
+
+const SessionCommand* find_session_command(std::string_view name) {
+  for (const auto commands : {connection_commands(), client_commands(), config_commands(), info_commands(),
+                              command_commands(), keyspace_commands(), transaction_commands(), pubsub_commands(),
+                              actor_commands()}) {
+    for (const SessionCommand& command : commands) {
+      if (name == command.name) return &command;
+    }
+  }
+  return nullptr;
+}
+
+CommandKind kind_of(const CommandEntry& entry) {
+  const CommandSpec& spec = *entry.spec;
+  if (spec.run == nullptr) {
+    if (entry.session == nullptr) return CommandKind::kUnknown;
+    return entry.session->function != nullptr ? CommandKind::kFunction : CommandKind::kOperation;
+  }
+  if (spec.key_positions != nullptr) return CommandKind::kManyKeys;
+  if (spec.first_key == 0) return CommandKind::kNoKeys;
+  return spec.first_key == spec.last_key ? CommandKind::kOneKey : CommandKind::kManyKeys;
+}
+
+}  // namespace
+
+Server::Server(const Interfaces& interfaces, Settings settings)
+    : interfaces_(interfaces),
+      settings_(std::move(settings)),
+      key_types_({interfaces.host, interfaces.workers, interfaces.actors}, durability_of(settings_.durability),
+                 settings_.flush_delay_ms, settings_.key_idle_timeout_ms),
+      direct_replies_(settings_.durability != "sync") {
+  const auto table = command_table();
+  first_spec_ = table.data();
+  entries_.resize(table.size());
+  for (size_t i = 0; i < table.size(); ++i) {
+    CommandEntry& entry = entries_[i];
+    entry.spec = &table[i];
+    entry.index = static_cast<uint32_t>(i);
+    if (table[i].run == nullptr) entry.session = find_session_command(table[i].name);
+    entry.kind = kind_of(entry);
+  }
+}
+
+Server::~Server() = default;
+
+void Server::start() {
+  const auto& [host, net, actors, workers, metrics, node] = interfaces_;
+  for (uint32_t i = 0; i < kDatabaseCount; ++i) databases_[i] = actors->type(key_types_.name(i));
+  for (CommandEntry& entry : entries_) {
+    const std::string label = std::string("command=\"") + entry.spec->name + "\"";
+    entry.counter = metrics->counter(host, "orbit_resp_commands_total", label.c_str(), "Redis commands received, by name.");
+  }
+  errors_counter = metrics->counter(host, "orbit_resp_error_replies_total", "", "Error replies sent to Redis clients.");
+  parse_errors_counter =
+      metrics->counter(host, "orbit_resp_parse_errors_total", "", "Connections closed because they broke the protocol.");
+  connections_counter =
+      metrics->counter(host, "orbit_resp_connections_total", "", "Connections of Redis clients accepted.");
+  connections_gauge = metrics->gauge(host, "orbit_resp_connections", "", "Connections of Redis clients open now.");
+  started_at_ms = workers->unix_ms(host);
+  saved_at_s = started_at_ms / 1000;
+  char digits[41];
+  uint64_t seed = workers->monotonic_ns(host) ^ (started_at_ms << 20);
+  for (int i = 0; i < 40; ++i) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    std::snprintf(digits + i, 2, "%x", static_cast<unsigned>(seed >> 60));
+  }
+  run_id = digits;
+  const uint32_t count = workers->count(host);
+  for (uint32_t i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(*this, i, seed + i));
+}
+
+}  // namespace orbit::resp

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Small commands of the connection and the node.
+#include <algorithm>
+#include <string>
+
+#include "numbers.hpp"
+#include "session.hpp"
+#include "words.hpp"
+
+namespace orbit::resp {
+
+void reply_unknown_subcommand(Args args, Reply& reply) {
+  std::string text = "ERR unknown subcommand '";
+  text += args[1].substr(0, 128);
+  text += "'. Try ";
+  for (const char c : args[0]) text += c >= 'a' && c <= 'z' ? static_cast<char>(c - ('a' - 'A')) : c;
+  reply.error(text, " HELP.");
+}
+
+void reply_wrong_arguments(std::string_view command, Reply& reply) {
+  std::string text = "ERR wrong number of arguments for '";
+  text += command;
+  reply.error(text, "' command");
+}
+
+namespace {
+
+void ping(Session& session, Args args, Reply& reply) {
+  if (args.size() > 2) {
+    reply_wrong_arguments("ping", reply);
+  } else if (session.subscribed() && session.protocol() < 3) {
+    reply.array(2);
+    reply.bulk("pong");
+    reply.bulk(args.size() == 2 ? args[1] : std::string_view());
+  } else if (args.size() == 2) {
+    reply.bulk(args[1]);
+  } else {
+    reply.simple("PONG");
+  }
+}
+
+void echo(Session&, Args args, Reply& reply) { reply.bulk(args[1]); }
+
+void quit(Session& session, Args, Reply& reply) {
+  reply.ok();
+  session.close_after_replies();
+}
+
+void reset(Session& session, Args, Reply& reply) {
+  session.reset_state();
+  reply.set_protocol(2);
+  reply.simple("RESET");
+}
+
+void select(Session& session, Args args, Reply& reply) {
+  int64_t index = 0;
+  if (!parse_integer(args[1], index)) {
+    reply.error("ERR invalid DB index");
+  } else if (index < 0 || index >= static_cast<int64_t>(kDatabaseCount)) {
+    reply.error("ERR DB index is out of range");
+  } else {
+    session.select(static_cast<uint32_t>(index));
+    reply.ok();
+  }
+}
+
+void time(Session& session, Args, Reply& reply) {
+  const Interfaces& node = session.server().interfaces();
+  const uint64_t now_ms = node.workers->unix_ms(node.host);
+  reply.array(2);
+  reply.bulk(std::to_string(now_ms / 1000));
+  reply.bulk(std::to_string(now_ms % 1000 * 1000));
+}
+
+void answer_ok(Session&, Args, Reply& reply) { reply.ok(); }
+
+void role(Session&, Args, Reply& reply) {
+  reply.array(3);
+  reply.bulk("master");
+  reply.integer(0);
+  reply.array(0);
+}
+
+// There are no replicas of the Redis kind: what is acknowledged is in the node's storage.
+void wait(Session&, Args args, Reply& reply) {
+  int64_t replicas = 0;
+  int64_t timeout_ms = 0;
+  if (!parse_integer(args[1], replicas) || !parse_integer(args[2], timeout_ms)) {
+    reply.not_an_integer();
+  } else if (timeout_ms < 0) {
+    reply.error("ERR timeout is negative");
+  } else {
+    reply.integer(0);
+  }
+}
+
+void lolwut(Session& session, Args, Reply& reply) {
+  reply.verbatim("txt", "Orbit, which speaks the language of Redis ver. 7.0.15 (run " + session.server().run_id + ")\n");
+}
+
+void acl(Session&, Args args, Reply& reply) {
+  if (equal_ignoring_case(args[1], "whoami") && args.size() == 2) {
+    reply.bulk("default");
+  } else if (equal_ignoring_case(args[1], "users") && args.size() == 2) {
+    reply.array(1);
+    reply.bulk("default");
+  } else {
+    reply_unknown_subcommand(args, reply);
+  }
+}
+
+void lastsave(Session& session, Args, Reply& reply) {
+  reply.integer(static_cast<int64_t>(session.server().saved_at_s.load(std::memory_order_relaxed)));
+}
+
+// Slow commands are not recorded: the log is empty.
+void slowlog(Session&, Args args, Reply& reply) {
+  if (equal_ignoring_case(args[1], "get")) {
+    reply.array(0);
+  } else if (equal_ignoring_case(args[1], "len") && args.size() == 2) {
+    reply.integer(0);
+  } else if (equal_ignoring_case(args[1], "reset") && args.size() == 2) {
+    reply.ok();
+  } else {
+    reply_unknown_subcommand(args, reply);
+  }
+}
+
+// Latency is not sampled: there are no events.
+void latency(Session&, Args args, Reply& reply) {
+  if (equal_ignoring_case(args[1], "latest") || equal_ignoring_case(args[1], "history")) {
+    reply.array(0);
+  } else if (equal_ignoring_case(args[1], "reset")) {
+    reply.integer(0);
+  } else {
+    reply_unknown_subcommand(args, reply);
+  }
+}
+
+void swapdb(Session&, Args, Reply& reply) { reply.error("ERR SWAPDB is not supported: a key's database is part of its actor"); }
+
+void shutdown(Session&, Args, Reply& reply) {
+  reply.error("ERR SHUTDOWN is not supported: stop the node with SIGTERM or its admin tool");
+}
+
+void debug(Session&, Args, Reply& reply) { reply.error("ERR DEBUG is not supported"); }
+
+void bgrewriteaof(Session&, Args, Reply& reply) {
+  reply.error("ERR BGREWRITEAOF is not supported: the storage engine keeps its own log");
+}
+
+constexpr SessionCommand kCommands[] = {
+    {.name = "ping", .function = &ping},
+    {.name = "echo", .function = &echo},
+    {.name = "quit", .function = &quit, .in_multi = true},
+    {.name = "reset", .function = &reset, .after_replies = true, .in_multi = true},
+    {.name = "select", .function = &select},
+    {.name = "time", .function = &time},
+    {.name = "readonly", .function = &answer_ok},
+    {.name = "readwrite", .function = &answer_ok},
+    {.name = "role", .function = &role},
+    {.name = "wait", .function = &wait},
+    {.name = "lolwut", .function = &lolwut},
+    {.name = "acl", .function = &acl},
+    {.name = "lastsave", .function = &lastsave},
+    {.name = "slowlog", .function = &slowlog},
+    {.name = "latency", .function = &latency},
+    {.name = "swapdb", .function = &swapdb},
+    {.name = "shutdown", .function = &shutdown},
+    {.name = "debug", .function = &debug},
+    {.name = "bgrewriteaof", .function = &bgrewriteaof},
+};
+
+}  // namespace
+
+std::span<const SessionCommand> connection_commands() { return kCommands; }
+
+}  // namespace orbit::resp

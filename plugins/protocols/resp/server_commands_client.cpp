@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// HELLO, AUTH and CLIENT.
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "numbers.hpp"
+#include "session.hpp"
+#include "words.hpp"
+
+namespace orbit::resp {
+namespace {
+
+// Compares in a time that does not tell how much of the password was right.
+bool same_secret(std::string_view a, std::string_view b) noexcept {
+  unsigned char difference = a.size() == b.size() ? 0 : 1;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference |= static_cast<unsigned char>(a[i] ^ (b.empty() ? '\0' : b[i % b.size()]));
+  }
+  return difference == 0;
+}
+
+bool log_in(Session& session, std::string_view user, std::string_view password, Reply& reply) {
+  const std::string& expected = session.settings().password;
+  if (user == "default" && (expected.empty() || same_secret(password, expected))) {
+    session.set_authenticated(true);
+    return true;
+  }
+  reply.error("WRONGPASS invalid username-password pair or user is disabled.");
+  return false;
+}
+
+void auth(Session& session, Args args, Reply& reply) {
+  if (args.size() > 3) {
+    reply.syntax_error();
+    return;
+  }
+  if (args.size() == 2 && session.settings().password.empty()) {
+    reply.error(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+        "configuration is correct?");
+    return;
+  }
+  if (log_in(session, args.size() == 3 ? args[1] : std::string_view("default"), args.back(), reply)) reply.ok();
+}
+
+// Names have no spaces and no control characters, so that CLIENT LIST stays parseable.
+bool good_name(std::string_view name) {
+  return std::ranges::all_of(name, [](char c) { return c >= '!' && c <= '~'; });
+}
+
+constexpr std::string_view kBadName = "ERR Client names cannot contain spaces, newlines or special characters.";
+
+void hello(Session& session, Args args, Reply& reply) {
+  int64_t version = session.protocol();
+  size_t i = 1;
+  if (args.size() > 1) {
+    if (!parse_integer(args[1], version)) {
+      reply.error("ERR Protocol version is not an integer or out of range");
+      return;
+    }
+    if (version < 2 || version > 3) {
+      reply.error("NOPROTO unsupported protocol version");
+      return;
+    }
+    i = 2;
+  }
+  std::string_view name;
+  bool named = false;
+  while (i < args.size()) {
+    const size_t left = args.size() - i - 1;
+    if (equal_ignoring_case(args[i], "auth") && left >= 2) {
+      if (!log_in(session, args[i + 1], args[i + 2], reply)) return;
+      i += 3;
+    } else if (equal_ignoring_case(args[i], "setname") && left >= 1) {
+      name = args[i + 1];
+      named = true;
+      if (!good_name(name)) {
+        reply.error(kBadName);
+        return;
+      }
+      i += 2;
+    } else {
+      reply.error("ERR Syntax error in HELLO option '", args[i]);
+      return;
+    }
+  }
+  if (!session.authenticated()) {
+    reply.error(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
+        "<pass> option can be used to authenticate the client and select the RESP protocol version at the same time");
+    return;
+  }
+  if (named) session.name = name;
+  session.set_protocol(static_cast<int>(version));
+  session.update_subscribed_mode();
+  reply.set_protocol(static_cast<int>(version));
+  reply.map(7);
+  reply.bulk("server");
+  reply.bulk("redis");
+  reply.bulk("version");
+  reply.bulk(kRedisVersion);
+  reply.bulk("proto");
+  reply.integer(version);
+  reply.bulk("id");
+  reply.integer(static_cast<int64_t>(session.id()));
+  reply.bulk("mode");
+  reply.bulk("standalone");
+  reply.bulk("role");
+  reply.bulk("master");
+  reply.bulk("modules");
+  reply.array(0);
+}
+
+// ---- CLIENT --------------------------------------------------------------------------------------------------------
+
+void set_info(Session& session, Args args, Reply& reply) {
+  if (!good_name(args[3])) {
+    std::string text = "ERR ";
+    text += args[2];
+    reply.error(text, " cannot contain spaces, newlines or special characters.");
+  } else if (equal_ignoring_case(args[2], "lib-name")) {
+    session.library_name = args[3];
+    reply.ok();
+  } else if (equal_ignoring_case(args[2], "lib-ver")) {
+    session.library_version = args[3];
+    reply.ok();
+  } else {
+    reply.error("ERR Unrecognized option '", std::string(args[2]) + "'");
+  }
+}
+
+void set_reply_mode(Session& session, Args args, Reply& reply) {
+  if (equal_ignoring_case(args[2], "on")) {
+    session.set_reply_mode(Session::ReplyMode::kOn);
+    reply.ok();
+  } else if (equal_ignoring_case(args[2], "off")) {
+    session.set_reply_mode(Session::ReplyMode::kOff);
+  } else if (equal_ignoring_case(args[2], "skip")) {
+    session.set_reply_mode(Session::ReplyMode::kSkip);
+  } else {
+    reply.syntax_error();
+  }
+}
+
+struct ClientFilter {
+  std::string type;  // empty: any
+  std::string address;
+  std::string local_address;
+  std::vector<uint64_t> ids;  // empty: any
+  uint64_t but_id = 0;
+
+  bool matches(const Session& session) const {
+    if (!ids.empty() && std::ranges::find(ids, session.id()) == ids.end()) return false;
+    if (but_id != 0 && session.id() == but_id) return false;
+    if (type == "pubsub" && !session.subscribed()) return false;
+    if (type == "normal" && session.subscribed()) return false;
+    if (type == "master" || type == "replica") return false;
+    const orbit_net_v1& net = *session.server().interfaces().net;
+    char text[80];
+    if (!address.empty()) {
+      net.peer_address(session.connection(), text, sizeof text);
+      if (address != text) return false;
+    }
+    if (!local_address.empty()) {
+      net.local_address(session.connection(), text, sizeof text);
+      if (local_address != text) return false;
+    }
+    return true;
+  }
+};
+
+bool read_type(std::string_view word, ClientFilter& filter, Reply& reply) {
+  filter.type = lower(word);
+  if (filter.type == "slave") filter.type = "replica";
+  if (filter.type == "normal" || filter.type == "pubsub" || filter.type == "master" || filter.type == "replica") return true;
+  reply.error("ERR Unknown client type '", std::string(word) + "'");
+  return false;
+}
+
+bool read_id(std::string_view word, ClientFilter& filter, Reply& reply) {
+  int64_t id = 0;
+  if (parse_integer(word, id) && id > 0) {
+    filter.ids.push_back(static_cast<uint64_t>(id));
+    return true;
+  }
+  reply.error("ERR Invalid client ID");
+  return false;
+}
+
+bool read_list_filter(Args args, ClientFilter& filter, Reply& reply) {
+  if (args.size() == 2) return true;
+  if (args.size() == 4 && equal_ignoring_case(args[2], "type")) return read_type(args[3], filter, reply);
+  if (args.size() >= 4 && equal_ignoring_case(args[2], "id")) {
+    return std::ranges::all_of(args.subspan(3), [&](std::string_view id) { return read_id(id, filter, reply); });
+  }
+  reply.syntax_error();
+  return false;
+}
+
+void list_clients(Session& session, Args args) {
+  auto filter = std::make_shared<ClientFilter>();
+  Slot* const slot = session.begin_operation();
+  Reply reply(slot->out, session.protocol());
+  if (!read_list_filter(args, *filter, reply)) {
+    session.worker().count_error();
+    session.finish(slot);
+    return;
+  }
+  struct Gathered {
+    std::mutex mutex;
+    std::string text;
+  };
+  auto gathered = std::make_shared<Gathered>();
+  on_all_workers(
+      session.server(),
+      [filter, gathered](Worker& worker) {
+        std::string text;
+        for (const auto& [id, each] : worker.sessions) {
+          if (filter->matches(*each)) text += each->describe() + '\n';
+        }
+        const std::lock_guard lock(gathered->mutex);
+        gathered->text += text;
+      },
+      [&session, slot, gathered] {
+        Reply(slot->out, session.protocol()).verbatim("txt", gathered->text);
+        session.finish(slot);
+      });
+}
+
+bool read_kill_filter(Session& session, Args args, ClientFilter& filter, bool& old_form, Reply& reply) {
+  if (args.size() == 3) {
+    filter.address = args[2];
+    old_form = true;
+    return true;
+  }
+  filter.but_id = session.id();
+  if (args.size() % 2 != 0 || args.size() < 4) return reply.syntax_error(), false;
+  for (size_t i = 2; i < args.size(); i += 2) {
+    const std::string word = lower(args[i]);
+    const std::string_view value = args[i + 1];
+    if (word == "id") {
+      if (!read_id(value, filter, reply)) return false;
+    } else if (word == "type") {
+      if (!read_type(value, filter, reply)) return false;
+    } else if (word == "addr") {
+      filter.address = value;
+    } else if (word == "laddr") {
+      filter.local_address = value;
+    } else if (word == "user") {
+      if (value != "default") return reply.error("ERR No such user '", std::string(value) + "'"), false;
+    } else if (word == "skipme" && (equal_ignoring_case(value, "yes") || equal_ignoring_case(value, "no"))) {
+      filter.but_id = equal_ignoring_case(value, "yes") ? session.id() : 0;
+    } else {
+      return reply.syntax_error(), false;
+    }
+  }
+  return true;
+}
+
+void kill_clients(Session& session, Args args) {
+  auto filter = std::make_shared<ClientFilter>();
+  bool old_form = false;
+  Slot* const slot = session.begin_operation();
+  Reply reply(slot->out, session.protocol());
+  if (!read_kill_filter(session, args, *filter, old_form, reply)) {
+    session.worker().count_error();
+    session.finish(slot);
+    return;
+  }
+  struct Killed {
+    std::atomic<uint64_t> count{0};
+    std::atomic<bool> self{false};
+  };
+  auto killed = std::make_shared<Killed>();
+  on_all_workers(
+      session.server(),
+      [filter, killed, self_id = session.id()](Worker& worker) {
+        for (const auto& [id, each] : worker.sessions) {
+          if (!filter->matches(*each)) continue;
+          killed->count.fetch_add(1);
+          if (id == self_id) {
+            killed->self = true;
+          } else {
+            each->kill();
+          }
+        }
+      },
+      [&session, slot, killed, old_form] {
+        Reply done(slot->out, session.protocol());
+        if (killed->self) session.close_after_replies();
+        if (!old_form) {
+          done.integer(static_cast<int64_t>(killed->count.load()));
+        } else if (killed->count != 0) {
+          done.ok();
+        } else {
+          done.error("ERR No such client");
+        }
+        session.finish(slot);
+      });
+}
+
+void client(Session& session, Args args) {
+  const std::string word = lower(args[1]);
+  const size_t count = args.size();
+  if (word == "list") return list_clients(session, args);
+  if (word == "kill" && count >= 3) return kill_clients(session, args);
+  answer(session, [&](Reply& reply) {
+    if (word == "id" && count == 2) {
+      reply.integer(static_cast<int64_t>(session.id()));
+    } else if (word == "info" && count == 2) {
+      reply.verbatim("txt", session.describe() + '\n');
+    } else if (word == "getname" && count == 2) {
+      if (session.name.empty()) {
+        reply.null();
+      } else {
+        reply.bulk(session.name);
+      }
+    } else if (word == "setname" && count == 3) {
+      if (!good_name(args[2])) return reply.error(kBadName);
+      session.name = args[2];
+      reply.ok();
+    } else if (word == "setinfo" && count == 4) {
+      set_info(session, args, reply);
+    } else if (word == "reply" && count == 3) {
+      set_reply_mode(session, args, reply);
+    } else if ((word == "no-evict" || word == "no-touch") && count == 3) {
+      if (!equal_ignoring_case(args[2], "on") && !equal_ignoring_case(args[2], "off")) return reply.syntax_error();
+      reply.ok();  // nothing is evicted, and no access time is kept
+    } else if (word == "getredir" && count == 2) {
+      reply.integer(-1);
+    } else {
+      reply_unknown_subcommand(args, reply);
+    }
+  });
+}
+
+constexpr SessionCommand kCommands[] = {
+    {.name = "auth", .function = &auth},
+    {.name = "hello", .function = &hello, .after_replies = true},
+    {.name = "client", .operation = &client},
+};
+
+}  // namespace
+
+std::span<const SessionCommand> client_commands() { return kCommands; }
+
+}  // namespace orbit::resp

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Commands over all keys of a database: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SAVE, BGSAVE, MOVE. A database is an
+// actor type; its keys are listed in the order of their hashes, and a SCAN cursor is the hash to go on from.
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "glob.hpp"
+#include "multi_key.hpp"
+#include "numbers.hpp"
+#include "orbit/result.hpp"
+#include "session.hpp"
+#include "words.hpp"
+
+namespace orbit::resp {
+namespace {
+
+constexpr size_t kScanCountMax = 10'000;
+constexpr size_t kListStep = 4096;
+
+const orbit_actors_v1& actors_of(const Session& session) { return *session.server().interfaces().actors; }
+
+// One SCAN, KEYS or RANDOMKEY: lists a part, filters it, perhaps lists on.
+class Listing {
+ public:
+  enum class What : uint8_t { kScan, kKeys, kRandomKey };
+
+  Listing(Session& session, What what, std::string pattern) : session_(session), what_(what), pattern_(std::move(pattern)) {
+    everything_ = glob_is_all(pattern_);
+    bytes_max_ = session.settings().output_bytes_max;
+    database_ = session.server().database(session.database());
+    slot_ = session.begin_operation();
+  }
+  void filter_type(std::string type) { type_ = std::move(type); }
+  void list(uint64_t from_hash, size_t limit) {
+    from_hash_ = from_hash;
+    actors_of(session_).list(database_, from_hash, limit, &visit, &listed, this);
+  }
+
+ private:
+  // [io]
+  static int visit(void* ctx, orbit_bytes key, uint64_t) {
+    auto& self = *static_cast<Listing*>(ctx);
+    const std::string_view name(key.data, key.size);
+    if (!self.everything_ && !glob_match(self.pattern_, name)) return 1;
+    self.bytes_ += name.size() + 16;
+    if (self.bytes_ > self.bytes_max_) return 0;
+    self.keys_.emplace_back(name);
+    return 1;
+  }
+
+  static void listed(void* ctx, uint64_t next_hash, orbit_code code, const char* message) {
+    static_cast<Listing*>(ctx)->continue_with(next_hash, code, message);
+  }
+
+  void continue_with(uint64_t next_hash, orbit_code code, const char* message);
+  void keep_type();
+  void reply_now();
+  void end() {
+    Session& session = session_;
+    Slot* const slot = slot_;
+    delete this;
+    session.finish(slot);
+  }
+
+  friend class TypeCall;
+
+  Session& session_;
+  const What what_;
+  const std::string pattern_;
+  std::string type_;  // empty: any
+  bool everything_ = false;
+  bool wrapped_ = false;
+  uint64_t bytes_ = 0;
+  uint64_t bytes_max_ = 0;
+  uint64_t from_hash_ = 0;
+  uint64_t next_hash_ = 0;
+  const orbit_type* database_ = nullptr;
+  Slot* slot_ = nullptr;
+  std::vector<std::string> keys_;
+};
+
+// Opens listed keys to see their types; keeps those of the wanted one.
+class TypeCall final : public HoldCall {
+ public:
+  explicit TypeCall(Listing& listing) : listing_(listing) {
+    for (const auto& key : listing.keys_) refs_.push_back({listing.database_, to_c(std::string_view(key))});
+  }
+  void start() { begin(listing_.session_.worker(), nullptr, nullptr, listing_.session_.worker().deadline_ns()); }
+
+ private:
+  void use(KeyActor* const* actors) override {
+    std::vector<std::string> kept;
+    for (size_t i = 0; i < refs_.size(); ++i) {
+      if (actors[i]->expire_if_due(worker_->now_ms())) changed_[i] = 1;
+      if (type_name(actors[i]->value.type()) == listing_.type_) kept.push_back(std::move(listing_.keys_[i]));
+    }
+    listing_.keys_ = std::move(kept);
+  }
+  void failed() override { refused_ = true; }
+  bool writes() const override { return false; }
+  void ended() override {
+    Listing& listing = listing_;
+    const bool refused = refused_;
+    delete this;
+    if (refused) listing.keys_.clear();  // the cursor goes on; nothing that was not looked at is told
+    listing.reply_now();
+  }
+
+  Listing& listing_;
+  bool refused_ = false;
+};
+
+void Listing::continue_with(uint64_t next_hash, orbit_code code, const char* message) {
+  Reply reply(slot_->out, session_.protocol());
+  if (code != ORBIT_OK) {
+    write_error(reply, false, code, message != nullptr ? message : "");
+    return end();
+  }
+  if (bytes_ > bytes_max_) {
+    reply.error("ERR the matching keys do not fit into output_bytes_max = " + std::to_string(bytes_max_) + " bytes");
+    return end();
+  }
+  next_hash_ = next_hash;
+  if (what_ == What::kKeys && next_hash != 0) return list(next_hash, kListStep);
+  if (what_ == What::kRandomKey && keys_.empty() && from_hash_ != 0 && !wrapped_) {
+    wrapped_ = true;
+    return list(0, 1);
+  }
+  if (!type_.empty() && !keys_.empty()) return (new TypeCall(*this))->start();
+  reply_now();
+}
+
+void Listing::reply_now() {
+  Reply reply(slot_->out, session_.protocol());
+  if (what_ == What::kRandomKey) {
+    if (keys_.empty()) {
+      reply.null();
+    } else {
+      reply.bulk(keys_[session_.worker().random() % keys_.size()]);
+    }
+    return end();
+  }
+  if (what_ == What::kScan) {
+    reply.array(2);
+    reply.bulk(std::to_string(next_hash_));
+  }
+  reply.array(keys_.size());
+  for (const auto& key : keys_) reply.bulk(key);
+  end();
+}
+
+bool parse_cursor(std::string_view text, uint64_t& out) {
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return code == std::errc() && end == text.data() + text.size();
+}
+
+struct ScanRequest {
+  uint64_t cursor = 0;
+  std::string pattern = "*";
+  std::string type;
+  size_t count = 10;
+};
+
+// Null, or the error.
+const char* read_scan(Args args, ScanRequest& request) {
+  if (!parse_cursor(args[1], request.cursor)) return "ERR invalid cursor";
+  for (size_t i = 2; i < args.size(); i += 2) {
+    if (i + 1 == args.size()) return "ERR syntax error";
+    if (equal_ignoring_case(args[i], "match")) {
+      request.pattern = args[i + 1];
+    } else if (equal_ignoring_case(args[i], "type")) {
+      request.type = lower(args[i + 1]);
+    } else if (equal_ignoring_case(args[i], "count")) {
+      int64_t count = 0;
+      if (!parse_integer(args[i + 1], count)) return "ERR value is not an integer or out of range";
+      if (count < 1) return "ERR syntax error";
+      request.count = std::min<size_t>(static_cast<size_t>(count), kScanCountMax);
+    } else {
+      return "ERR syntax error";
+    }
+  }
+  return nullptr;
+}
+
+void scan(Session& session, Args args) {
+  ScanRequest request;
+  if (const char* error = read_scan(args, request)) return answer(session, [&](Reply& reply) { reply.error(error); });
+  auto* listing = new Listing(session, Listing::What::kScan, std::move(request.pattern));
+  listing->filter_type(std::move(request.type));
+  listing->list(request.cursor, request.count);
+}
+
+void keys(Session& session, Args args) {
+  (new Listing(session, Listing::What::kKeys, std::string(args[1])))->list(0, kListStep);
+}
+
+void randomkey(Session& session, Args) {
+  (new Listing(session, Listing::What::kRandomKey, "*"))->list(session.worker().random() | 1, 1);
+}
+
+// ---- whole databases -----------------------------------------------------------------------------------------------
+
+struct Waiting {
+  Session& session;
+  Slot* slot;
+};
+
+void dbsize(Session& session, Args) {
+  auto* waiting = new Waiting{session, session.begin_operation()};
+  actors_of(session).count(
+      session.server().database(session.database()),
+      [](void* ctx, uint64_t count, orbit_code code, const char* message) {
+        const std::unique_ptr<Waiting> done(static_cast<Waiting*>(ctx));
+        Reply reply(done->slot->out, done->session.protocol());
+        if (code == ORBIT_OK) {
+          reply.integer(static_cast<int64_t>(count));
+        } else {
+          write_error(reply, false, code, message != nullptr ? message : "");
+        }
+        done->session.finish(done->slot);
+      },
+      waiting);
+}
+
+// Something that is done to several databases at once; the first failure is the answer.
+struct Several {
+  Server& server;
+  Session* session;  // null: nobody waits
+  Slot* slot;
+  uint32_t left;
+  bool write;
+  void (*succeeded)(Server&);
+  orbit_code code = ORBIT_OK;
+  std::string message;
+
+  static void done(void* ctx, orbit_code code, const char* message) {
+    auto* self = static_cast<Several*>(ctx);
+    if (code != ORBIT_OK && self->code == ORBIT_OK) {
+      self->code = code;
+      self->message = message != nullptr ? message : "";
+    }
+    if (--self->left != 0) return;
+    const std::unique_ptr<Several> owned(self);
+    if (self->code == ORBIT_OK && self->succeeded != nullptr) self->succeeded(self->server);
+    if (self->session == nullptr) return;
+    Reply reply(self->slot->out, self->session->protocol());
+    if (self->code == ORBIT_OK) {
+      reply.ok();
+    } else {
+      write_error(reply, self->write, self->code, self->message);
+    }
+    self->session->finish(self->slot);
+  }
+};
+
+bool flush_options(Args args) {
+  return args.size() == 1 ||
+         (args.size() == 2 && (equal_ignoring_case(args[1], "sync") || equal_ignoring_case(args[1], "async")));
+}
+
+void flushdb(Session& session, Args args) {
+  if (!flush_options(args)) return answer(session, [](Reply& reply) { reply.syntax_error(); });
+  auto* several = new Several{session.server(), &session, session.begin_operation(), 1, true, nullptr, ORBIT_OK, {}};
+  actors_of(session).erase_all(session.server().database(session.database()), &Several::done, several);
+}
+
+void flushall(Session& session, Args args) {
+  if (!flush_options(args)) return answer(session, [](Reply& reply) { reply.syntax_error(); });
+  const orbit_actors_v1& actors = actors_of(session);
+  Server& server = session.server();
+  auto* several = new Several{server, &session, session.begin_operation(), kDatabaseCount, true, nullptr, ORBIT_OK, {}};
+  for (uint32_t i = 0; i < kDatabaseCount; ++i) actors.erase_all(server.database(i), &Several::done, several);
+}
+
+// Listing a type writes out what its actors have in memory.
+void write_out(Server& server, Several* several) {
+  for (uint32_t i = 0; i < kDatabaseCount; ++i) {
+    server.interfaces().actors->list(
+        server.database(i), 0, 1, [](void*, orbit_bytes, uint64_t) { return 0; },
+        [](void* ctx, uint64_t, orbit_code code, const char* message) { Several::done(ctx, code, message); }, several);
+  }
+}
+
+void note_saved(Server& server) {
+  const Interfaces& node = server.interfaces();
+  server.saved_at_s.store(node.workers->unix_ms(node.host) / 1000, std::memory_order_relaxed);
+}
+
+void save(Session& session, Args) {
+  Server& server = session.server();
+  write_out(server, new Several{server, &session, session.begin_operation(), kDatabaseCount, true, &note_saved, ORBIT_OK, {}});
+}
+
+void bgsave(Session& session, Args, Reply& reply) {
+  Server& server = session.server();
+  reply.simple("Background saving started");
+  write_out(server, new Several{server, nullptr, nullptr, kDatabaseCount, true, &note_saved, ORBIT_OK, {}});
+}
+
+// ---- MOVE ----------------------------------------------------------------------------------------------------------
+
+class MoveCall final : public HoldCall {
+ public:
+  MoveCall(Session& session, std::string_view key, uint32_t to) : key_(key) {
+    refs_.push_back({session.server().database(session.database()), to_c(std::string_view(key_))});
+    refs_.push_back({session.server().database(to), to_c(std::string_view(key_))});
+    begin(session.worker(), &session, session.begin_operation(), session.worker().deadline_ns());
+  }
+
+ private:
+  void use(KeyActor* const* actors) override {
+    if (!check_writable()) return;
+    for (size_t i = 0; i < 2; ++i) {
+      if (actors[i]->expire_if_due(worker_->now_ms())) changed_[i] = 1;
+    }
+    const bool moves = !actors[0]->value.is_none() && actors[1]->value.is_none();
+    if (moves) {
+      actors[1]->value.take(actors[0]->value);
+      for (size_t i = 0; i < 2; ++i) {
+        actors[i]->touch();
+        changed_[i] = 1;
+      }
+    }
+    Reply(slot_->out).integer(moves ? 1 : 0);
+  }
+  bool writes() const override { return true; }
+  void ended() override { delete this; }
+
+  const std::string key_;
+};
+
+void move(Session& session, Args args) {
+  int64_t to = 0;
+  std::string problem;
+  if (!parse_integer(args[2], to)) {
+    problem = "ERR value is not an integer or out of range";
+  } else if (to < 0 || to >= static_cast<int64_t>(kDatabaseCount)) {
+    problem = "ERR DB index is out of range";
+  } else if (static_cast<uint32_t>(to) == session.database()) {
+    problem = "ERR source and destination objects are the same";
+  } else if (args[1].size() > ORBIT_ACTOR_KEY_MAX) {
+    problem = key_too_long(args[1].size());
+  }
+  if (!problem.empty()) return answer(session, [&](Reply& reply) { reply.error(problem); });
+  new MoveCall(session, args[1], static_cast<uint32_t>(to));
+}
+
+constexpr SessionCommand kCommands[] = {
+    {.name = "scan", .operation = &scan},
+    {.name = "keys", .operation = &keys},
+    {.name = "randomkey", .operation = &randomkey},
+    {.name = "dbsize", .operation = &dbsize},
+    {.name = "flushdb", .operation = &flushdb},
+    {.name = "flushall", .operation = &flushall},
+    {.name = "save", .operation = &save},
+    {.name = "bgsave", .function = &bgsave},
+    {.name = "move", .operation = &move},
+};
+
+}  // namespace
+
+std::span<const SessionCommand> keyspace_commands() { return kCommands; }
+
+}  // namespace orbit::resp

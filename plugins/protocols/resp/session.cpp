@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "session.hpp"
+
+#include <algorithm>
+
+#include "multi_key.hpp"
+#include "orbit/result.hpp"
+
+namespace orbit::resp {
+
+void write_error(Reply& reply, bool write, orbit_code code, std::string_view message) {
+  if (write && (code == ORBIT_RESOURCE_EXHAUSTED || code == ORBIT_UNAVAILABLE || code == ORBIT_DATA_LOSS)) {
+    reply.error("MISCONF Errors writing to storage: ", message);
+    return;
+  }
+  std::string text = "ERR ";
+  text += code_name(code);
+  text += ": ";
+  reply.error(text, message);
+}
+
+Session::Session(Worker& worker, orbit_connection* connection)
+    : worker_(worker),
+      connection_(connection),
+      parser_(worker.server.settings().parser),
+      id_(worker.server.interfaces().net->id(connection)),
+      opened_at_ms_(worker.now_ms()),
+      active_at_ms_(worker.now_ms()) {
+  set_authenticated(settings().password.empty());
+  worker_.sessions.emplace(id_, this);
+}
+
+Session::~Session() = default;
+
+size_t Session::received(const char* data, size_t size) {
+  if (closing_) return size;
+  worker_.refresh_time();
+  worker_.active = this;
+  active_at_ms_ = worker_.now_ms();
+  const Interfaces& node = server().interfaces();
+  size_t used = 0;
+  while (blocked_ == 0 && !closing_) {
+    const auto status = parser_.parse(data + used, size - used, authenticated());
+    if (status == RequestParser::Status::kIncomplete) break;
+    if (status == RequestParser::Status::kError) {
+      node.metrics->add(server().parse_errors_counter, 1);
+      reject("ERR ", parser_.error());
+      closing_ = true;
+      break;
+    }
+    if (!parser_.args().empty() && !dispatch(parser_.args())) break;
+    used += parser_.consumed();
+    if (worker_.batch.size() >= kFlushBytes) {
+      flush_batch();
+      if (node.net->output_bytes(connection_) > settings().output_pause_bytes) break;
+    }
+  }
+  flush_batch();
+  worker_.active = nullptr;
+  worker_.flush_count();
+  if (closing_) {
+    if (first_ == nullptr) node.net->close(connection_);
+    return size;
+  }
+  if (blocked_ != 0 && !paused_) {
+    paused_ = true;
+    node.net->pause(connection_);
+  }
+  return used;
+}
+
+void Session::drained() {
+  if (!paused_) server().interfaces().net->resume(connection_);
+}
+
+void Session::abandon(const char* why) noexcept {
+  const Interfaces& node = server().interfaces();
+  worker_.batch.clear();
+  worker_.active = nullptr;
+  closing_ = true;
+  const std::string_view head = "-ERR the connection is closed: ";
+  const std::string_view text(why);
+  node.net->write(connection_, head.data(), head.size());
+  node.net->write(connection_, text.data(), text.size());
+  node.net->write(connection_, "\r\n", 2);
+  node.net->close(connection_);
+}
+
+void Session::closed() {
+  gone_ = true;
+  worker_.sessions.erase(id_);
+  reset_state();
+  if (first_ == nullptr) delete this;
+}
+
+void Session::kill() {
+  closing_ = true;
+  server().interfaces().net->close(connection_);
+}
+
+void Session::reset_state() {
+  subscriptions_.drop_all(*this);
+  discard_transaction(*this);
+  unwatch_all(*this);
+  mode_ = 0;
+  set_authenticated(settings().password.empty());
+  database_ = 0;
+  protocol_ = 2;
+  name.clear();
+}
+
+void Session::set_protocol(int protocol) noexcept { protocol_ = static_cast<uint8_t>(protocol); }
+
+void Session::set_reply_mode(ReplyMode mode) noexcept {
+  mode_ &= ~static_cast<uint32_t>(kReplyOff | kReplySkip | kReplySkipNext);
+  if (mode == ReplyMode::kOff) mode_ |= kReplyOff;
+  if (mode == ReplyMode::kSkip) mode_ |= kReplySkipNext | kReplySkip;
+}
+
+// ---- commands ------------------------------------------------------------------------------------------------------
+
+template <class Function>
+void Session::reply_now(Function&& function) {
+  Slot* slot = nullptr;
+  if (first_ != nullptr) {
+    slot = worker_.take_slot();
+    slot->session = this;
+    slot->done = true;
+    append_slot(slot);
+  }
+  OutputBuffer& out = slot != nullptr ? slot->out : worker_.batch;
+  const size_t mark = out.size();
+  Reply reply(out, protocol_);
+  function(reply);
+  if (reply.failed()) worker_.count_error();
+  if (muted()) out.truncate(mark);
+}
+
+void Session::reject(std::string_view text, std::string_view more) {
+  if (in_multi()) transaction_.failed = true;
+  reply_now([&](Reply& reply) { reply.error(text, more); });
+}
+
+void Session::reject_unknown(Args args) {
+  constexpr size_t kShownBytes = 128;
+  std::string text = "ERR unknown command '";
+  text += args[0].substr(0, kShownBytes);
+  text += "', with args beginning with: ";
+  const size_t begin = text.size();
+  for (size_t i = 1; i < args.size() && text.size() - begin < kShownBytes; ++i) {
+    text += '\'';
+    text += args[i].substr(0, kShownBytes - (text.size() - begin));
+    text += "' ";
+  }
+  reject(text);
+}
+
+bool Session::must_wait(const CommandEntry& entry) {
+  if (slots_ >= settings().pipeline_max) {
+    blocked_ |= kWaitSlots;
+    return true;
+  }
+  const bool after_replies = entry.session != nullptr && entry.session->after_replies;
+  if (after_replies && first_ != nullptr) {
+    blocked_ |= kWaitReplies;
+    return true;
+  }
+  const bool ordered = entry.kind == CommandKind::kManyKeys || entry.kind == CommandKind::kOperation;
+  if (ordered && unexecuted_ != 0) {
+    blocked_ |= kWaitExecuted;
+    return true;
+  }
+  return false;
+}
+
+// False: it must wait; the same bytes come again.
+bool Session::dispatch(Args args) {
+  const CommandSpec* spec = find_command(args[0]);
+  if (spec == nullptr) [[unlikely]] {
+    if (is_http(args[0])) {
+      server().interfaces().metrics->add(server().parse_errors_counter, 1);
+      closing_ = true;
+      return true;
+    }
+    reject_unknown(args);
+    return true;
+  }
+  const CommandEntry& entry = server().entry(spec);
+  if (first_ != nullptr && must_wait(entry)) return false;
+  worker_.count(entry);
+  note_command(entry);
+  const auto count = static_cast<int>(args.size());
+  if (spec->arity >= 0 ? count != spec->arity : count < -spec->arity) [[unlikely]] {
+    std::string text = "ERR wrong number of arguments for '";
+    text += spec->name;
+    reject(text, "' command");
+    return true;
+  }
+  if (mode_ != 0) [[unlikely]] {
+    if ((mode_ & kReplySkipNext) != 0) mode_ = (mode_ & ~static_cast<uint32_t>(kReplySkipNext)) | kReplySkip;
+    else mode_ &= ~static_cast<uint32_t>(kReplySkip);
+    if (intercept(entry, args)) return true;
+  }
+  run(entry, args);
+  return true;
+}
+
+bool Session::intercept(const CommandEntry& entry, Args args) {
+  const CommandSpec& spec = *entry.spec;
+  if ((mode_ & kNeedsAuth) != 0 && (spec.flags & kNoAuth) == 0) {
+    reject("NOAUTH Authentication required.");
+    return true;
+  }
+  if ((mode_ & kSubscribed) != 0 && protocol_ < 3 && (spec.flags & kPubSub) == 0) {
+    std::string text = "ERR Can't execute '";
+    text += spec.name;
+    reject(text, "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+    return true;
+  }
+  if ((mode_ & kInMulti) == 0 || (entry.session != nullptr && entry.session->in_multi)) return false;
+  if ((spec.flags & kNoMulti) != 0 || entry.kind == CommandKind::kOperation || entry.kind == CommandKind::kUnknown ||
+      (entry.session != nullptr && entry.session->after_replies)) {
+    reject("ERR Command not allowed inside a transaction");
+    return true;
+  }
+  std::string why;
+  if (!queue_command(*this, entry, args, why)) {
+    reject(why);
+  } else {
+    reply_now([](Reply& reply) { reply.simple("QUEUED"); });
+  }
+  return true;
+}
+
+void Session::run(const CommandEntry& entry, Args args) {
+  switch (entry.kind) {
+    case CommandKind::kOneKey: send_one_key(entry, static_cast<uint32_t>(entry.spec->first_key), args); return;
+    case CommandKind::kManyKeys: {
+      std::vector<uint32_t>& positions = key_positions_scratch();
+      if (std::string why; !find_keys(*entry.spec, args, settings().command_keys_max, positions, why)) {
+        reject(why);
+      } else if (positions.size() == 1) {
+        send_one_key(entry, positions[0], args);
+      } else if (positions.empty()) {
+        reply_now([&](Reply& reply) { run_without_keys(worker_, entry, args, reply); });
+      } else {
+        run_many_keys(*this, entry, args, positions);
+      }
+      return;
+    }
+    case CommandKind::kNoKeys:
+      reply_now([&](Reply& reply) { run_without_keys(worker_, entry, args, reply); });
+      return;
+    case CommandKind::kFunction:
+      reply_now([&](Reply& reply) { entry.session->function(*this, args, reply); });
+      return;
+    case CommandKind::kOperation: entry.session->operation(*this, args); return;
+    case CommandKind::kUnknown: reject_unknown(args); return;
+  }
+}
+
+void Session::send_one_key(const CommandEntry& entry, uint32_t key_index, Args args) {
+  const std::string_view key = args[key_index];
+  if (key.size() > ORBIT_ACTOR_KEY_MAX) [[unlikely]] {
+    reject(key_too_long(key.size()));
+    return;
+  }
+  Slot* const slot = worker_.spare();
+  const bool direct = first_ == nullptr && server().direct_replies();
+  Command& command = slot->command;
+  command.spec = entry.spec;
+  command.args = args;
+  command.out = direct ? &worker_.batch : &slot->out;
+  command.slot = slot;
+  command.now_ms = worker_.now_ms();
+  command.random = worker_.random();
+  command.key_index = key_index;
+  command.protocol = protocol_;
+  command.failed = false;
+  slot->session = this;
+  slot->batch_mark = direct ? worker_.batch.size() : 0;
+  slot->discard = muted();
+  slot->retained = false;
+  slot->done = false;
+  slot->in_send = true;
+
+  const orbit_actors_v1& actors = *server().interfaces().actors;
+  orbit_envelope* const envelope = actors.allocate();
+  envelope->type = server().database(database_);
+  envelope->key = to_c(key);
+  envelope->ops = &kCommandOps;
+  envelope->payload = &command;
+  envelope->on_reply = &on_reply;
+  envelope->reply_ctx = slot;
+  envelope->deadline_ns = worker_.deadline_ns();
+  envelope->method = kMethodCommand;
+  envelope->flags = ORBIT_ENVELOPE_INLINE;
+  actors.send(envelope, nullptr);
+
+  slot->in_send = false;
+  if (slot->done) [[likely]] {
+    if (command.out == &worker_.batch) [[likely]] {
+      if (slot->discard) worker_.batch.truncate(slot->batch_mark);
+      return;
+    }
+    if (first_ == nullptr) {
+      if (!slot->discard) emit(slot->out.view());
+      slot->out.clear();
+      return;
+    }
+  } else {
+    if (command.out == &worker_.batch) {  // it ran, and its reply must wait for the commit
+      slot->out.append(worker_.batch.view().substr(slot->batch_mark));
+      worker_.batch.truncate(slot->batch_mark);
+      command.out = &slot->out;
+    }
+    slot->unexecuted = slot->retained;
+    unexecuted_ += slot->unexecuted ? 1 : 0;
+  }
+  append_slot(worker_.take_slot());
+}
+
+void Session::on_reply(void* ctx, orbit_envelope* reply) {
+  Slot* const slot = static_cast<Slot*>(ctx);
+  Session& self = *slot->session;
+  Command& command = slot->command;
+  if (reply->code != ORBIT_OK) [[unlikely]] {
+    command.out->truncate(command.out == &slot->out ? 0 : slot->batch_mark);
+    Reply error(*command.out, command.protocol);
+    write_error(error, (command.spec->flags & kWrite) != 0, reply->code, reply->message != nullptr ? reply->message : "");
+    command.failed = true;
+  }
+  if (command.failed) [[unlikely]] self.worker_.count_error();
+  self.server().interfaces().actors->free_envelope(reply);
+  if (slot->in_send) {
+    slot->done = true;
+    return;
+  }
+  if (slot->unexecuted) {
+    slot->unexecuted = false;
+    --self.unexecuted_;
+  }
+  self.finish(slot);
+}
+
+// ---- the order of replies ------------------------------------------------------------------------------------------
+
+void Session::append_slot(Slot* slot) noexcept {
+  slot->next = nullptr;
+  if (first_ == nullptr) {
+    first_ = slot;
+  } else {
+    last_->next = slot;
+  }
+  last_ = slot;
+  ++slots_;
+}
+
+Slot* Session::begin_operation() {
+  Slot* const slot = worker_.take_slot();
+  slot->session = this;
+  slot->done = false;
+  slot->discard = muted();
+  slot->unexecuted = true;
+  ++unexecuted_;
+  append_slot(slot);
+  blocked_ |= kWaitOperation;
+  return slot;
+}
+
+void Session::executed(Slot* slot) {
+  if (!slot->unexecuted) return;
+  slot->unexecuted = false;
+  --unexecuted_;
+  blocked_ &= ~static_cast<uint32_t>(kWaitOperation);
+  unblock();
+}
+
+void Session::finish(Slot* slot) {
+  executed(slot);
+  slot->done = true;
+  advance();
+}
+
+void Session::advance() {
+  while (first_ != nullptr && first_->done) {
+    Slot* const slot = first_;
+    first_ = slot->next;
+    if (first_ == nullptr) last_ = nullptr;
+    --slots_;
+    if (!slot->discard && !gone_) emit(slot->out.view());
+    worker_.give_back(slot);
+  }
+  if (gone_) {
+    if (first_ == nullptr) delete this;
+    return;
+  }
+  if (closing_ && first_ == nullptr && worker_.active != this) server().interfaces().net->close(connection_);
+  unblock();
+}
+
+void Session::unblock() {
+  if (unexecuted_ == 0) blocked_ &= ~static_cast<uint32_t>(kWaitExecuted);
+  if (first_ == nullptr) blocked_ &= ~static_cast<uint32_t>(kWaitReplies);
+  if (slots_ <= settings().pipeline_max / 2) blocked_ &= ~static_cast<uint32_t>(kWaitSlots);
+  if (blocked_ == 0 && paused_ && !gone_) {
+    paused_ = false;
+    server().interfaces().net->resume(connection_);
+  }
+}
+
+void Session::emit(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (worker_.active == this) {
+    worker_.batch.append(bytes);
+  } else {
+    server().interfaces().net->write(connection_, bytes.data(), bytes.size());
+  }
+}
+
+void Session::flush_batch() {
+  if (worker_.batch.empty()) return;
+  const std::string_view bytes = worker_.batch.view();
+  server().interfaces().net->write(connection_, bytes.data(), bytes.size());
+  worker_.batch.clear();
+}
+
+void Session::push(std::string_view bytes) {
+  if (gone_ || closing_) return;
+  const orbit_net_v1& net = *server().interfaces().net;
+  if (net.output_bytes(connection_) + bytes.size() > settings().subscriber_output_bytes_max) {
+    kill();
+    return;
+  }
+  emit(bytes);
+}
+
+std::string Session::describe() const {
+  const Interfaces& node = server().interfaces();
+  char peer[80];
+  char local[80];
+  node.net->peer_address(connection_, peer, sizeof peer);
+  node.net->local_address(connection_, local, sizeof local);
+  const uint64_t now_ms = node.workers->unix_ms(node.host);
+  std::string flags;
+  if (subscribed()) flags += 'P';
+  if (in_multi()) flags += 'x';
+  if (flags.empty()) flags = "N";
+  std::string out = "id=" + std::to_string(id_);
+  const auto field = [&out](const char* key, std::string_view value) {
+    out += ' ';
+    out += key;
+    out += '=';
+    out += value;
+  };
+  const auto number = [&field](const char* key, uint64_t value) { field(key, std::to_string(value)); };
+  field("addr", peer);
+  field("laddr", local);
+  field("fd", "-1");  // the kernel keeps it
+  field("name", name);
+  number("age", (std::max(now_ms, opened_at_ms_) - opened_at_ms_) / 1000);
+  number("idle", (std::max(now_ms, active_at_ms_) - active_at_ms_) / 1000);
+  field("flags", flags);
+  number("db", database_);
+  number("sub", subscriptions_.count(SubscriptionKind::kChannel));
+  number("psub", subscriptions_.count(SubscriptionKind::kPattern));
+  number("ssub", subscriptions_.count(SubscriptionKind::kShard));
+  field("multi", in_multi() ? std::to_string(transaction_.queue.size()) : "-1");
+  number("obl", node.net->output_bytes(connection_));
+  number("oll", slots_);
+  field("cmd", last_command_ != nullptr ? last_command_->spec->name : "NULL");
+  field("user", "default");
+  number("resp", protocol_);
+  field("lib-name", library_name);
+  field("lib-ver", library_version);
+  return out;
+}
+
+}  // namespace orbit::resp

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// One client: requests in, replies out in the same order.
+//
+// A command over one key is sent to the key's actor and usually runs inside send(): its reply is then in the worker's batch,
+// no slot is used. Otherwise it takes a slot in the queue; later commands go on and queue behind it. Commands that need what
+// came before to have run (several keys, SCAN, EXEC, ...) wait until no command is unexecuted; operations hold back what
+// follows until they have run. All on the connection's worker.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "parser.hpp"
+#include "pubsub.hpp"
+#include "server.hpp"
+#include "slot.hpp"
+#include "transaction.hpp"
+#include "worker.hpp"
+
+namespace orbit::resp {
+
+class Session {
+ public:
+  Session(Worker& worker, orbit_connection* connection);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // ---- what the connection calls ----
+
+  size_t received(const char* data, size_t size);
+  void drained();
+  // received threw: says so to the client and closes.
+  void abandon(const char* why) noexcept;
+  // The connection is gone. The session deletes itself when nothing is under way any more.
+  void closed();
+
+  // ---- what commands use ----
+
+  Worker& worker() const noexcept { return worker_; }
+  Server& server() const noexcept { return worker_.server; }
+  const Settings& settings() const noexcept { return worker_.server.settings(); }
+  orbit_connection* connection() const noexcept { return connection_; }
+  uint64_t id() const noexcept { return id_; }
+  bool gone() const noexcept { return gone_; }
+  uint32_t database() const noexcept { return database_; }
+  void select(uint32_t database) noexcept { database_ = static_cast<uint8_t>(database); }
+  int protocol() const noexcept { return protocol_; }
+  // As HELLO changes it.
+  void set_protocol(int protocol) noexcept;
+
+  // Takes the next place in the order of replies for an operation; nothing else of this connection runs until executed().
+  Slot* begin_operation();
+  // The operation has taken effect; later commands may run. Its reply may still be missing.
+  void executed(Slot* slot);
+  // The reply in slot->out is complete.
+  void finish(Slot* slot);
+
+  // Bytes that are no reply: published messages. Closes the connection of a client that does not keep up.
+  void push(std::string_view bytes);
+  // Closes once the replies before are out; nothing more is read.
+  void close_after_replies() noexcept { closing_ = true; }
+  // Closes for another client's sake; what is unread stays unread.
+  void kill();
+
+  bool authenticated() const noexcept { return (mode_ & kNeedsAuth) == 0; }
+  void set_authenticated(bool yes) noexcept { set_mode(kNeedsAuth, !yes); }
+  bool in_multi() const noexcept { return (mode_ & kInMulti) != 0; }
+  void set_in_multi(bool yes) noexcept { set_mode(kInMulti, yes); }
+  bool subscribed() const noexcept { return !subscriptions_.empty(); }
+  enum class ReplyMode : uint8_t { kOn, kOff, kSkip };
+  void set_reply_mode(ReplyMode mode) noexcept;
+
+  bool muted() const noexcept { return (mode_ & (kReplyOff | kReplySkip)) != 0; }
+
+  TransactionState& transaction() noexcept { return transaction_; }
+  SessionSubscriptions& subscriptions() noexcept { return subscriptions_; }
+  // Call after a change of subscriptions().
+  void update_subscribed_mode() noexcept { set_mode(kSubscribed, subscribed()); }
+  // RESET: as a new connection.
+  void reset_state();
+
+  // One line of CLIENT LIST, without the newline.
+  std::string describe() const;
+
+  std::string name;
+  std::string library_name;
+  std::string library_version;
+
+ private:
+  enum Mode : uint32_t {
+    kNeedsAuth = 1,
+    kInMulti = 2,
+    kSubscribed = 4,
+    kReplyOff = 8,
+    kReplySkip = 16,      // of the command that runs now
+    kReplySkipNext = 32,  // CLIENT REPLY SKIP was the last command
+  };
+  enum Blocked : uint32_t {
+    kWaitExecuted = 1,   // a command waits until all before it have run
+    kWaitReplies = 2,    // ... until all replies before it have left
+    kWaitSlots = 4,      // too many replies are missing
+    kWaitOperation = 8,  // an operation is under way
+  };
+  static constexpr size_t kFlushBytes = 64 * 1024;
+
+  ~Session();
+
+  void set_mode(uint32_t bit, bool on) noexcept { mode_ = on ? mode_ | bit : mode_ & ~bit; }
+
+  bool must_wait(const CommandEntry& entry);
+  bool dispatch(Args args);
+  // Checks that only matter in special modes. True: the command was answered.
+  bool intercept(const CommandEntry& entry, Args args);
+  void run(const CommandEntry& entry, Args args);
+  void reject(std::string_view text, std::string_view more = {});
+  void reject_unknown(Args args);
+  void send_one_key(const CommandEntry& entry, uint32_t key_index, Args args);
+  static void on_reply(void* ctx, orbit_envelope* reply);
+  template <class Function>
+  void reply_now(Function&& function);
+
+  void append_slot(Slot* slot) noexcept;
+  void advance();
+  void unblock();
+  void emit(std::string_view bytes);
+  void flush_batch();
+  void note_command(const CommandEntry& entry) noexcept { last_command_ = &entry; }
+
+  Worker& worker_;
+  orbit_connection* const connection_;
+  RequestParser parser_;
+  uint32_t mode_ = 0;
+  uint32_t blocked_ = 0;
+  uint32_t slots_ = 0;
+  uint32_t unexecuted_ = 0;
+  uint8_t database_ = 0;
+  uint8_t protocol_ = 2;
+  bool paused_ = false;
+  bool closing_ = false;
+  bool gone_ = false;
+  Slot* first_ = nullptr;  // replies that wait, oldest first
+  Slot* last_ = nullptr;
+  const uint64_t id_;
+  const uint64_t opened_at_ms_;
+  uint64_t active_at_ms_;
+  const CommandEntry* last_command_ = nullptr;
+  TransactionState transaction_;
+  SessionSubscriptions subscriptions_;
+};
+
+// An operation that answers at once after all.
+template <class Function>
+void answer(Session& session, Function&& function) {
+  Slot* const slot = session.begin_operation();
+  Reply reply(slot->out, session.protocol());
+  function(reply);
+  if (reply.failed()) session.worker().count_error();
+  slot->discard = session.muted();
+  session.finish(slot);
+}
+
+// "ERR unknown subcommand 'x'. Try CLIENT HELP."
+void reply_unknown_subcommand(Args args, Reply& reply);
+void reply_wrong_arguments(std::string_view command, Reply& reply);
+
+// Writes what a failed call means to a Redis client: storage that refuses writes as MISCONF, others by their code's name.
+void write_error(Reply& reply, bool write, orbit_code code, std::string_view message);
+
+}  // namespace orbit::resp
