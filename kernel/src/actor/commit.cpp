@@ -189,8 +189,8 @@ bool Scheduler::collect_slice(FlushClass& cls, size_t most) noexcept {
       a->dirty = static_cast<uint8_t>(a->dirty & ~(1u << p));
       collect(a, cls.closing->batch);
       a->gate = cls.closing->seq;
+      if (sync) cls.closing->members.push_back(a);
     }
-    if (sync) cls.closing->members.push_back(a);
   }
   if (cls.head[p] != nullptr) return false;
   ++cls.in_flight;

@@ -4,6 +4,7 @@
 
 #include "actor/runtime.hpp"
 #include "actor/scheduler.hpp"
+#include "observe/assert.hpp"
 #include "state/record_format.hpp"
 
 namespace orbit::kernel {
@@ -13,7 +14,7 @@ namespace {
 constexpr uint64_t kTickNs = 50'000'000;
 constexpr uint64_t kTickMinNs = 1'000'000;
 constexpr size_t kSweepPerTick = 4096;
-constexpr size_t kPressureSweep = 512;
+constexpr size_t kPressureSweep = 4096;
 
 orbit_sink append_to(std::string& out) {
   return {&out, [](void* ctx, orbit_bytes part) { static_cast<std::string*>(ctx)->append(part.data, part.size); }};
@@ -206,6 +207,7 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
   a->has_main = !records.empty();
   a->gate = 0;
 
+  invariant(a->actor == nullptr, "an activation is loaded once");
   const orbit_actor_type* def = a->version->def;
   ErrorOut error;
   a->actor = def->create(def->type_self, a, to_c(a->key()), &error);

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "sim_node.hpp"
+
+using namespace test;
+
+TEST_CASE("a SYNC reply leaves only after the change is synced") {
+  Disk disk;
+  {
+    SimNode node(disk, 1);
+    CHECK(node.call("sync", "a", kAdd, 5).value == 5);
+    CHECK(disk.syncs >= 1);
+  }
+  SimNode again(disk, 2);
+  CHECK(again.call("sync", "a", kGet).value == 5);
+}
+
+TEST_CASE("many SYNC turns share one commit") {
+  Disk disk;
+  SimNode node(disk, 3);
+  std::vector<std::shared_ptr<Answer>> answers;
+  for (int i = 0; i < 500; ++i) answers.push_back(node.send(0, "sync", "k" + std::to_string(i % 50), kAdd, 1));
+  for (const auto& answer : answers) CHECK(node.wait(answer).code == ORBIT_OK);
+  CHECK(disk.syncs < 300);
+}
+
+TEST_CASE("an ASYNC change is synced within its delay") {
+  Disk disk;
+  SimNode node(disk, 4);
+  node.call("async", "a", kAdd, 5);
+  node.pass_ms(100);
+  CHECK(disk.syncs >= 1);
+  SimNode again(disk, 5);
+}
+
+TEST_CASE("a disk that is full fails SYNC turns, drops what they did, and works again when there is room") {
+  Disk disk;
+  SimNode node(disk, 6);
+  CHECK(node.call("sync", "a", kAdd, 5).code == ORBIT_OK);
+  disk.full = true;
+  const Answer refused = node.call("sync", "a", kAdd, 5);
+  CHECK(refused.code != ORBIT_OK);
+  CHECK(refused.message.find("no space left") != std::string::npos);
+  CHECK(node.call("sync", "a", kGet).value == 5);
+  orbit_error error{sizeof error, 0, {}};
+  CHECK(Runtime::api()->writable(&error) != ORBIT_OK);
+  disk.full = false;
+  node.pass_ms(5000);
+  CHECK(Runtime::api()->writable(&error) == ORBIT_OK);
+  CHECK(node.call("sync", "a", kAdd, 1).value == 6);
+}
+
+TEST_CASE("ASYNC changes that were acknowledged survive a disk that is full for a while") {
+  Disk disk;
+  {
+    SimNode node(disk, 7);
+    node.call("async", "a", kAdd, 5);
+    disk.full = true;
+    node.pass_ms(500);
+    CHECK(disk.data.empty());
+    CHECK(node.call("async", "a", kGet).value == 5);
+    disk.full = false;
+    node.pass_ms(5000);
+  }
+  SimNode again(disk, 8);
+  CHECK(again.call("async", "a", kGet).value == 5);
+}
+
+TEST_CASE("erase_all leaves nothing, in memory or stored, and waiting calls see empty actors") {
+  Disk disk;
+  SimNode node(disk, 9, 2);
+  for (int i = 0; i < 40; ++i) node.call("async", "k" + std::to_string(i), kAdd, 1);
+  for (int i = 0; i < 5; ++i) node.call("sync", "s" + std::to_string(i), kAdd, 1);
+  bool done = false;
+  node.on_worker(0, [&] {
+    const orbit_actors_v1* api = Runtime::api();
+    api->erase_all(api->type("async"), [](void* ctx, orbit_code code, const char*) {
+      CHECK(code == ORBIT_OK);
+      *static_cast<bool*>(ctx) = true;
+    }, &done);
+  });
+  const auto meanwhile = node.send(1, "async", "k1", kGet);
+  REQUIRE(node.run_until([&] { return done; }));
+  CHECK(node.wait(meanwhile).value == 0);
+  for (int i = 0; i < 40; ++i) CHECK(node.call("async", "k" + std::to_string(i), kGet).value == 0);
+  CHECK(node.call("sync", "s1", kGet).value == 1);
+}
+
+TEST_CASE("list pages through everything that is stored or in memory") {
+  Disk disk;
+  SimNode node(disk, 10, 2);
+  for (int i = 0; i < 100; ++i) node.call("async", "k" + std::to_string(i), kAdd, 1);
+  struct Listing {
+    std::vector<std::string> keys;
+    uint64_t next = 0;
+    bool done = false;
+  } listing;
+  int pages = 0;
+  do {
+    listing.done = false;
+    node.on_worker(1, [&] {
+      const orbit_actors_v1* api = Runtime::api();
+      api->list(api->type("async"), listing.next, 7,
+                [](void* ctx, orbit_bytes key, uint64_t) -> int {
+                  static_cast<Listing*>(ctx)->keys.emplace_back(key.data, key.size);
+                  return 1;
+                },
+                [](void* ctx, uint64_t next, orbit_code code, const char*) {
+                  CHECK(code == ORBIT_OK);
+                  static_cast<Listing*>(ctx)->next = next;
+                  static_cast<Listing*>(ctx)->done = true;
+                },
+                &listing);
+    });
+    REQUIRE(node.run_until([&] { return listing.done; }));
+    ++pages;
+  } while (listing.next != 0 && pages < 100);
+  std::sort(listing.keys.begin(), listing.keys.end());
+  CHECK(std::unique(listing.keys.begin(), listing.keys.end()) == listing.keys.end());
+  CHECK(listing.keys.size() == 100);
+  CHECK(pages >= 10);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "sim_node.hpp"
+#include "state/record_format.hpp"
+
+using namespace test;
+
+namespace {
+
+struct Transfer {
+  SimNode* node;
+  int64_t amount;
+  bool finished = false;
+  orbit_code code = ORBIT_OK;
+};
+
+// Moves amount from one cell to the other as one turn.
+void start_transfer(SimNode& node, uint32_t worker, const std::string& type_a, const std::string& a, const std::string& type_b,
+                    const std::string& b, Transfer* transfer) {
+  transfer->node = &node;
+  node.runtime.post(worker, [=] {
+    const orbit_actors_v1* api = Runtime::api();
+    const orbit_actor_ref refs[] = {{api->type(type_a.c_str()), orbit::to_c(a)}, {api->type(type_b.c_str()), orbit::to_c(b)}};
+    api->hold(refs, 2, 0,
+              [](void* ctx, orbit_hold* hold, void* const* actors, size_t, orbit_code code, const char*) {
+                auto* its = static_cast<Transfer*>(ctx);
+                if (code != ORBIT_OK) {
+                  its->code = code;
+                  its->finished = true;
+                  return;
+                }
+                auto* from = static_cast<Cell*>(actors[0]);
+                auto* to = static_cast<Cell*>(actors[1]);
+                from->value -= its->amount;
+                to->value += its->amount;
+                from->exists = to->exists = true;
+                const uint8_t dirty[] = {1, 1};
+                Runtime::api()->release(hold, dirty,
+                                        [](void* inner, orbit_code committed, const char*) {
+                                          auto* done = static_cast<Transfer*>(inner);
+                                          CHECK_FALSE(done->finished);
+                                          done->code = committed;
+                                          done->finished = true;
+                                        },
+                                        its);
+              },
+              transfer);
+  });
+}
+
+int64_t stored_sum(const Disk& disk) {
+  int64_t sum = 0;
+  for (const auto& [key, value] : disk.data) {
+    if (key[0] != 'a') continue;
+    std::string_view in = value;
+    REQUIRE(take_main_header(in));
+    int64_t number = 0;
+    std::memcpy(&number, in.data(), sizeof number);
+    sum += number;
+  }
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("a hold over several actors commits as one, whatever crashes") {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    CAPTURE(seed);
+    const uint32_t workers = 1 + seed % 3;
+    const char* type = seed % 2 == 0 ? "sync" : "async";
+    Disk disk;
+    {
+      SimNode node(disk, seed, workers);
+      std::vector<Transfer> transfers(60);
+      for (size_t i = 0; i < transfers.size(); ++i) {
+        transfers[i].amount = static_cast<int64_t>(i) + 1;
+        start_transfer(node, static_cast<uint32_t>(i) % workers, type, "k" + std::to_string(i % 7), type,
+                       "k" + std::to_string((i * 3 + 1) % 7), &transfers[i]);
+      }
+      // Stop somewhere in the middle: what is stored then is what a crash leaves.
+      const uint64_t steps = 50 + seed * 17;
+      for (uint64_t i = 0; i < steps; ++i) {
+        node.executor.step();
+        REQUIRE(stored_sum(disk) == 0);
+      }
+      REQUIRE(node.run_until([&] {
+        return std::all_of(transfers.begin(), transfers.end(), [](const Transfer& t) { return t.finished; });
+      }));
+      for (const Transfer& transfer : transfers) CHECK(transfer.code == ORBIT_OK);
+      node.pass_ms(500);
+    }
+    CHECK(stored_sum(disk) == 0);
+  }
+}
+
+TEST_CASE("a hold over types of different durability commits as the stricter one") {
+  Disk disk;
+  SimNode node(disk, 5, 2);
+  Transfer transfer{&node, 10};
+  start_transfer(node, 0, "sync", "a", "async", "b", &transfer);
+  REQUIRE(node.run_until([&] { return transfer.finished; }));
+  CHECK(transfer.code == ORBIT_OK);
+  CHECK(stored_sum(disk) == 0);
+  CHECK(disk.data.size() == 2);
+}
+
+TEST_CASE("a hold whose commit fails changes nothing") {
+  for (const uint32_t workers : {1u, 2u, 3u}) {
+    Disk disk;
+    SimNode node(disk, workers, workers);
+    node.call("sync", "a", kAdd, 100);
+    node.call("sync", "b", kAdd, 100);
+    disk.full = true;
+    Transfer transfer{&node, 10};
+    start_transfer(node, 0, "sync", "a", "sync", "b", &transfer);
+    REQUIRE(node.run_until([&] { return transfer.finished; }));
+    CHECK(transfer.code != ORBIT_OK);
+    CHECK(node.call("sync", "a", kGet).value == 100);
+    CHECK(node.call("sync", "b", kGet).value == 100);
+    disk.full = false;
+    node.pass_ms(5000);
+    CHECK(node.call("sync", "a", kAdd, 1).value == 101);
+  }
+}
+
+TEST_CASE("holds wait for a busy actor and for each other, never in a circle") {
+  Disk disk;
+  SimNode node(disk, 11, 3);
+  const auto sleeper = node.send(0, "async", "k1", kSleep);
+  REQUIRE(node.run_until([&] { return node.cell("async", "k1") != nullptr && node.cell("async", "k1")->sleeping != nullptr; }));
+  std::vector<Transfer> transfers(20);
+  for (size_t i = 0; i < transfers.size(); ++i) {
+    transfers[i].amount = 1;
+    start_transfer(node, static_cast<uint32_t>(i % 3), "async", i % 2 == 0 ? "k1" : "k2", "async", i % 2 == 0 ? "k2" : "k1", &transfers[i]);
+  }
+  node.pass_ms(200);
+  for (const Transfer& transfer : transfers) CHECK_FALSE(transfer.finished);
+  const uint32_t owner = node.cell("async", "k1")->activation->worker;
+  node.on_worker(owner, [&] {
+    Cell* cell = node.cell("async", "k1");
+    Runtime::api()->finish(cell->activation, cell->sleeping);
+  });
+  REQUIRE(node.run_until([&] {
+    return std::all_of(transfers.begin(), transfers.end(), [](const Transfer& t) { return t.finished && t.code == ORBIT_OK; });
+  }));
+  CHECK(sleeper->arrived);
+}
+
+TEST_CASE("the same actor named twice is held once") {
+  Disk disk;
+  SimNode node(disk, 12);
+  Transfer transfer{&node, 10};
+  start_transfer(node, 0, "async", "a", "async", "a", &transfer);
+  REQUIRE(node.run_until([&] { return transfer.finished; }));
+  CHECK(transfer.code == ORBIT_OK);
+  CHECK(node.call("async", "a", kGet).value == 0);
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "sim_node.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "state/record_format.hpp"
+
+namespace test {
+
+namespace {
+
+std::string text(orbit_bytes bytes) { return {bytes.data, bytes.size}; }
+
+orbit_code refuse(orbit_error* error) {
+  return orbit::to_c(orbit::Code::resource_exhausted, "no space left on device (injected)", error);
+}
+
+struct Number {
+  int64_t value;
+};
+const char kToken = 0;
+const orbit_payload_ops kNumberOps = {sizeof(orbit_payload_ops), 0, &kToken, nullptr, nullptr, nullptr};
+
+int invoke(void* actor, orbit_envelope* envelope) {
+  auto* cell = static_cast<Cell*>(actor);
+  const int64_t argument = envelope->ops == &kNumberOps ? static_cast<Number*>(envelope->payload)->value : 0;
+  const orbit_actors_v1* api = Runtime::api();
+  const auto answer = [&](int64_t value, bool dirty) {
+    envelope->ops = &kNumberOps;
+    envelope->payload = new (envelope->room) Number{value};
+    if (dirty) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+    return ORBIT_TURN_DONE;
+  };
+  switch (envelope->method) {
+    case kAdd:
+      cell->value += argument;
+      cell->exists = true;
+      return answer(cell->value, true);
+    case kGet:
+      return answer(cell->value, false);
+    case kFail:
+      api->fail(envelope, ORBIT_ABORTED, {"asked to fail", 13});
+      return ORBIT_TURN_DONE;
+    case kSleep:
+      cell->sleeping = envelope;
+      return ORBIT_TURN_PENDING;
+    case kExpireAt:
+      cell->exists = true;
+      cell->expires_at_ms = static_cast<uint64_t>(argument);
+      return answer(cell->value, true);
+    case kSetSub: {
+      const std::string name = "sub" + std::to_string(argument);
+      cell->exists = true;
+      cell->changed_subs[name] = cell->subs[name] = std::string(static_cast<size_t>(argument), 'x');
+      return answer(static_cast<int64_t>(cell->subs.size()), true);
+    }
+    case kErase:
+      *cell = Cell{cell->activation, cell->key};
+      return answer(0, true);
+    case ORBIT_METHOD_EXPIRE:
+      if (cell->expires_at_ms != 0 && cell->expires_at_ms <= this_runtime()->executor().unix_ms()) {
+        *cell = Cell{cell->activation, cell->key};
+        return answer(0, true);
+      }
+      return answer(0, false);
+    default:
+      api->fail(envelope, ORBIT_UNIMPLEMENTED, {"no such method", 14});
+      return ORBIT_TURN_DONE;
+  }
+}
+
+void collect(void* actor, const orbit_writer* writer) {
+  auto* cell = static_cast<Cell*>(actor);
+  if (!cell->exists) {
+    writer->remove_all_subrecords(writer->ctx);
+    writer->remove_main(writer->ctx);
+    return;
+  }
+  char record[16];
+  std::memcpy(record, &cell->value, 8);
+  std::memcpy(record + 8, &cell->expires_at_ms, 8);
+  writer->put_main(writer->ctx, {record, sizeof record}, cell->expires_at_ms, !cell->subs.empty());
+  for (const auto& [name, value] : cell->changed_subs) writer->put(writer->ctx, orbit::to_c(name), orbit::to_c(value));
+  cell->changed_subs.clear();
+}
+
+orbit_code load(void* actor, const orbit_record* records, size_t count, uint64_t, orbit_error* error) {
+  auto* cell = static_cast<Cell*>(actor);
+  if (count == 0) return ORBIT_OK;
+  if (records[0].value.size != 16) return orbit::to_c(orbit::Code::data_loss, "a cell's record is not 16 bytes", error);
+  std::memcpy(&cell->value, records[0].value.data, 8);
+  std::memcpy(&cell->expires_at_ms, records[0].value.data + 8, 8);
+  cell->exists = true;
+  for (size_t i = 1; i < count; ++i) cell->subs[text(records[i].subkey)] = text(records[i].value);
+  return ORBIT_OK;
+}
+
+}  // namespace
+
+const orbit_storage_v1 Disk::kTable = {
+    sizeof(orbit_storage_v1),
+    0,
+    [](void* self, orbit_snapshot*, orbit_bytes key, orbit_sink value, orbit_error*) -> orbit_code {
+      auto& data = static_cast<Disk*>(self)->data;
+      const auto found = data.find(text(key));
+      if (found == data.end()) return ORBIT_NOT_FOUND;
+      value.append(value.ctx, orbit::to_c(found->second));
+      return ORBIT_OK;
+    },
+    nullptr,
+    [](void* self, orbit_snapshot*, orbit_bytes from, orbit_bytes to, int, orbit_visit_entry visit, void* ctx,
+       orbit_error*) -> orbit_code {
+      auto& data = static_cast<Disk*>(self)->data;
+      for (auto at = data.lower_bound(text(from)); at != data.end() && (to.size == 0 || at->first < text(to)); ++at)
+        if (visit(ctx, orbit::to_c(at->first), orbit::to_c(at->second)) == 0) break;
+      return ORBIT_OK;
+    },
+    [](void* self, const orbit_write_op* ops, size_t count, int sync, orbit_error* error) -> orbit_code {
+      auto& disk = *static_cast<Disk*>(self);
+      if (disk.full || disk.fail_after_writes == 0) return refuse(error);
+      if (disk.fail_after_writes > 0) --disk.fail_after_writes;
+      ++disk.writes;
+      disk.syncs += sync != 0;
+      for (size_t i = 0; i < count; ++i) {
+        const std::string key = text(ops[i].key);
+        if (ops[i].kind == ORBIT_WRITE_PUT) disk.data[key] = text(ops[i].value);
+        if (ops[i].kind == ORBIT_WRITE_DELETE) disk.data.erase(key);
+        if (ops[i].kind == ORBIT_WRITE_DELETE_RANGE) {
+          const auto end = ops[i].value.size == 0 ? disk.data.end() : disk.data.lower_bound(text(ops[i].value));
+          disk.data.erase(disk.data.lower_bound(key), end);
+        }
+      }
+      return ORBIT_OK;
+    },
+    [](void* self, orbit_error* error) -> orbit_code {
+      auto& disk = *static_cast<Disk*>(self);
+      ++disk.syncs;
+      return disk.full ? refuse(error) : ORBIT_OK;
+    },
+    [](void* self, orbit_error* error) -> orbit_code { return static_cast<Disk*>(self)->full ? refuse(error) : ORBIT_OK; },
+    [](void* self) -> uint64_t { return static_cast<Disk*>(self)->data.size(); },
+};
+
+std::vector<Cell*>& cells() {
+  static std::vector<Cell*> all;
+  return all;
+}
+
+const orbit_actor_type* cell_type(const char* name, orbit_durability durability, uint64_t flush_delay_ms) {
+  static std::deque<orbit_actor_type> made;
+  orbit_actor_type& type = made.emplace_back();
+  type = {};
+  type.struct_size = sizeof type;
+  type.durability = durability;
+  type.name = name;
+  type.flush_delay_ms = flush_delay_ms;
+  type.create = [](void*, orbit_activation* activation, orbit_bytes key, orbit_error*) -> void* {
+    cells().push_back(new Cell{activation, text(key)});
+    return cells().back();
+  };
+  type.destroy = [](void* actor) {
+    cells().erase(std::find(cells().begin(), cells().end(), actor));
+    delete static_cast<Cell*>(actor);
+  };
+  type.load = &load;
+  type.invoke = &invoke;
+  type.collect = &collect;
+  return &type;
+}
+
+SimNode::SimNode(Disk& disk, uint64_t seed, uint32_t workers, RuntimeOptions options)
+    : executor({.seed = seed, .workers = workers}),
+      runtime(executor, [&options] {
+        options.threads_are_fixed = false;
+        return options;
+      }(), &Disk::kTable, nullptr, &disk) {
+  const orbit_actor_type* types[] = {cell_type("sync", ORBIT_DURABILITY_SYNC), cell_type("async", ORBIT_DURABILITY_ASYNC, 100),
+                                     cell_type("none", ORBIT_DURABILITY_NONE)};
+  REQUIRE(runtime.publish_module("cells", "1", "cells.so", types));
+  executor.start();
+}
+
+SimNode::~SimNode() { executor.stop(); }
+
+std::shared_ptr<Answer> SimNode::send(uint32_t from_worker, const std::string& type, const std::string& key, Method method,
+                                      int64_t argument, uint64_t deadline_ns) {
+  auto answer = std::make_shared<Answer>();
+  runtime.post(from_worker, [type, key, method, argument, deadline_ns, answer] {
+    const orbit_actors_v1* api = Runtime::api();
+    orbit_envelope* envelope = api->allocate();
+    envelope->type = api->type(type.c_str());
+    envelope->key = orbit::to_c(key);
+    envelope->method = method;
+    envelope->deadline_ns = deadline_ns;
+    envelope->ops = &kNumberOps;
+    envelope->payload = new (envelope->room) Number{argument};
+    envelope->reply_ctx = new std::shared_ptr<Answer>(answer);
+    envelope->on_reply = [](void* ctx, orbit_envelope* reply) {
+      const std::unique_ptr<std::shared_ptr<Answer>> owned(static_cast<std::shared_ptr<Answer>*>(ctx));
+      Answer& to = **owned;
+      CHECK_FALSE(to.arrived);
+      to.arrived = true;
+      to.code = reply->code;
+      if (reply->message != nullptr) to.message = reply->message;
+      if (reply->ops == &kNumberOps) to.value = static_cast<Number*>(reply->payload)->value;
+      Runtime::api()->free_envelope(reply);
+    };
+    api->send(envelope, nullptr);
+  });
+  return answer;
+}
+
+const Answer& SimNode::wait(const std::shared_ptr<Answer>& answer) {
+  REQUIRE(run_until([&] { return answer->arrived; }));
+  return *answer;
+}
+
+void SimNode::on_worker(uint32_t worker, std::function<void()> function) {
+  bool ran = false;
+  runtime.post(worker, [&] {
+    function();
+    ran = true;
+  });
+  REQUIRE(run_until([&] { return ran; }));
+}
+
+void SimNode::pass_ms(uint64_t ms) {
+  const uint64_t end = executor.monotonic_ns() + ms * 1'000'000;
+  while (executor.monotonic_ns() < end && executor.step()) {
+  }
+  if (executor.monotonic_ns() < end) executor.advance(end - executor.monotonic_ns());
+}
+
+Cell* SimNode::cell(const std::string& type, const std::string& key) {
+  for (Cell* cell : cells())
+    if (cell->key == key && cell->activation->type->name == type) return cell;
+  return nullptr;
+}
+
+size_t SimNode::in_memory() const { return cells().size(); }
+
+}  // namespace test
