@@ -82,7 +82,7 @@ int64_t AsioExecutor::Worker::wait_ns() noexcept {
     sleeping_.store(false, std::memory_order_relaxed);
     return 0;
   }
-  return static_cast<int64_t>(std::min(deadline_ns - now_ns, kSleepMaxNs));
+  return deadline_ns == Timers::kNever ? -1 : static_cast<int64_t>(std::min(deadline_ns - now_ns, kSleepMaxNs));
 }
 
 bool AsioExecutor::Worker::asio_has_work() noexcept {
@@ -100,7 +100,7 @@ void AsioExecutor::Worker::sleep_in_asio(int64_t timeout_ns) noexcept {
   // Only while somebody uses Asio here: an epoll set inside another one costs every packet that arrives.
   if (!poller_in_asio_.is_open()) poller_in_asio_.assign(poller.fd());
   poller_in_asio_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [](const boost::system::error_code&) {});
-  context.run_one_for(std::chrono::nanoseconds(timeout_ns));
+  context.run_one_for(std::chrono::nanoseconds(timeout_ns < 0 ? static_cast<int64_t>(kSleepMaxNs) : timeout_ns));
   poller_in_asio_.cancel();
 }
 

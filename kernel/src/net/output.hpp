@@ -22,7 +22,7 @@ struct OutputBuffer {
 class OutputPool {
  public:
   static constexpr size_t kBufferBytes = 16 * 1024;  // with its header
-  static constexpr size_t kFreeMax = 256;
+  static constexpr size_t kFreeMax = 64;  // a mebibyte per worker
 
   OutputPool() = default;
   ~OutputPool();

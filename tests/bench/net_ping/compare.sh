@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR BSD-3-Clause
-# compare.sh BENCH_NET_PING [rounds] [workers] [spin_us]: PING over our net and over redis-server, in turn, and the ratios
-# of the medians.
+# compare.sh BENCH_NET_PING [rounds] [workers] [spin_us]: PING over our net and over redis-server, in turn; the ratios of the
+# median rates, and the processor time per request, which says more on a machine that has other work.
 set -euo pipefail
 server=$1 rounds=${2:-5} workers=${3:-1} spin_us=${4:-0}
 dir=$(mktemp -d)
@@ -21,13 +21,18 @@ run() {  # port pipeline requests -> "inline mbulk" requests per second
   redis-benchmark -p "$1" -c 50 -P "$2" -n "$3" -t ping --csv 2>/dev/null |
     awk -F'"' '/PING_INLINE/ {a = $4} /PING_MBULK/ {b = $4} END {print a, b}'
 }
+ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }  # user and system time so far, in hundredths of a second
 for pipeline in 1 16; do
   requests=$((pipeline == 1 ? 200000 : 2000000))
   : >"$dir/ours" && : >"$dir/redis"
+  ours_ticks=$(ticks "$ours_pid") redis_ticks=$(ticks "$redis_pid")
   for _ in $(seq "$rounds"); do
     run "$ours_port" "$pipeline" "$requests" >>"$dir/ours"
     run "$redis_port" "$pipeline" "$requests" >>"$dir/redis"
   done
+  awk -v p="$pipeline" -v a="$(($(ticks "$ours_pid") - ours_ticks))" -v b="$(($(ticks "$redis_pid") - redis_ticks))" \
+    -v n="$((requests * rounds * 2))" \
+    'BEGIN {printf "-P %-2d processor us per request: ours %.2f  redis %.2f\n", p, a * 1e4 / n, b * 1e4 / n}'
   for column in 1 2; do
     a=$(cut -d' ' -f$column "$dir/ours" | sort -n | sed -n "$(((rounds + 1) / 2))p")
     b=$(cut -d' ' -f$column "$dir/redis" | sort -n | sed -n "$(((rounds + 1) / 2))p")
