@@ -19,6 +19,8 @@ constexpr orbit_option kNode[] = {
     option_strings("plugin_paths", "[\"../lib/orbit/plugins\"]",
                    "Folders that are searched for a [[plugin]] without path. Relative ones are relative to the folder of "
                    "the orbitd executable."),
+    option_strings("module_paths", "[\"../lib/orbit/modules\"]",
+                   "Folders that are searched for a [[module]] whose path has no '/'. Relative as in plugin_paths."),
 };
 
 constexpr orbit_option kLimits[] = {
@@ -65,7 +67,7 @@ constexpr orbit_option kPlugin[] = {
 };
 
 constexpr orbit_option kModule[] = {
-    option_string("path", nullptr, "File of the actor module, relative to the working directory."),
+    option_string("path", nullptr, "File of the actor module: relative to the working directory, or without '/' in node.module_paths."),
     option_boolean("required", "true", "Whether the node refuses to start without it."),
 };
 

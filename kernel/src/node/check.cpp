@@ -36,7 +36,7 @@ std::string check_config(const std::string& file, const std::string& text, std::
   static_cast<void>(quiet.host.load(*config, mistakes));
   for (const ModuleEntry& entry : config->modules) {
     if (entry.path.empty()) continue;
-    const auto good = ModuleHost::check(entry, quiet.host.search(), mistakes);
+    const auto good = ModuleHost::check(resolved(entry, *config, options), quiet.host.search(), mistakes);
     if (!good && entry.required) mistakes.add(entry.position, good.error().message);
   }
   std::string out = mistakes.report();

@@ -2,6 +2,7 @@
 #include "node/node.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -21,6 +22,13 @@ std::atomic<Node*> the_node{nullptr};
 
 std::chrono::milliseconds ms(const Values& values, std::string_view key) { return std::chrono::milliseconds(values.integer(key)); }
 
+std::vector<std::string> folders(const NodeConfig& config, const NodeOptions& options, std::string_view key) {
+  std::vector<std::string> out;
+  for (const std::string& path : config.node.strings(key))
+    out.push_back((std::filesystem::path(options.executable_folder) / path).lexically_normal().string());
+  return out;
+}
+
 // What this process may use: of the machine, or of its control group if that is less.
 uint64_t machine_memory_bytes() {
   uint64_t bytes = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
@@ -35,14 +43,27 @@ Node* this_node() noexcept { return the_node.load(std::memory_order_acquire); }
 
 PluginHostOptions plugin_host_options(const NodeConfig& config, const NodeOptions& options) {
   PluginHostOptions out;
-  for (const std::string& path : config.node.strings("plugin_paths"))
-    out.search_paths.push_back(path.starts_with('/') ? path : options.executable_folder + "/" + path);
+  out.search_paths = folders(config, options, "plugin_paths");
   out.probe_executable = options.executable;
   out.probe_timeout_ms = config.limits.integer("probe_timeout_ms");
   out.create_timeout = ms(config.limits, "plugin_create_timeout_ms");
   out.stop_timeout = ms(config.limits, "stop_timeout_ms");
   out.built_in = options.built_in;
   return out;
+}
+
+ModuleEntry resolved(ModuleEntry entry, const NodeConfig& config, const NodeOptions& options) {
+  if (entry.path.find('/') != std::string::npos) return entry;
+  const auto paths = folders(config, options, "module_paths");
+  std::error_code ignored;
+  for (const std::string& folder : paths)
+    if (std::filesystem::exists(folder + "/" + entry.path, ignored)) {
+      entry.path = folder + "/" + entry.path;
+      return entry;
+    }
+  // Not there: messages then name the first place where it should be.
+  if (!paths.empty()) entry.path = paths.front() + "/" + entry.path;
+  return entry;
 }
 
 Result<LogOptions> log_options(const NodeConfig& config) {
@@ -160,7 +181,7 @@ Result<> Node::publish_types() {
       plugins_->search(), plugins_->caller(), *this, extensions_, *log_, metrics_);
   if (auto opened = modules_->open(); !opened) return opened;
   for (const ModuleEntry& entry : config_.modules) {
-    auto loaded = modules_->load_configured(entry);
+    auto loaded = modules_->load_configured(resolved(entry, config_, options_));
     if (loaded) continue;
     log_->logger("modules").error(loaded.error().message);
     if (entry.required) return loaded;

@@ -36,6 +36,8 @@ struct NodeOptions {
 };
 
 PluginHostOptions plugin_host_options(const NodeConfig& config, const NodeOptions& options);
+// The same entry with its path resolved through node.module_paths.
+ModuleEntry resolved(ModuleEntry entry, const NodeConfig& config, const NodeOptions& options);
 Result<LogOptions> log_options(const NodeConfig& config);
 
 // One per process at a time: orbit.actors/1 and orbit.node/1 have no way to tell several apart.
