@@ -372,6 +372,28 @@ class Signals(unittest.TestCase):
                     self.assertEqual(client("GET", f"key:{number}"), str(number).encode())
                 client.close()
 
+    def test_what_a_pipelining_client_was_told_before_a_drain_is_stored(self):
+        for durability in ("none", "async", "sync"):
+            with self.subTest(durability=durability), tempfile.TemporaryDirectory(prefix="orbit-hostile-") as data:
+                with Node(BUILD, storage="rocksdb", resp={"durability": durability}, data=data) as node:
+                    client = node.connect()
+                    flood = b"".join(command("SET", f"key:{number}", number) for number in range(20_000))
+                    client.setblocking(False)
+                    sent, answer = client.send(flood), b""
+                    client.settimeout(PATIENCE_S)
+                    answer += client.recv(65536)
+                    node.signal(signal.SIGTERM)
+                    answer += receive_until_closed(client)
+                    client.close()
+                    self.assertEqual(node.wait(), 0, node.log())
+                acknowledged = answer.count(b"+OK\r\n")
+                self.assertGreater(acknowledged, 0, f"{sent} bytes were sent")
+                with Node(BUILD, storage="rocksdb", data=data) as node:
+                    client = Client(node)
+                    for number in range(acknowledged):
+                        self.assertEqual(client("GET", f"key:{number}"), str(number).encode())
+                    client.close()
+
     def test_a_second_signal_does_not_wait_for_the_drain(self):
         with Node(BUILD, storage="rocksdb", resp={"durability": "none"}) as node:
             client = Client(node)
