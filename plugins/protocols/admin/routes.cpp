@@ -50,7 +50,7 @@ constexpr Answer kOpenApi[] = {{200, "This document.", kJsonMedia, "OpenApi"}};
 
 constexpr int kNotReady[] = {503};
 constexpr int kNotFound[] = {404};
-constexpr int kLoadErrors[] = {404, 409, 415, 429};
+constexpr int kLoadErrors[] = {409, 415, 429};
 constexpr int kCallErrors[] = {404, 409, 415, 429, 501, 503, 504};
 constexpr int kLevelErrors[] = {404, 415};
 
