@@ -2,11 +2,14 @@
 #include "engine.hpp"
 
 #include <rocksdb/db.h>
+#include <rocksdb/transaction_log.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "tuning.hpp"
 
@@ -14,6 +17,7 @@ namespace orbit::storage_rocksdb {
 namespace {
 
 constexpr size_t kMultiGetMax = 256;
+constexpr auto kReopenPatience = std::chrono::seconds(1);
 
 rocksdb::Slice slice(Bytes bytes) noexcept { return {bytes.data(), bytes.size()}; }
 Bytes bytes(const rocksdb::Slice& s) noexcept { return {s.data(), s.size()}; }
@@ -54,20 +58,21 @@ Error error_of(const char* what, const std::string& path, const rocksdb::Status&
 
 class Engine::Snapshot final : public StorageSnapshot {
  public:
-  explicit Snapshot(rocksdb::DB& db) : raw(db.GetSnapshot()), db_(db) {}
-  ~Snapshot() override { db_.ReleaseSnapshot(raw); }
+  explicit Snapshot(Engine& engine) : raw(engine.db_->GetSnapshot()), engine_(engine) { ++engine_.snapshots_; }
+  ~Snapshot() override {
+    engine_.db_->ReleaseSnapshot(raw);  // open: it is not replaced while there are snapshots
+    --engine_.snapshots_;
+  }
   static const rocksdb::Snapshot* of(const StorageSnapshot* snapshot) noexcept {
     return snapshot == nullptr ? nullptr : static_cast<const Snapshot*>(snapshot)->raw;
   }
   const rocksdb::Snapshot* const raw;
 
  private:
-  rocksdb::DB& db_;
+  Engine& engine_;
 };
 
 Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
-  auto tuned_options = tuned(options);
-  if (!tuned_options) return tl::unexpected<Error>(tuned_options.error());
   for (const std::string& directory : {options.path, options.wal_path}) {
     std::error_code code;
     if (!directory.empty()) std::filesystem::create_directories(directory, code);
@@ -77,29 +82,45 @@ Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
                                                          : Code::failed_precondition,
                   "cannot create the directory " + directory + ": " + code.message());
   }
+  std::unique_ptr<Engine> engine(new Engine(options));
+  return engine->open_database().map([&] { return std::move(engine); });
+}
+
+Engine::Engine(EngineOptions options) : options_(std::move(options)) {}
+
+// Close stops the background work; what is in the log only is replayed at the next open.
+Engine::~Engine() {
+  if (db_) db_->Close().PermitUncheckedError();
+}
+
+Result<> Engine::open_database() {
+  const auto tuned_options = tuned(options_);
+  if (!tuned_options) return tl::unexpected<Error>(tuned_options.error());
   rocksdb::DB* raw = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(*tuned_options, options.path, &raw);
+  const rocksdb::Status status = rocksdb::DB::Open(*tuned_options, options_.path, &raw);
   if (!status.ok()) {
     if (is_lock_conflict(status))
       return fail(Code::failed_precondition,
-                  "another process has the database open: " + options.path + " (" + status.ToString() + ")");
-    return tl::unexpected<Error>(error_of("cannot open the database", options.path, status));
+                  "another process has the database open: " + options_.path + " (" + status.ToString() + ")");
+    return failed("cannot open the database", status);
   }
-  return std::unique_ptr<Engine>(new Engine(options.path, std::unique_ptr<rocksdb::DB>(raw)));
+  db_.reset(raw);
+  return {};
 }
 
-Engine::Engine(std::string path, std::unique_ptr<rocksdb::DB> db) : path_(std::move(path)), db_(std::move(db)) {}
-
-// Close stops the background work; what is in the log only is replayed at the next open.
-Engine::~Engine() { db_->Close().PermitUncheckedError(); }
-
 tl::unexpected<Error> Engine::failed(const char* what, const rocksdb::Status& status) const {
-  return tl::unexpected<Error>(error_of(what, path_, status));
+  return tl::unexpected<Error>(error_of(what, options_.path, status));
+}
+
+tl::unexpected<Error> Engine::closed() const {
+  return fail(Code::unavailable, "the database " + options_.path + " could not be reopened after an error; it is tried again");
 }
 
 // ---- reading -------------------------------------------------------------------------------------------------------
 
 Result<bool> Engine::get(const StorageSnapshot* snapshot, Bytes key, ValueSink value) {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
   rocksdb::ReadOptions options;
   options.snapshot = Snapshot::of(snapshot);
   rocksdb::PinnableSlice found;
@@ -111,6 +132,8 @@ Result<bool> Engine::get(const StorageSnapshot* snapshot, Bytes key, ValueSink v
 }
 
 Result<CachedGet> Engine::get_cached(Bytes key, ValueSink value) {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kBlockCacheTier;
   rocksdb::PinnableSlice found;
@@ -123,8 +146,10 @@ Result<CachedGet> Engine::get_cached(Bytes key, ValueSink value) {
 }
 
 Result<> Engine::multi_get(const StorageSnapshot* snapshot, KeyList keys, VisitValue visit) {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
   std::unique_ptr<Snapshot> own;  // several calls below are to see one state
-  if (snapshot == nullptr && keys.size() > kMultiGetMax) snapshot = (own = std::make_unique<Snapshot>(*db_)).get();
+  if (snapshot == nullptr && keys.size() > kMultiGetMax) snapshot = (own = std::make_unique<Snapshot>(*this)).get();
   rocksdb::ReadOptions options;
   options.snapshot = Snapshot::of(snapshot);
 
@@ -148,6 +173,8 @@ Result<> Engine::multi_get(const StorageSnapshot* snapshot, KeyList keys, VisitV
 
 Result<> Engine::scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, bool reverse, VisitEntry visit) {
   if (!to.empty() && from >= to) return {};
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
   const rocksdb::Slice lower = slice(from);
   const rocksdb::Slice upper = slice(to);
   rocksdb::ReadOptions options;
@@ -164,6 +191,9 @@ Result<> Engine::scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, boo
 // ---- writing -------------------------------------------------------------------------------------------------------
 
 Result<> Engine::write(WriteOps ops, bool sync) {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
+  if (stopped_) return stopped();
   size_t size = 64;
   for (size_t i = 0; i < ops.size(); ++i) size += ops[i].key.size() + ops[i].value.size() + 16;
   rocksdb::WriteBatch batch(size);
@@ -193,7 +223,7 @@ Result<> Engine::write(WriteOps ops, bool sync) {
   }
   rocksdb::WriteOptions options;
   options.sync = sync;
-  if (const auto status = db_->Write(options, &batch); !status.ok()) return failed("cannot write to", status);
+  if (const auto status = db_->Write(options, &batch); !status.ok()) return stop("cannot write to", status);
   return {};
 }
 
@@ -209,23 +239,80 @@ Result<std::string> Engine::end_after(Bytes greatest_put) {
 }
 
 Result<> Engine::sync() {
-  if (const auto status = db_->FlushWAL(true); !status.ok()) return failed("cannot sync", status);
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
+  if (stopped_) return stopped();
+  if (const auto status = db_->FlushWAL(true); !status.ok()) return stop("cannot sync", status);
   return {};
+}
+
+// ---- after a failed write ------------------------------------------------------------------------------------------
+
+tl::unexpected<Error> Engine::stop(const char* what, const rocksdb::Status& status) {
+  auto error = failed(what, status);
+  std::unique_ptr<rocksdb::LogFile> log;
+  const std::lock_guard lock(stop_);
+  failed_log_ = db_->GetCurrentWalFile(&log).ok() ? log->LogNumber() : 0;
+  stop_reason_ = error.value();
+  stopped_ = true;
+  return error;
+}
+
+tl::unexpected<Error> Engine::stopped() {
+  const std::lock_guard lock(stop_);
+  return tl::unexpected<Error>(stop_reason_);
 }
 
 Result<> Engine::recover() {
-  if (const auto status = db_->Resume(); !status.ok()) return failed("cannot resume writing to", status);
+  bool same_log = false;
+  {
+    const std::shared_lock open(open_);
+    if (db_) {
+      const auto status = db_->Resume();
+      // RocksDB looks for room by itself every few seconds, and does not want to be helped meanwhile.
+      if (status.IsBusy() && stopped_) return stopped();
+      if (!status.ok()) return failed("cannot resume writing to", status);
+      std::unique_ptr<rocksdb::LogFile> log;
+      const std::lock_guard lock(stop_);
+      same_log = stopped_ && (!db_->GetCurrentWalFile(&log).ok() || log->LogNumber() == failed_log_);
+    }
+  }
+  // RocksDB 7.8 leaves the log in which a write failed for another one only if there was something to flush, and aborts the
+  // process when the failed log is written to again.
+  if (same_log || !db_)
+    if (auto reopened = reopen(); !reopened) return reopened;
+  stopped_ = false;
   return {};
 }
 
+Result<> Engine::reopen() {
+  std::unique_lock alone(open_, std::defer_lock);
+  const auto deadline = std::chrono::steady_clock::now() + kReopenPatience;
+  while (!alone.try_lock()) {
+    if (std::chrono::steady_clock::now() > deadline) return fail(Code::unavailable, "the database is being read: " + options_.path);
+    std::this_thread::yield();
+  }
+  if (snapshots_ > 0) return fail(Code::unavailable, "snapshots of the database are in use: " + options_.path);
+  if (db_) db_->Close().PermitUncheckedError();
+  db_.reset();
+  return open_database();
+}
+
 uint64_t Engine::size_bytes() {
+  const std::shared_lock open(open_);
   uint64_t tables = 0;
   uint64_t buffers = 0;
-  db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &tables);
-  db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &buffers);
+  if (db_) {
+    db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &tables);
+    db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &buffers);
+  }
   return tables + buffers;
 }
 
-Result<std::unique_ptr<StorageSnapshot>> Engine::create_snapshot() { return std::make_unique<Snapshot>(*db_); }
+Result<std::unique_ptr<StorageSnapshot>> Engine::create_snapshot() {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
+  return std::make_unique<Snapshot>(*this);
+}
 
 }  // namespace orbit::storage_rocksdb

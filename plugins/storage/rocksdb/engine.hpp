@@ -2,8 +2,11 @@
 // The storage contract on one RocksDB database.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <orbit/storage.hpp>
+#include <shared_mutex>
 #include <string>
 
 namespace rocksdb {
@@ -39,6 +42,7 @@ class Engine final : public Storage {
   Result<> scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, bool reverse, VisitEntry visit) override;
   Result<> write(WriteOps ops, bool sync) override;
   Result<> sync() override;
+  // RESOURCE_EXHAUSTED while the disk is full; succeeds some seconds after there is room.
   Result<> recover() override;
   uint64_t size_bytes() override;
 
@@ -48,12 +52,27 @@ class Engine final : public Storage {
  private:
   class Snapshot;
 
-  Engine(std::string path, std::unique_ptr<rocksdb::DB> db);
+  explicit Engine(EngineOptions options);
+  Result<> open_database();
+  Result<> reopen();
   Result<std::string> end_after(Bytes greatest_put);
+  tl::unexpected<Error> stop(const char* what, const rocksdb::Status& status);
+  tl::unexpected<Error> stopped();
   tl::unexpected<Error> failed(const char* what, const rocksdb::Status& status) const;
+  tl::unexpected<Error> closed() const;
 
-  const std::string path_;
-  const std::unique_ptr<rocksdb::DB> db_;
+  const EngineOptions options_;
+  // Held shared by every use of db_, alone to replace it. Taken alone by try_lock only: nobody queues behind a reader, so
+  // that a visitor of a scan may call the engine.
+  std::shared_mutex open_;
+  std::unique_ptr<rocksdb::DB> db_;  // null: a reopen failed, and recover tries again
+  std::atomic<uint64_t> snapshots_ = 0;
+
+  // After a write failed, nothing may touch the log until recover has made sure that it is another one.
+  std::atomic<bool> stopped_ = false;
+  std::mutex stop_;  // guards what follows
+  Error stop_reason_;
+  uint64_t failed_log_ = 0;
 };
 
 }  // namespace orbit::storage_rocksdb
