@@ -47,12 +47,17 @@ void copy_file(const fs::path& from, const fs::path& to, const ProjectName& name
   fs::permissions(to, fs::status(from).permissions());
 }
 
-ExitCode make(const Invocation& call, const fs::path& from, const std::string& name, std::string_view next) {
+ExitCode make(const Invocation& call, const fs::path& from, const std::string& name, std::string_view use) {
   const ProjectName project = project_name(name);
+  // CMake looks there of its own accord; elsewhere it must be told where this Orbit is.
+  const fs::path prefix = template_root().parent_path().parent_path().parent_path();
+  const bool known = prefix == "/usr" || prefix == "/usr/local";
   const auto files = copy_template(from, project.snake, project);
   call.out << "made " << project.snake << "/\n";
   for (const auto& file : files) call.out << "  " << file.string() << '\n';
-  call.out << fill_in(std::string(next), project);
+  call.out << "next:\n  cd " << project.snake << "\n  cmake -B build"
+           << (known ? "" : " -DCMAKE_PREFIX_PATH=" + prefix.string()) << " && cmake --build build\n  "
+           << fill_in(std::string(use), project) << "\nREADME.md there tells more.\n";
   return kExitOk;
 }
 
@@ -122,11 +127,7 @@ std::vector<fs::path> copy_template(const fs::path& from, const fs::path& into, 
 }
 
 ExitCode new_actor(const Invocation& call) {
-  return make(call, template_root() / "actor", call.arguments[0],
-              "next:\n"
-              "  cd @name@ && cmake -B build -DCMAKE_CXX_COMPILER=clang++-19 && cmake --build build\n"
-              "  orbitctl module load build/@name@.so\n"
-              "README.md there tells more.\n");
+  return make(call, template_root() / "actor", call.arguments[0], "orbitctl module load build/@name@.so");
 }
 
 ExitCode new_plugin(const Invocation& call) {
@@ -139,10 +140,7 @@ ExitCode new_plugin(const Invocation& call) {
     throw Failure(kExitUsage, "there is no template for a plugin of kind '" + kind + "'; kinds:" + known);
   }
   return make(call, root / kind, call.arguments[1],
-              "next:\n"
-              "  cd @name@ && cmake -B build -DCMAKE_CXX_COMPILER=clang++-19 && cmake --build build\n"
-              "  name build/@name@.so in a [[plugin]] entry of the node's TOML file\n"
-              "README.md there tells more.\n");
+              "name build/@name@.so in a [[plugin]] entry of the node's TOML file");
 }
 
 }  // namespace orbit::ctl

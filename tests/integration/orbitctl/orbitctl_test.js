@@ -193,3 +193,27 @@ test('ready --wait sees a node become ready that is only just starting', async (
   await (await starting).stop();
   assert.strictEqual(ended.code, 0, ended.err);
 });
+
+test('new makes a project with the name filled in, once, and tells what to do next', () => {
+  const made = run(['new', 'actor', 'bank_clerk']);
+  assert.strictEqual(made.code, 0, made.err);
+  assert.match(made.out, /^made bank_clerk\/\n[^]*\n {2}cd bank_clerk\n[^]*orbitctl module load build\/bank_clerk\.so\n/);
+  const files = fs.readdirSync(path.join(folder, 'bank_clerk'));
+  assert.ok(files.includes('bank_clerk.proto') && files.includes('CMakeLists.txt'), files.join());
+  for (const file of files) {
+    const text = fs.readFileSync(path.join(folder, 'bank_clerk', file), 'utf8');
+    assert.ok(!/@name@/i.test(text), file);
+    assert.ok(made.out.includes(`  ${file}\n`), file);
+  }
+  assert.match(fs.readFileSync(path.join(folder, 'bank_clerk/bank_clerk.cpp'), 'utf8'), /class BankClerk/);
+  assert.match(fails(1, ['new', 'actor', 'bank_clerk'], {}), /exists already; nothing was written/);
+
+  const unknown = fails(2, ['new', 'plugin', 'nonsense', 'mine'], {});
+  const kinds = /kinds: (.*)\n$/.exec(unknown)[1].split(' ');
+  assert.ok(kinds.includes('storage'), unknown);
+  for (const kind of kinds) {
+    const plugin = run(['new', 'plugin', kind, `my_${kind}`]);
+    assert.strictEqual(plugin.code, 0, plugin.err);
+    assert.ok(fs.existsSync(path.join(folder, `my_${kind}`, 'CMakeLists.txt')));
+  }
+});
