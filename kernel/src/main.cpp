@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // orbitd: the command line of a node.
+#include <pthread.h>
+#include <unistd.h>
 #include <boost/json.hpp>
 #include <boost/program_options.hpp>
 #include <csignal>
@@ -7,9 +9,7 @@
 #include <filesystem>
 #include <iostream>
 #include <mutex>
-#include <pthread.h>
 #include <thread>
-#include <unistd.h>
 
 #include "node/check.hpp"
 #include "plugin/durable_file.hpp"
@@ -31,19 +31,19 @@ struct CommandLine {
 
 po::options_description visible_options() {
   po::options_description out("orbitd runs an Orbit node.\n\nUsage: orbitd [--config FILE] [options]\n\nOptions");
-  out.add_options()
-      ("config,c", po::value<std::string>()->value_name("FILE"),
-       "the node's configuration; default: configs/node.toml, else /etc/orbit/node.toml")
-      ("set", po::value<std::vector<std::string>>()->value_name("KEY=VALUE"),
-       "change one key, e.g. limits.mailbox_max=100 or plugin.NAME.config.KEY=VALUE; may be repeated")
-      ("ready-file", po::value<std::string>()->value_name("FILE"), "once the node is ready, write its pid and listeners there as JSON")
-      ("check-config", po::value<std::string>()->value_name("FILE"), "print every mistake in the file and end; 0: there is none")
-      ("describe", po::value<std::string>()->implicit_value("")->value_name("[ID]"),
-       "print every key of the node and its plugins, or those of one plugin, and end")
-      ("json", "with --describe: as JSON")
-      ("print-reference", "print a configuration file with every key and its default, and end")
-      ("version", "print the version and end")
-      ("help,h", "print this and end");
+  out.add_options()("config,c", po::value<std::string>()->value_name("FILE"),
+                    "the node's configuration; default: configs/node.toml, else /etc/orbit/node.toml")(
+      "set", po::value<std::vector<std::string>>()->value_name("KEY=VALUE"),
+      "change one key, e.g. limits.mailbox_max=100 or plugin.NAME.config.KEY=VALUE; may be repeated")(
+      "ready-file", po::value<std::string>()->value_name("FILE"),
+      "once the node is ready, write its pid and listeners there as JSON")(
+      "check-config", po::value<std::string>()->value_name("FILE"),
+      "print every mistake in the file and end; 0: there is none")(
+      "describe", po::value<std::string>()->implicit_value("")->value_name("[ID]"),
+      "print every key of the node and its plugins, or those of one plugin, and end")(
+      "json", "with --describe: as JSON")("print-reference",
+                                          "print a configuration file with every key and its default, and end")(
+      "version", "print the version and end")("help,h", "print this and end");
   return out;
 }
 
@@ -78,7 +78,8 @@ std::string default_config_file() {
 int check(const CommandLine& line) {
   const std::string file = line.text("check-config");
   const auto text = read_text_file(file);
-  const std::string report = text ? check_config(file, *text, line.overrides, node_options()) : text.error().message + "\n";
+  const std::string report =
+      text ? check_config(file, *text, line.overrides, node_options()) : text.error().message + "\n";
   std::cerr << report;
   if (report.empty()) std::cout << file << ": no mistakes\n";
   return report.empty() ? 0 : 1;
@@ -156,7 +157,8 @@ std::string ready_json(const std::vector<ListenerInfo>& listeners) {
 
 int tell_ready(const Node& node, const std::string& ready_file) {
   std::string text = "orbit " ORBIT_VERSION " is ready (pid " + std::to_string(::getpid()) + ")\n";
-  for (const ListenerInfo& listener : node.listeners()) text += "  " + listener.plugin + " listens on " + listener.address + "\n";
+  for (const ListenerInfo& listener : node.listeners())
+    text += "  " + listener.plugin + " listens on " + listener.address + "\n";
   if (node.listeners().empty()) text += "  nothing listens\n";
   std::cout << text << std::flush;
   if (ready_file.empty()) return 0;

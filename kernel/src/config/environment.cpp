@@ -21,12 +21,15 @@ void substitute(std::string& text, const Position& position, const Environment& 
       const size_t end = text.find('}', at);
       const std::string name = end == std::string::npos ? "" : text.substr(at + 2, end - at - 2);
       if (name.empty() || !std::all_of(name.begin(), name.end(), name_char)) {
-        mistakes.add(position, "'${' begins the name of an environment variable and needs '}' behind it; write '$${' for "
-                               "the characters themselves");
+        mistakes.add(position,
+                     "'${' begins the name of an environment variable and needs '}' behind it; write '$${' for "
+                     "the characters themselves");
         return;
       }
-      if (const auto value = environment(name)) out += *value;
-      else mistakes.add(position, "environment variable '" + name + "' is not set");
+      if (const auto value = environment(name))
+        out += *value;
+      else
+        mistakes.add(position, "environment variable '" + name + "' is not set");
       at = end + 1;
     } else {
       out += text[at++];

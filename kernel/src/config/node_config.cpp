@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "config/node_config.hpp"
 
+#include <sys/stat.h>
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <sys/stat.h>
 
 #include "observe/log.hpp"
 
@@ -103,7 +103,8 @@ Values read_section(const Tree& root, std::string_view name, Mistakes& mistakes)
   const std::string where = "[" + std::string(name) + "]";
   const Tree::Entry* entry = root.find(name);
   if (entry != nullptr && entry->value.kind != Tree::Kind::table) {
-    mistakes.add(entry->position, "expected the table " + where + ", found " + std::string(kind_name(entry->value.kind)));
+    mistakes.add(entry->position,
+                 "expected the table " + where + ", found " + std::string(kind_name(entry->value.kind)));
     entry = nullptr;
   }
   return validate(entry == nullptr ? Tree() : entry->value, s.options, where, mistakes);
@@ -115,8 +116,8 @@ std::vector<const Tree*> tables_of(const Tree& root, std::string_view name, Mist
   if (entry == nullptr) return out;
   const std::string where = "[[" + std::string(name) + "]]";
   if (entry->value.kind != Tree::Kind::array) {
-    mistakes.add(entry->position, "expected " + where + " with double brackets, found " +
-                                      std::string(kind_name(entry->value.kind)));
+    mistakes.add(entry->position,
+                 "expected " + where + " with double brackets, found " + std::string(kind_name(entry->value.kind)));
     return out;
   }
   for (const Tree& item : entry->value.array) {
@@ -131,16 +132,14 @@ std::vector<const Tree*> tables_of(const Tree& root, std::string_view name, Mist
 }
 
 Tree config_of(const Tree& table, std::string_view where, Mistakes& mistakes) {
+  Tree none;
+  none.position = table.position;  // where a missing key is told
   const Tree::Entry* entry = table.find("config");
-  if (entry == nullptr) {
-    Tree empty;
-    empty.position = table.position;
-    return empty;
-  }
+  if (entry == nullptr) return none;
   if (entry->value.kind == Tree::Kind::table) return entry->value;
-  mistakes.add(entry->position,
-               "'config' in " + std::string(where) + ": expected a table, found " + std::string(kind_name(entry->value.kind)));
-  return {};
+  mistakes.add(entry->position, "'config' in " + std::string(where) + ": expected a table, found " +
+                                    std::string(kind_name(entry->value.kind)));
+  return none;
 }
 
 bool good_instance_name(std::string_view name) {
@@ -162,8 +161,8 @@ void read_plugins(const Tree& root, NodeConfig& out, Mistakes& mistakes) {
     const Tree::Entry* name = table->find("name");
     if (name != nullptr && name->value.kind == Tree::Kind::string) {
       if (!good_instance_name(entry.name))
-        mistakes.add(name->value.position, "'name' in [[plugin]]: expected 1 to 64 letters, digits, '_' or '-', found '" +
-                                               entry.name + "'");
+        mistakes.add(name->value.position,
+                     "'name' in [[plugin]]: expected 1 to 64 letters, digits, '_' or '-', found '" + entry.name + "'");
       else if (const auto [it, fresh] = names.emplace(entry.name, name->value.position); !fresh)
         mistakes.add(name->value.position, "the name '" + entry.name + "' is taken by the [[plugin]] in line " +
                                                std::to_string(it->second.line));
@@ -192,8 +191,9 @@ Position position_in(const Tree& root, std::string_view table, std::string_view 
 void check_rest(const Tree& root, const NodeConfig& config, Mistakes& mistakes) {
   for (const std::string& text : config.log.strings("levels")) {
     const size_t equals = text.find('=');
-    const auto level = equals == std::string::npos ? fail(Code::invalid_argument, "expected \"logger=level\", found \"" + text + "\"")
-                                                   : parse_log_level(std::string_view(text).substr(equals + 1));
+    const auto level = equals == std::string::npos
+                           ? fail(Code::invalid_argument, "expected \"logger=level\", found \"" + text + "\"")
+                           : parse_log_level(std::string_view(text).substr(equals + 1));
     if (!level) mistakes.add(position_in(root, "log", "levels"), "'levels' in [log]: " + level.error().message);
   }
   const std::string& storage = config.storage.string("instance");
@@ -201,8 +201,8 @@ void check_rest(const Tree& root, const NodeConfig& config, Mistakes& mistakes) 
   std::vector<std::string_view> names;
   for (const PluginEntry& entry : config.plugins) names.push_back(entry.name);
   if (std::find(names.begin(), names.end(), storage) == names.end())
-    mistakes.add(position_in(root, "storage", "instance"),
-                 "'instance' in [storage]: no [[plugin]] has the name '" + storage + "'" + nearest_hint(storage, names));
+    mistakes.add(position_in(root, "storage", "instance"), "'instance' in [storage]: no [[plugin]] has the name '" +
+                                                               storage + "'" + nearest_hint(storage, names));
 }
 
 }  // namespace
@@ -251,13 +251,14 @@ std::string NodeConfig::json() const {
                                 {"config", json::parse(entry.values.json())}});
   out["plugins"] = std::move(list);
   json::array files;
-  for (const ModuleEntry& entry : modules) files.push_back(json::object{{"path", entry.path}, {"required", entry.required}});
+  for (const ModuleEntry& entry : modules)
+    files.push_back(json::object{{"path", entry.path}, {"required", entry.required}});
   out["modules"] = std::move(files);
   return json::serialize(out);
 }
 
 Result<std::string> read_text_file(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0)
     return fail(errno == ENOENT ? Code::not_found : Code::unavailable, "'" + path + "': " + std::strerror(errno));
   if (!S_ISREG(status.st_mode)) return fail(Code::invalid_argument, "'" + path + "': expected a file");
@@ -267,7 +268,8 @@ Result<std::string> read_text_file(const std::string& path) {
   while (in.read(buffer, sizeof buffer), in.gcount() > 0) {
     text.append(buffer, static_cast<size_t>(in.gcount()));
     if (text.size() > kConfigBytesMax)
-      return fail(Code::resource_exhausted, "'" + path + "' has more than " + std::to_string(kConfigBytesMax) + " bytes");
+      return fail(Code::resource_exhausted,
+                  "'" + path + "' has more than " + std::to_string(kConfigBytesMax) + " bytes");
   }
   if (in.bad() || (!in.eof() && in.fail())) return fail(Code::unavailable, "'" + path + "' cannot be read");
   return text;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// The node's configuration file. Read in two steps, because a plugin's schema is known only when the plugin is: read_config
-// checks everything but the [plugin.config] tables, validate_entry checks one of those.
+// The node's configuration file. Read in two steps, because a plugin's schema is known only when the plugin is:
+// read_config checks everything but the [plugin.config] tables, validate_entry checks one of those.
 #pragma once
 
 #include <optional>
@@ -30,8 +30,8 @@ struct PluginEntry {
   std::string path;  // empty: searched by id in node.plugin_paths
   bool required = true;
   Position position;
-  Tree config;       // [plugin.config] as written
-  Values values;     // and validated, see validate_entry
+  Tree config;    // [plugin.config] as written
+  Values values;  // and validated, see validate_entry
 };
 
 // One [[module]]: actor types, named in the file.
@@ -54,8 +54,8 @@ struct NodeConfig {
   std::string json() const;
 };
 
-// A change from the command line: "limits.mailbox_max=100", "plugin.web.config.listen=127.0.0.1:7000". The value is TOML,
-// or else taken as a string.
+// A change from the command line: "limits.mailbox_max=100", "plugin.web.config.listen=127.0.0.1:7000". The value is
+// TOML, or else taken as a string.
 using Override = std::string;
 
 inline constexpr size_t kConfigEntriesMax = 256;  // [[plugin]]s, and [[module]]s

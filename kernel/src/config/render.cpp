@@ -10,18 +10,25 @@ namespace {
 
 const char* type_word(orbit_option_type type) {
   switch (type) {
-    case ORBIT_OPTION_STRING: return "string";
-    case ORBIT_OPTION_INTEGER: return "integer";
-    case ORBIT_OPTION_NUMBER: return "number";
-    case ORBIT_OPTION_BOOLEAN: return "boolean";
-    case ORBIT_OPTION_STRING_LIST: return "strings";
-    default: return "unknown";
+    case ORBIT_OPTION_STRING:
+      return "string";
+    case ORBIT_OPTION_INTEGER:
+      return "integer";
+    case ORBIT_OPTION_NUMBER:
+      return "number";
+    case ORBIT_OPTION_BOOLEAN:
+      return "boolean";
+    case ORBIT_OPTION_STRING_LIST:
+      return "strings";
+    default:
+      return "unknown";
   }
 }
 
 std::string bound_text(double value) {
   char buffer[400];
-  std::snprintf(buffer, sizeof buffer, value == static_cast<double>(static_cast<int64_t>(value)) ? "%.0f" : "%g", value);
+  std::snprintf(buffer, sizeof buffer, value == static_cast<double>(static_cast<int64_t>(value)) ? "%.0f" : "%g",
+                value);
   return buffer;
 }
 
@@ -93,9 +100,11 @@ void append_reference(std::string& out, std::span<const orbit_option> options) {
     const std::string limits = limits_text(option);
     out += "# " + std::string(option.doc) + "\n# " + type_word(option.type);
     if (!limits.empty()) out += ", " + limits;
-    if (option.default_value == nullptr) out += ", required\n" + std::string(option.key) + " = " +
-                                                (option.type == ORBIT_OPTION_STRING ? "\"\"" : "0") + "\n";
-    else out += "\n" + std::string(option.key) + " = " + option.default_value + "\n";
+    if (option.default_value == nullptr)
+      out +=
+          ", required\n" + std::string(option.key) + " = " + (option.type == ORBIT_OPTION_STRING ? "\"\"" : "0") + "\n";
+    else
+      out += "\n" + std::string(option.key) + " = " + option.default_value + "\n";
   }
 }
 
@@ -105,7 +114,8 @@ std::string describe_text(bool with_node, std::span<const DescribedPlugin> plugi
   std::string out;
   if (with_node)
     for (const Section& section : config_sections()) {
-      const std::string name = section.repeated ? "[[" + std::string(section.name) + "]]" : "[" + std::string(section.name) + "]";
+      const std::string name =
+          section.repeated ? "[[" + std::string(section.name) + "]]" : "[" + std::string(section.name) + "]";
       out += name + "  " + section.doc + "\n";
       append_table(out, section.options);
       out += "\n";
@@ -162,8 +172,9 @@ std::string reference_toml(std::span<const DescribedPlugin> plugins) {
   }
   for (const DescribedPlugin& plugin : plugins) {
     const size_t dot = plugin.id.rfind('.');
-    out += "\n# " + plugin.doc + "\n[[plugin]]\nname = " +
-           toml_quote(dot == std::string::npos ? plugin.id : plugin.id.substr(dot + 1)) + "\nid = " + toml_quote(plugin.id) + "\n";
+    out += "\n# " + plugin.doc +
+           "\n[[plugin]]\nname = " + toml_quote(dot == std::string::npos ? plugin.id : plugin.id.substr(dot + 1)) +
+           "\nid = " + toml_quote(plugin.id) + "\n";
     if (plugin.options.empty()) continue;
     out += "[plugin.config]\n";
     append_reference(out, plugin.options);

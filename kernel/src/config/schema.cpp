@@ -11,12 +11,18 @@ namespace {
 
 std::string_view type_name(orbit_option_type type) {
   switch (type) {
-    case ORBIT_OPTION_STRING: return "a string";
-    case ORBIT_OPTION_INTEGER: return "an integer";
-    case ORBIT_OPTION_NUMBER: return "a number";
-    case ORBIT_OPTION_BOOLEAN: return "true or false";
-    case ORBIT_OPTION_STRING_LIST: return "a list of strings";
-    default: return "a value of a type that this node does not know";
+    case ORBIT_OPTION_STRING:
+      return "a string";
+    case ORBIT_OPTION_INTEGER:
+      return "an integer";
+    case ORBIT_OPTION_NUMBER:
+      return "a number";
+    case ORBIT_OPTION_BOOLEAN:
+      return "true or false";
+    case ORBIT_OPTION_STRING_LIST:
+      return "a list of strings";
+    default:
+      return "a value of a type that this node does not know";
   }
 }
 
@@ -37,6 +43,35 @@ std::string bounds_text(const orbit_option& option) {
   return number_text(option.min) + " to " + number_text(option.max);
 }
 
+// Values of the environment and the command line may be any bytes; answers that show them are JSON.
+bool is_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const size_t more = byte < 0x80                   ? 0
+                        : byte >= 0xc2 && byte < 0xe0 ? 1
+                        : byte >= 0xe0 && byte < 0xf0 ? 2
+                        : byte >= 0xf0 && byte < 0xf5 ? 3
+                                                      : 4;
+    if (more == 4 || i + more >= text.size()) return false;
+    uint32_t point = more == 0 ? byte : byte & (0x3fu >> more);
+    for (size_t k = 1; k <= more; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xc0) != 0x80) return false;
+      point = point << 6 | (next & 0x3f);
+    }
+    constexpr uint32_t kLeast[] = {0, 0x80, 0x800, 0x10000};
+    if (point < kLeast[more] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) return false;
+    i += more + 1;
+  }
+  return true;
+}
+
+std::optional<std::string> text_fault(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return "expected text, found a NUL character";
+  if (!is_utf8(text)) return "expected UTF-8, found other bytes";
+  return std::nullopt;
+}
+
 // The mistake in one value, or nothing and `out` is filled in.
 std::optional<std::string> read_value(const Tree& tree, const orbit_option& option, Value& out) {
   const bool bounded = option.min < option.max;
@@ -46,13 +81,14 @@ std::optional<std::string> read_value(const Tree& tree, const orbit_option& opti
   switch (option.type) {
     case ORBIT_OPTION_STRING:
       if (tree.kind != Tree::Kind::string) return wrong_type();
-      if (tree.string.find('\0') != std::string::npos) return "the string holds a NUL character";
+      if (auto fault = text_fault(tree.string)) return fault;
       if (option.choices != nullptr) {
         std::vector<std::string_view> choices;
         for (const char* const* c = option.choices; *c != nullptr; ++c) choices.emplace_back(*c);
         if (std::find(choices.begin(), choices.end(), tree.string) == choices.end()) {
           std::string text;
-          for (const std::string_view choice : choices) text += (text.empty() ? "'" : ", '") + std::string(choice) + "'";
+          for (const std::string_view choice : choices)
+            text += (text.empty() ? "'" : ", '") + std::string(choice) + "'";
           const bool secret = (option.flags & ORBIT_OPTION_SECRET) != 0;
           return "expected one of " + text + (secret ? "" : ", found '" + tree.string + "'");
         }
@@ -82,11 +118,12 @@ std::optional<std::string> read_value(const Tree& tree, const orbit_option& opti
       for (const Tree& item : tree.array) {
         if (item.kind != Tree::Kind::string)
           return "expected a list of strings, found " + std::string(kind_name(item.kind)) + " in it";
-        if (item.string.find('\0') != std::string::npos) return "a string in the list holds a NUL character";
+        if (auto fault = text_fault(item.string)) return fault;
         out.list.push_back(item.string);
       }
       return std::nullopt;
-    default: return "is declared with type " + std::to_string(option.type) + ", which this node does not know";
+    default:
+      return "is declared with type " + std::to_string(option.type) + ", which this node does not know";
   }
 }
 
@@ -141,9 +178,8 @@ struct Validation {
   }
 
   bool is_prefix(const std::string& prefix) const {
-    return std::any_of(options.begin(), options.end(), [&](const auto& o) {
-      return std::string_view(o.key).starts_with(prefix);
-    });
+    return std::any_of(options.begin(), options.end(),
+                       [&](const auto& o) { return std::string_view(o.key).starts_with(prefix); });
   }
 
   void unknown(const Tree::Entry& entry, const std::string& key, std::span<const std::string_view> reserved) {
@@ -171,7 +207,8 @@ std::string nearest_hint(std::string_view word, std::span<const std::string_view
     }
   if (best_distance <= std::max<size_t>(2, word.size() / 3)) return "; did you mean '" + std::string(best) + "'?";
   std::string out;
-  for (const std::string_view candidate : known) out += (out.empty() ? "; known are '" : ", '") + std::string(candidate) + "'";
+  for (const std::string_view candidate : known)
+    out += (out.empty() ? "; known are '" : ", '") + std::string(candidate) + "'";
   return out;
 }
 
@@ -205,7 +242,8 @@ Values validate(const Tree& table, std::span<const orbit_option> options, std::s
     if (!validation.given[i]) {
       validation.set_default(i);
       if (option.default_value == nullptr)
-        mistakes.add(table.position, "missing key '" + std::string(option.key) + "' in " + std::string(where) + ": " + option.doc);
+        mistakes.add(table.position,
+                     "missing key '" + std::string(option.key) + "' in " + std::string(where) + ": " + option.doc);
     }
     Value& value = validation.values[i];
     value.key = option.key;
@@ -232,11 +270,20 @@ std::string Values::json() const {
       continue;
     }
     switch (value.type) {
-      case ORBIT_OPTION_STRING: out[value.key] = value.string; break;
-      case ORBIT_OPTION_INTEGER: out[value.key] = value.integer; break;
-      case ORBIT_OPTION_NUMBER: out[value.key] = value.number; break;
-      case ORBIT_OPTION_BOOLEAN: out[value.key] = value.integer != 0; break;
-      default: out[value.key] = boost::json::value_from(value.list);
+      case ORBIT_OPTION_STRING:
+        out[value.key] = value.string;
+        break;
+      case ORBIT_OPTION_INTEGER:
+        out[value.key] = value.integer;
+        break;
+      case ORBIT_OPTION_NUMBER:
+        out[value.key] = value.number;
+        break;
+      case ORBIT_OPTION_BOOLEAN:
+        out[value.key] = value.integer != 0;
+        break;
+      default:
+        out[value.key] = boost::json::value_from(value.list);
     }
   }
   return boost::json::serialize(out);

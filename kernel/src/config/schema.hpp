@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// A table of orbit_option, applied: validation of a TOML table against it, defaults, and the values as they cross the edge.
-// The node's own sections and every plugin use the same tables.
+// A table of orbit_option, applied: validation of a TOML table against it, defaults, and the values as they cross the
+// edge. The node's own sections and every plugin use the same tables.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,8 @@
 
 namespace orbit::kernel {
 
-// The options of a schema, copied out of a descriptor whose elements may be larger than ours (a newer minor). The texts stay
-// the plugin's, whose code is never unmapped.
+// The options of a schema, copied out of a descriptor whose elements may be larger than ours (a newer minor). The texts
+// stay the plugin's, whose code is never unmapped.
 using Options = std::vector<orbit_option>;
 
 // What is wrong with the schema itself (a default that is no TOML, or out of its own bounds); empty when nothing is.
@@ -59,9 +59,9 @@ Environment process_environment();
 // Replaces ${NAME} in every string below `tree`; "$${" stands for "${". What is not set is a mistake.
 void substitute_environment(Tree& tree, const Environment& environment, Mistakes& mistakes);
 
-// The values of `table`, defaults filled in. Adds every mistake: unknown keys (with the nearest known one), wrong types, out
-// of bounds, bad choices, missing required keys. `where` names the table in messages, e.g. "[limits]". Keys in `reserved`
-// are left to the caller. What is mistaken has its default.
+// The values of `table`, defaults filled in. Adds every mistake: unknown keys (with the nearest known one), wrong
+// types, out of bounds, bad choices, missing required keys. `where` names the table in messages, e.g. "[limits]". Keys
+// in `reserved` are left to the caller. What is mistaken has its default.
 Values validate(const Tree& table, std::span<const orbit_option> options, std::string_view where, Mistakes& mistakes,
                 std::span<const std::string_view> reserved = {});
 

@@ -16,9 +16,10 @@ constexpr orbit_option kNode[] = {
     option_string("data_dir", "\"data\"",
                   "Folder of the node itself: copies of loaded modules and the list of them. Relative to the working "
                   "directory; made when it is not there."),
-    option_strings("plugin_paths", "[\"../lib/orbit/plugins\"]",
-                   "Folders that are searched for a [[plugin]] without path. Relative ones are relative to the folder of "
-                   "the orbitd executable."),
+    option_strings(
+        "plugin_paths", "[\"../lib/orbit/plugins\"]",
+        "Folders that are searched for a [[plugin]] without path. Relative ones are relative to the folder of "
+        "the orbitd executable."),
     option_strings("module_paths", "[\"../lib/orbit/modules\"]",
                    "Folders that are searched for a [[module]] whose path has no '/'. Relative as in plugin_paths."),
 };
@@ -67,7 +68,8 @@ constexpr orbit_option kPlugin[] = {
 };
 
 constexpr orbit_option kModule[] = {
-    option_string("path", nullptr, "File of the actor module: relative to the working directory, or without '/' in node.module_paths."),
+    option_string("path", nullptr,
+                  "File of the actor module: relative to the working directory, or without '/' in node.module_paths."),
     option_boolean("required", "true", "Whether the node refuses to start without it."),
 };
 

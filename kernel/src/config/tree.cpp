@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "config/tree.hpp"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <sstream>
-#include <toml++/toml.h>
 #include <tuple>
 
 namespace orbit::kernel {
@@ -65,8 +65,10 @@ std::string Mistakes::report() const {
   std::string out;
   for (const Mistake* mistake : sorted) {
     const Position& at = mistake->position;
-    if (!at.origin.empty()) out += at.origin;
-    else out += file_;
+    if (!at.origin.empty())
+      out += at.origin;
+    else
+      out += file_;
     if (at.origin.empty() && at.line != 0) out += ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
     out += ": " + mistake->message + "\n";
   }
@@ -87,13 +89,20 @@ const Tree::Entry* Tree::find(std::string_view key) const {
 
 std::string_view kind_name(Tree::Kind kind) noexcept {
   switch (kind) {
-    case Tree::Kind::string: return "a string";
-    case Tree::Kind::integer: return "an integer";
-    case Tree::Kind::number: return "a number";
-    case Tree::Kind::boolean: return "a boolean";
-    case Tree::Kind::array: return "a list";
-    case Tree::Kind::table: return "a table";
-    case Tree::Kind::other: break;
+    case Tree::Kind::string:
+      return "a string";
+    case Tree::Kind::integer:
+      return "an integer";
+    case Tree::Kind::number:
+      return "a number";
+    case Tree::Kind::boolean:
+      return "a boolean";
+    case Tree::Kind::array:
+      return "a list";
+    case Tree::Kind::table:
+      return "a table";
+    case Tree::Kind::other:
+      break;
   }
   return "a date or time";
 }
@@ -127,20 +136,28 @@ std::string toml_quote(std::string_view text) {
   constexpr char kDigits[] = "0123456789ABCDEF";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') (out += '\\') += c;
-    else if (c == '\n') out += "\\n";
-    else if (c == '\t') out += "\\t";
-    else if (byte < 0x20 || byte == 0x7f) ((out += "\\u00") += kDigits[byte >> 4]) += kDigits[byte & 15];
-    else out += c;
+    if (c == '"' || c == '\\')
+      (out += '\\') += c;
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else if (byte < 0x20 || byte == 0x7f)
+      ((out += "\\u00") += kDigits[byte >> 4]) += kDigits[byte & 15];
+    else
+      out += c;
   }
   return out + '"';
 }
 
 std::string toml_text(const Tree& value) {
   switch (value.kind) {
-    case Tree::Kind::string: return toml_quote(value.string);
-    case Tree::Kind::integer: return std::to_string(value.integer);
-    case Tree::Kind::boolean: return value.boolean ? "true" : "false";
+    case Tree::Kind::string:
+      return toml_quote(value.string);
+    case Tree::Kind::integer:
+      return std::to_string(value.integer);
+    case Tree::Kind::boolean:
+      return value.boolean ? "true" : "false";
     case Tree::Kind::number: {
       std::ostringstream out;
       out << toml::value<double>(value.number);
@@ -157,7 +174,8 @@ std::string toml_text(const Tree& value) {
         out += (out.size() > 1 ? ", " : " ") + toml_quote(entry.key) + " = " + toml_text(entry.value);
       return out + " }";
     }
-    case Tree::Kind::other: break;
+    case Tree::Kind::other:
+      break;
   }
   return "\"\"";
 }

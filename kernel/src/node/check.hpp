@@ -11,13 +11,13 @@
 
 namespace orbit::kernel {
 
-// The mistakes of a configuration, one line each, with those in [plugin.config] tables and the refusals of required plugins
-// and modules; empty when a node may start with it. Loads the plugins, runs nothing.
+// The mistakes of a configuration, one line each, with those in [plugin.config] tables and the refusals of required
+// plugins and modules; empty when a node may start with it. Loads the plugins, runs nothing.
 std::string check_config(const std::string& file, const std::string& text, std::span<const Override> overrides,
                          const NodeOptions& options);
 
 // The plugins in the search paths of `config`, or only the one with `id`. Libraries that are refused go to `refused`.
-std::vector<DescribedPlugin> describe_plugins(const NodeConfig& config, const NodeOptions& options, const std::string& id,
-                                              std::vector<std::string>& refused);
+std::vector<DescribedPlugin> describe_plugins(const NodeConfig& config, const NodeOptions& options,
+                                              const std::string& id, std::vector<std::string>& refused);
 
 }  // namespace orbit::kernel

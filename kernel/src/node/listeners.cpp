@@ -24,8 +24,9 @@ std::vector<Watched> watched;
 const orbit_net_v1* watched_net_table() noexcept {
   static const orbit_net_v1 table = [] {
     orbit_net_v1 out = *net_table();
-    out.listen = [](const orbit_host* host, const orbit_listen_options* options, const orbit_connection_handler* handler,
-                    void* self, orbit_listener** listener, orbit_error* error) {
+    out.listen = [](const orbit_host* host, const orbit_listen_options* options,
+                    const orbit_connection_handler* handler, void* self, orbit_listener** listener,
+                    orbit_error* error) {
       const orbit_code code = net_table()->listen(host, options, handler, self, listener, error);
       if (code != ORBIT_OK) return code;
       const PluginContext& context = PluginContext::of(host);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "node/node.hpp"
 
+#include <unistd.h>
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <thread>
-#include <unistd.h>
 
 #include "actor/runtime.hpp"
 #include "executor/asio_executor.hpp"
@@ -20,7 +20,9 @@ namespace {
 
 std::atomic<Node*> the_node{nullptr};
 
-std::chrono::milliseconds ms(const Values& values, std::string_view key) { return std::chrono::milliseconds(values.integer(key)); }
+std::chrono::milliseconds ms(const Values& values, std::string_view key) {
+  return std::chrono::milliseconds(values.integer(key));
+}
 
 std::vector<std::string> folders(const NodeConfig& config, const NodeOptions& options, std::string_view key) {
   std::vector<std::string> out;
@@ -76,7 +78,8 @@ Result<LogOptions> log_options(const NodeConfig& config) {
   out.queue_max = static_cast<size_t>(config.log.integer("queue_max"));
   for (const std::string& text : config.log.strings("levels")) {
     const size_t equals = text.find('=');
-    const auto own = parse_log_level(equals == std::string::npos ? std::string_view() : std::string_view(text).substr(equals + 1));
+    const auto own =
+        parse_log_level(equals == std::string::npos ? std::string_view() : std::string_view(text).substr(equals + 1));
     if (!own) return tl::unexpected(own.error());
     out.levels.emplace_back(text.substr(0, equals), *own);
   }
@@ -144,7 +147,8 @@ Result<> Node::open_storage() {
   const auto* table = static_cast<const orbit_storage_v1*>(storage->table);
   if (table->struct_size < sizeof(orbit_storage_v1))
     return fail(Code::failed_precondition, "the storage '" + storage_instance_ + "': found an orbit.storage/1 of " +
-                                               std::to_string(table->struct_size) + " bytes, expected " + std::to_string(sizeof(orbit_storage_v1)));
+                                               std::to_string(table->struct_size) + " bytes, expected " +
+                                               std::to_string(sizeof(orbit_storage_v1)));
   const auto cached = plugins_->provided_by(storage_instance_, ORBIT_STORAGE_CACHED_V1);
 
   RuntimeOptions options;
@@ -155,7 +159,8 @@ Result<> Node::open_storage() {
   const auto memory = static_cast<uint64_t>(config_.limits.integer("memory_bytes_max"));
   options.memory_bytes_max = memory != 0 ? memory : machine_memory_bytes() / 2;
   runtime_ = std::make_unique<Runtime>(*executor_, options, table,
-                                       cached ? static_cast<const orbit_storage_cached_v1*>(cached->table) : nullptr, storage->self);
+                                       cached ? static_cast<const orbit_storage_cached_v1*>(cached->table) : nullptr,
+                                       storage->self);
   return {};
 }
 
@@ -177,7 +182,8 @@ Result<> Node::publish_types() {
     if (auto good = publish(provided.instance, version, file, {types->types, types->count}); !good) return good;
   }
   modules_ = std::make_unique<ModuleHost>(
-      ModuleHostOptions{config_.node.string("data_dir"), ms(config_.limits, "plugin_create_timeout_ms"), ms(config_.limits, "stop_timeout_ms"), std::move(taken)},
+      ModuleHostOptions{config_.node.string("data_dir"), ms(config_.limits, "plugin_create_timeout_ms"),
+                        ms(config_.limits, "stop_timeout_ms"), std::move(taken)},
       plugins_->search(), plugins_->caller(), *this, extensions_, *log_, metrics_);
   if (auto opened = modules_->open(); !opened) return opened;
   for (const ModuleEntry& entry : config_.modules) {
@@ -197,14 +203,17 @@ void Node::add_metrics() {
     out.gauge("orbit_node_uptime_seconds", "Since the process started.", "",
               std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count());
     out.gauge("orbit_node_ready", "1: started and not draining.", "", state() == State::ready);
-    out.counter("orbit_log_dropped_total", "Log lines dropped because the queue was full.", "", static_cast<double>(log_->dropped_total()));
-    out.counter("orbit_log_write_errors_total", "Log lines that could not be written.", "", static_cast<double>(log_->write_errors_total()));
+    out.counter("orbit_log_dropped_total", "Log lines dropped because the queue was full.", "",
+                static_cast<double>(log_->dropped_total()));
+    out.counter("orbit_log_write_errors_total", "Log lines that could not be written.", "",
+                static_cast<double>(log_->write_errors_total()));
     uint32_t worker = 0;
     for (const NetCounters& net : net_->counters()) {
       const std::string of = label("worker", std::to_string(worker++));
       out.gauge("orbit_net_connections", "Open client connections.", of, static_cast<double>(net.connections));
       out.counter("orbit_net_accepted_total", "Client connections accepted.", of, static_cast<double>(net.accepted));
-      out.counter("orbit_net_rejected_total", "Client connections over connections_max.", of, static_cast<double>(net.rejected));
+      out.counter("orbit_net_rejected_total", "Client connections over connections_max.", of,
+                  static_cast<double>(net.rejected));
       out.counter("orbit_net_received_bytes_total", "Bytes from clients.", of, static_cast<double>(net.bytes_in));
       out.counter("orbit_net_sent_bytes_total", "Bytes to clients.", of, static_cast<double>(net.bytes_out));
     }
@@ -214,7 +223,8 @@ void Node::add_metrics() {
 Result<> Node::start(Mistakes& mistakes) {
   if (auto made = make_parts(); !made) return made;
   auto loaded = plugins_->load(config_, mistakes);
-  if (!mistakes.empty()) return fail(Code::invalid_argument, "the configuration has " + std::to_string(mistakes.size()) + " mistakes");
+  if (!mistakes.empty())
+    return fail(Code::invalid_argument, "the configuration has " + std::to_string(mistakes.size()) + " mistakes");
   if (!loaded) return loaded;
   config_json_ = config_.json();
   if (auto opened = open_storage(); !opened) return opened;
@@ -226,7 +236,9 @@ Result<> Node::start(Mistakes& mistakes) {
   if (auto published = publish_types(); !published) return published;
   if (auto started = plugins_->start(); !started) return started;
   state_.store(State::ready, std::memory_order_release);
-  logger_.info("ready", {{"version", options_.version}, {"workers", std::to_string(executor_->workers())}, {"storage", storage_instance_}});
+  logger_.info("ready", {{"version", options_.version},
+                         {"workers", std::to_string(executor_->workers())},
+                         {"storage", storage_instance_}});
   return {};
 }
 
@@ -265,9 +277,12 @@ void Node::wait() {
       lock.lock();
       continue;
     }
-    const auto earliest = std::min_element(later_.begin(), later_.end(), [](const Later& a, const Later& b) { return a.at < b.at; });
-    if (earliest == later_.end()) changed_.wait(lock);
-    else changed_.wait_until(lock, earliest->at);
+    const auto earliest =
+        std::min_element(later_.begin(), later_.end(), [](const Later& a, const Later& b) { return a.at < b.at; });
+    if (earliest == later_.end())
+      changed_.wait(lock);
+    else
+      changed_.wait_until(lock, earliest->at);
   }
 }
 
@@ -297,11 +312,12 @@ bool Node::stop() {
     net_->stop();
     const auto report = runtime_->drain(static_cast<uint64_t>(config_.limits.integer("stop_timeout_ms")));
     if (!report.complete) {
-      logger_.error("not everything came to rest within stop_timeout_ms", {{"activations", std::to_string(report.busy)}, {"reason", report.error}});
+      logger_.error("not everything came to rest within stop_timeout_ms",
+                    {{"activations", std::to_string(report.busy)}, {"reason", report.error}});
       good = false;
     }
-    executor_->stop();
   }
+  if (executor_) executor_->stop();  // also when it never ran: it knows the schedulers of the runtime
   runtime_.reset();  // its actors run code of modules and plugins, so before those
   if (modules_) good = modules_->destroy() && good;
   if (plugins_) good = plugins_->destroy() && good;

@@ -51,8 +51,8 @@ class Node final : public ModuleTarget {
   static Result<std::unique_ptr<Node>> make(NodeConfig config, NodeOptions options);
   ~Node() override;
 
-  // Loads plugins, opens storage, starts workers, listens. Mistakes in [plugin.config] tables go to `mistakes`. After an
-  // error call stop. [main]
+  // Loads plugins, opens storage, starts workers, listens. Mistakes in [plugin.config] tables go to `mistakes`. After
+  // an error call stop. [main]
   Result<> start(Mistakes& mistakes);
   // Serves requests for the main thread until request_stop. [main]
   void wait();
@@ -69,7 +69,7 @@ class Node final : public ModuleTarget {
 
   State state() const noexcept { return state_.load(std::memory_order_acquire); }
   std::vector<ListenerInfo> listeners() const { return listeners_of(extensions_); }
-  std::string node_json() const;      // [any thread], as the next
+  std::string node_json() const;  // [any thread], as the next
   std::string plugins_json() const;
   std::string workers_json() const;
   std::string metrics_text() const;

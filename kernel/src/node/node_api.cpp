@@ -23,7 +23,8 @@ struct Answer {
   void* ctx;
 
   void operator()(orbit_code code, std::string text) const {
-    this_node()->runtime()->post(worker, [d = done, c = ctx, code, text = std::move(text)] { d(c, code, to_c(Bytes(text))); });
+    this_node()->runtime()->post(worker,
+                                 [d = done, c = ctx, code, text = std::move(text)] { d(c, code, to_c(Bytes(text))); });
   }
   void operator()(const Error& error) const { (*this)(static_cast<orbit_code>(error.code), error.message); }
 };
@@ -34,12 +35,15 @@ void on_main(orbit_node_done done, void* ctx, Task task) {
   Node& node = *this_node();
   const Answer answer{node.executor().current(), done, ctx};
   const bool taken = node.submit([answer, task = std::move(task)] {
-    if (this_node()->state() == Node::State::draining) answer(Error{Code::unavailable, "the node is draining"});
-    else task(answer);
+    if (this_node()->state() == Node::State::draining)
+      answer(Error{Code::unavailable, "the node is draining"});
+    else
+      task(answer);
   });
   if (taken) return;
-  const std::string text = node.state() == Node::State::draining ? "the node is draining"
-                                                                 : "more than " + std::to_string(Node::kTasksMax) + " requests wait for the main thread";
+  const std::string text = node.state() == Node::State::draining
+                               ? "the node is draining"
+                               : "more than " + std::to_string(Node::kTasksMax) + " requests wait for the main thread";
   done(ctx, node.state() == Node::State::draining ? ORBIT_UNAVAILABLE : ORBIT_RESOURCE_EXHAUSTED, to_c(Bytes(text)));
 }
 
@@ -49,7 +53,9 @@ std::optional<json::object> newest_module(const std::string& name) {
   const json::value modules = json::parse(this_node()->runtime()->modules_json());
   for (const json::value& module : modules.as_array()) {
     const json::object& o = module.as_object();
-    if (o.at("name").as_string() == name && (!out || o.at("generation").to_number<uint64_t>() > out->at("generation").to_number<uint64_t>())) out = o;
+    if (o.at("name").as_string() == name &&
+        (!out || o.at("generation").to_number<uint64_t>() > out->at("generation").to_number<uint64_t>()))
+      out = o;
   }
   return out;
 }
@@ -59,8 +65,10 @@ void load_module(orbit_bytes path, orbit_node_done done, void* ctx) {
     const auto name = this_node()->modules()->load(file);
     if (!name) return answer(name.error());
     const auto module = newest_module(*name);
-    if (module) answer(ORBIT_OK, json::serialize(*module));
-    else answer(Error{Code::internal, "the module '" + *name + "' is loaded but not listed"});
+    if (module)
+      answer(ORBIT_OK, json::serialize(*module));
+    else
+      answer(Error{Code::internal, "the module '" + *name + "' is loaded but not listed"});
   });
 }
 
@@ -70,7 +78,8 @@ void await_retired(const std::string& name, std::chrono::steady_clock::time_poin
   if (!module || module->at("state").as_string() == "retired") return answer(ORBIT_OK, "{}");
   if (this_node()->state() == Node::State::draining) return answer(Error{Code::unavailable, "the node is draining"});
   if (std::chrono::steady_clock::now() >= until)
-    return answer(Error{Code::deadline_exceeded, "activations of '" + name + "' still run after stop_timeout_ms; they leave when they end"});
+    return answer(Error{Code::deadline_exceeded,
+                        "activations of '" + name + "' still run after stop_timeout_ms; they leave when they end"});
   this_node()->later(kDrainPoll, [name, until, answer] { await_retired(name, until, answer); });
 }
 
@@ -80,7 +89,10 @@ void retire_module(orbit_bytes raw, orbit_node_done done, void* ctx) {
     if (!node.modules()->has(name)) return answer(Error{Code::not_found, "no module '" + name + "' is loaded"});
     if (auto retired = node.runtime()->retire_module(name); !retired) return answer(retired.error());
     if (auto forgotten = node.modules()->forget(name); !forgotten) return answer(forgotten.error());
-    await_retired(name, std::chrono::steady_clock::now() + std::chrono::milliseconds(node.config().limits.integer("stop_timeout_ms")), answer);
+    await_retired(
+        name,
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(node.config().limits.integer("stop_timeout_ms")),
+        answer);
   });
 }
 
@@ -100,7 +112,8 @@ void log_levels(orbit_sink sink) {
   Log& log = this_node()->log();
   json::object loggers;
   for (const auto& [name, level] : log.levels()) loggers[name] = log_level_name(level);
-  emit(sink, json::serialize(json::object{{"default", log_level_name(log.default_level())}, {"loggers", std::move(loggers)}}));
+  emit(sink, json::serialize(
+                 json::object{{"default", log_level_name(log.default_level())}, {"loggers", std::move(loggers)}}));
 }
 
 constexpr orbit_node_v1 kTable = {
@@ -116,12 +129,20 @@ constexpr orbit_node_v1 kTable = {
     .ready = []() -> int { return this_node()->state() == Node::State::ready; },
     .set_log_level = &set_log_level,
     .log_levels = &log_levels,
-    .activations = [](orbit_bytes type, orbit_bytes cursor, size_t limit, orbit_node_done done,
-                      void* ctx) { this_node()->runtime()->activations_json(std::string(from_c(type)), std::string(from_c(cursor)), limit, pass_on(done, ctx)); },
-    .activation = [](orbit_bytes type, orbit_bytes key, orbit_node_done done,
-                     void* ctx) { this_node()->runtime()->activation_json(std::string(from_c(type)), std::string(from_c(key)), pass_on(done, ctx)); },
-    .deactivate = [](orbit_bytes type, orbit_bytes key, orbit_node_done done,
-                     void* ctx) { this_node()->runtime()->deactivate(std::string(from_c(type)), std::string(from_c(key)), pass_on(done, ctx)); },
+    .activations =
+        [](orbit_bytes type, orbit_bytes cursor, size_t limit, orbit_node_done done, void* ctx) {
+          this_node()->runtime()->activations_json(std::string(from_c(type)), std::string(from_c(cursor)), limit,
+                                                   pass_on(done, ctx));
+        },
+    .activation =
+        [](orbit_bytes type, orbit_bytes key, orbit_node_done done, void* ctx) {
+          this_node()->runtime()->activation_json(std::string(from_c(type)), std::string(from_c(key)),
+                                                  pass_on(done, ctx));
+        },
+    .deactivate =
+        [](orbit_bytes type, orbit_bytes key, orbit_node_done done, void* ctx) {
+          this_node()->runtime()->deactivate(std::string(from_c(type)), std::string(from_c(key)), pass_on(done, ctx));
+        },
     .load_module = &load_module,
     .retire_module = &retire_module,
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // What a node says about itself, as docs/admin-api.md names it.
+#include <unistd.h>
 #include <boost/json.hpp>
 #include <ctime>
 #include <fstream>
-#include <unistd.h>
 
 #include "actor/runtime.hpp"
 #include "executor/asio_executor.hpp"
@@ -17,9 +17,12 @@ namespace json = boost::json;
 
 const char* state_name(Node::State state) {
   switch (state) {
-    case Node::State::starting: return "starting";
-    case Node::State::ready: return "ready";
-    case Node::State::draining: break;
+    case Node::State::starting:
+      return "starting";
+    case Node::State::ready:
+      return "ready";
+    case Node::State::draining:
+      break;
   }
   return "draining";
 }
@@ -44,8 +47,10 @@ uint64_t resident_bytes() {
 
 std::string Node::node_json() const {
   json::array where;
-  for (const ListenerInfo& listener : listeners()) where.push_back(json::object{{"plugin", listener.plugin}, {"address", listener.address}});
-  const auto uptime = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_);
+  for (const ListenerInfo& listener : listeners())
+    where.push_back(json::object{{"plugin", listener.plugin}, {"address", listener.address}});
+  const auto uptime =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_);
   return json::serialize(json::object{{"name", config_.node.string("name")},
                                       {"version", options_.version},
                                       {"state", state_name(state())},

@@ -8,8 +8,10 @@
 
 namespace orbit::kernel {
 
-inline void invariant(bool holds, const char* what, std::source_location where = std::source_location::current()) noexcept {
-  if (holds) [[likely]] return;
+inline void invariant(bool holds, const char* what,
+                      std::source_location where = std::source_location::current()) noexcept {
+  if (holds) [[likely]]
+    return;
   std::fprintf(stderr, "orbitd: broken invariant: %s (%s:%u)\n", what, where.file_name(), where.line());
   std::abort();
 }

@@ -15,11 +15,13 @@
 #include "plugin/context.hpp"
 
 namespace orbit::kernel {
-namespace {
 
-constexpr std::string_view kLevelNames[] = {"trace", "debug", "info", "warn", "error"};
-constexpr spdlog::level::level_enum kSpdlogLevels[] = {spdlog::level::trace, spdlog::level::debug, spdlog::level::info,
-                                                       spdlog::level::warn, spdlog::level::err};
+std::string_view log_level_name(LogLevel level) noexcept {
+  constexpr std::string_view kNames[] = {"trace", "debug", "info", "warn", "error"};
+  return kNames[static_cast<uint32_t>(level)];
+}
+
+namespace {
 
 // A line is one write(2): whole lines also when the process is killed, and nothing to flush.
 class FdSink final : public spdlog::sinks::base_sink<std::mutex> {
@@ -63,10 +65,14 @@ void append_hex(std::string& out, unsigned char c) {
 // Control characters never reach the file raw: one call is one line.
 void append_escaped(std::string& out, std::string_view text, bool quoted) {
   for (const char c : text) {
-    if (c == '\n') out += "\\n";
-    else if (quoted && (c == '"' || c == '\\')) (out += '\\') += c;
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) append_hex(out, static_cast<unsigned char>(c));
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else if (quoted && (c == '"' || c == '\\'))
+      (out += '\\') += c;
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      append_hex(out, static_cast<unsigned char>(c));
+    else
+      out += c;
   }
 }
 
@@ -77,11 +83,17 @@ void append_text_value(std::string& out, std::string_view value) {
   if (!plain) out += '"';
 }
 
-std::string line_of(bool json, std::string_view message, std::span<const LogField> fields) {
+// Everything behind the time.
+std::string line_of(bool json, LogLevel level, std::string_view logger, std::string_view message,
+                    std::span<const LogField> fields) {
   std::string out;
-  out.reserve(message.size() + 32 * fields.size() + 16);
+  out.reserve(logger.size() + message.size() + 32 * fields.size() + 48);
   if (json) {
-    out += "\"message\":\"";
+    out += "\"level\":\"";
+    out += log_level_name(level);
+    out += "\",\"logger\":\"";
+    append_escaped(out, logger, true);
+    out += "\",\"message\":\"";
     append_escaped(out, message, true);
     out += '"';
     for (const LogField& field : fields) {
@@ -92,6 +104,10 @@ std::string line_of(bool json, std::string_view message, std::span<const LogFiel
       out += '"';
     }
   } else {
+    out += log_level_name(level);
+    out.resize(6, ' ');
+    append_escaped(out, logger, false);
+    out += ": ";
     append_escaped(out, message, false);
     for (const LogField& field : fields) {
       out += ' ';
@@ -105,11 +121,9 @@ std::string line_of(bool json, std::string_view message, std::span<const LogFiel
 
 }  // namespace
 
-std::string_view log_level_name(LogLevel level) noexcept { return kLevelNames[static_cast<uint32_t>(level)]; }
-
 Result<LogLevel> parse_log_level(std::string_view name) {
-  for (uint32_t i = 0; i < std::size(kLevelNames); ++i)
-    if (kLevelNames[i] == name) return static_cast<LogLevel>(i);
+  for (const LogLevel level : {LogLevel::trace, LogLevel::debug, LogLevel::info, LogLevel::warn, LogLevel::error})
+    if (log_level_name(level) == name) return level;
   return fail(Code::invalid_argument,
               "log level '" + std::string(name) + "': expected trace, debug, info, warn or error");
 }
@@ -125,8 +139,8 @@ Logger::~Logger() = default;
 void Logger::write(LogLevel level, std::string_view message, std::span<const LogField> fields) noexcept {
   if (!enabled(level)) return;
   try {
-    const std::string line = line_of(sink_->json, message, fields);
-    sink_->out->log(kSpdlogLevels[static_cast<uint32_t>(level)], spdlog::string_view_t(line.data(), line.size()));
+    const std::string line = line_of(sink_->json, level, name_, message, fields);
+    sink_->out->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
   } catch (...) {
     // Out of memory: a log line is the first thing to go without.
   }
@@ -163,8 +177,7 @@ Result<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
   impl->wanted.insert(options.levels.begin(), options.levels.end());
   impl->sink = std::make_shared<FdSink>(fd, fd != STDERR_FILENO, impl->write_errors);
   impl->sink->set_formatter(std::make_unique<spdlog::pattern_formatter>(
-      options.json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","logger":"%n",%v})"
-                   : "%Y-%m-%dT%H:%M:%S.%eZ %-5l %n: %v",
+      options.json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %v",
       spdlog::pattern_time_type::utc, "\n"));
   impl->pool = std::make_shared<spdlog::details::thread_pool>(options.queue_max, 1);
   return std::unique_ptr<Log>(new Log(std::move(impl)));
@@ -173,9 +186,7 @@ Result<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
 Logger& Log::logger(std::string_view name) {
   const std::lock_guard lock(impl_->mutex);
   if (const auto it = impl_->loggers.find(name); it != impl_->loggers.end()) return *it->second;
-  std::string printable;
-  append_escaped(printable, name, true);
-  auto out = std::make_shared<spdlog::async_logger>(printable, impl_->sink, impl_->pool,
+  auto out = std::make_shared<spdlog::async_logger>(std::string(), impl_->sink, impl_->pool,
                                                     spdlog::async_overflow_policy::overrun_oldest);
   out->set_level(spdlog::level::trace);
   out->set_error_handler([](const std::string&) {});  // spdlog would write to standard error between our lines

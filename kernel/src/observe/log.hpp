@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Structured logging. Any thread formats its line and queues it; one log thread writes. The queue is bounded: when it is
-// full the oldest line is dropped and counted, a caller never waits.
+// Structured logging. Any thread formats its line and queues it; one log thread writes. The queue is bounded: when it
+// is full the oldest line is dropped and counted, a caller never waits.
 #pragma once
 
 #include <atomic>
@@ -33,8 +33,8 @@ Result<LogLevel> parse_log_level(std::string_view name);
 struct LogOptions {
   LogLevel level = LogLevel::info;
   bool json = false;
-  std::string file;             // empty: standard error
-  size_t queue_max = 8192;      // lines
+  std::string file;                                      // empty: standard error
+  size_t queue_max = 8192;                               // lines
   std::vector<std::pair<std::string, LogLevel>> levels;  // of single loggers
 };
 

@@ -65,9 +65,12 @@ bool valid_labels(std::string_view text) {
 std::string escape_help(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c == '\\') out += "\\\\";
-    else if (c == '\n') out += "\\n";
-    else out += c;
+    if (c == '\\')
+      out += "\\\\";
+    else if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
   }
   return out;
 }
@@ -133,8 +136,10 @@ std::string label(std::string_view name, std::string_view value) {
   out += "=\"";
   for (const char c : value) {
     if (c == '\\' || c == '"') out += '\\';
-    if (c == '\n') out += "\\n";
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
   }
   return out + '"';
 }
@@ -189,8 +194,8 @@ std::string Metrics::render() const {
     for (const auto& [labels, gauge] : family.gauges)
       out.gauge(name, family.help, labels, static_cast<double>(gauge->value.load(std::memory_order_relaxed)));
   }
-  out.counter("orbit_metrics_refused_total", "Metrics refused: bad name or labels, another type, or too many series.", "",
-              static_cast<double>(refused_.value()));
+  out.counter("orbit_metrics_refused_total", "Metrics refused: bad name or labels, another type, or too many series.",
+              "", static_cast<double>(refused_.value()));
   for (const auto& collect : collectors_) collect(out);
   return out.text();
 }

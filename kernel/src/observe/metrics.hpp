@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Metrics: counters and gauges that are cheap to change from any thread, and the Prometheus text format 0.0.4. Parts of the
-// kernel that count for themselves add a collector, which is asked when the text is rendered.
+// Metrics: counters and gauges that are cheap to change from any thread, and the Prometheus text format 0.0.4. Parts of
+// the kernel that count for themselves add a collector, which is asked when the text is rendered.
 #pragma once
 
 #include <atomic>
@@ -36,7 +36,8 @@ namespace orbit::kernel {
 // What a rendering is made of: families by name, samples by labels, both sorted.
 class Exposition {
  public:
-  // `labels` as in the text format without braces, already escaped (see label()). The first help and type of a name win.
+  // `labels` as in the text format without braces, already escaped (see label()). The first help and type of a name
+  // win.
   void counter(std::string_view name, std::string_view help, std::string_view labels, double value);
   void gauge(std::string_view name, std::string_view help, std::string_view labels, double value);
   std::string text() const;
@@ -61,8 +62,8 @@ class Metrics {
   Metrics();
 
   // Same name and labels give the same object; lives until the process ends. A name or labels that the format does not
-  // allow, a name used with another type, or more than kSeriesMax series give an object that is not rendered and count in
-  // orbit_metrics_refused_total. [any thread]
+  // allow, a name used with another type, or more than kSeriesMax series give an object that is not rendered and count
+  // in orbit_metrics_refused_total. [any thread]
   orbit_counter* counter(std::string_view name, std::string_view labels, std::string_view help);
   orbit_gauge* gauge(std::string_view name, std::string_view labels, std::string_view help);
   // `collect` is called by render on the rendering thread, one call at a time. [any thread]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Calls into code that may never return. One helper thread makes the calls, one at a time; when a call takes too long the
-// thread is abandoned with it, and the next call gets a new one.
+// Calls into code that may never return. One helper thread makes the calls, one at a time; when a call takes too long
+// the thread is abandoned with it, and the next call gets a new one.
 #pragma once
 
 #include <chrono>
@@ -17,8 +17,8 @@ class BoundedCaller {
   BoundedCaller(const BoundedCaller&) = delete;
   BoundedCaller& operator=(const BoundedCaller&) = delete;
 
-  // False: `function` has not returned in time and may still run; it must own what it uses. One caller at a time. Exceptions
-  // in `function` must not escape it.
+  // False: `function` has not returned in time and may still run; it must own what it uses. One caller at a time.
+  // Exceptions in `function` must not escape it.
   bool call(std::chrono::milliseconds timeout, std::function<void()> function);
   // Threads that never came back: the process must not run destructors under them.
   size_t abandoned() const noexcept { return abandoned_; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// The kernel's side of an orbit_host: who is calling. Every plugin instance has its own, which is never freed, because a
-// plugin may keep the pointer for as long as its code is mapped, and that is for ever.
+// The kernel's side of an orbit_host: who is calling. Every plugin instance has its own, which is never freed, because
+// a plugin may keep the pointer for as long as its code is mapped, and that is for ever.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@
 namespace orbit::kernel {
 
 struct PluginContext : orbit_host {
-  std::string name;                     // the instance's
-  Logger* log = nullptr;                // never null once made, as the next two
+  std::string name;       // the instance's
+  Logger* log = nullptr;  // never null once made, as the next two
   Metrics* metrics = nullptr;
   const ExtensionRegistry* extensions = nullptr;
 

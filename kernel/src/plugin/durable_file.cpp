@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "plugin/durable_file.hpp"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
-#include <filesystem>
-#include <functional>
 #include <sys/file.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <functional>
 
 namespace orbit::kernel {
 namespace {
@@ -103,7 +103,8 @@ Result<> FolderClaim::take(const std::string& folder) {
     return {};
   }
   ::close(fd);
-  return fail(Code::failed_precondition, "folder '" + folder + "' is in use by another node, expected one for each (node.data_dir)");
+  return fail(Code::failed_precondition,
+              "folder '" + folder + "' is in use by another node, expected one for each (node.data_dir)");
 }
 
 }  // namespace orbit::kernel

@@ -13,7 +13,8 @@ namespace orbit::kernel {
 
 class ExtensionRegistry {
  public:
-  // `table` must live until the process ends. Adding an id twice is a bug and asserts. [main], before plugins are created
+  // `table` must live until the process ends. Adding an id twice is a bug and asserts. [main], before plugins are
+  // created
   void add(std::string_view id, const void* table);
   // Null: this host does not have it. [any thread]
   const void* find(std::string_view id) const noexcept;

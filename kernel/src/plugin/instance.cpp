@@ -9,7 +9,8 @@ namespace {
 
 constexpr uint32_t kInstanceBytes = offsetof(orbit_plugin_instance, destroy) + sizeof(orbit_plugin_instance::destroy);
 
-// Where a call into a plugin leaves what came of it. Shared with the helper thread, which may outlive the caller's interest.
+// Where a call into a plugin leaves what came of it. Shared with the helper thread, which may outlive the caller's
+// interest.
 struct Outcome {
   orbit_code code = ORBIT_OK;
   ErrorOut error;
@@ -80,19 +81,21 @@ Result<Instance> Instance::create(const Descriptor& descriptor, const Values& va
       call->outcome.code = function(host, call->config.get(), &call->outcome.instance, &call->outcome.error);
     });
   });
-  if (!done) return refuse(descriptor.file, late("create", "plugin_create_timeout_ms", timeout) + ", expected an instance");
+  if (!done)
+    return refuse(descriptor.file, late("create", "plugin_create_timeout_ms", timeout) + ", expected an instance");
   const Outcome& outcome = call->outcome;
-  if (!outcome.threw.empty()) return refuse(descriptor.file, "`create` threw " + outcome.threw + ", expected an instance or an error");
+  if (!outcome.threw.empty())
+    return refuse(descriptor.file, "`create` threw " + outcome.threw + ", expected an instance or an error");
   if (outcome.code != ORBIT_OK)
     return refuse(descriptor.file, "`create` failed with " + code_text(outcome.code, outcome.error.message));
   const auto fault = std::make_shared<std::string>();
-  const bool checked = caller.call(timeout, [descriptor, fault, call] {
-    *fault = instance_fault(descriptor, call->outcome.instance);
-  });
+  const bool checked =
+      caller.call(timeout, [descriptor, fault, call] { *fault = instance_fault(descriptor, call->outcome.instance); });
   if (!checked) return refuse(descriptor.file, late("get_extension", "plugin_create_timeout_ms", timeout));
   Instance made(descriptor.file, outcome.instance);
   if (fault->empty()) return made;
-  if (outcome.instance != nullptr && outcome.instance->struct_size >= kInstanceBytes && outcome.instance->destroy != nullptr)
+  if (outcome.instance != nullptr && outcome.instance->struct_size >= kInstanceBytes &&
+      outcome.instance->destroy != nullptr)
     caller.call(timeout, [call] {
       Outcome ignored;
       guarded(ignored, [&] { call->outcome.instance->destroy(call->outcome.instance->self); });
@@ -108,7 +111,8 @@ Result<> Instance::start(BoundedCaller& caller, std::chrono::milliseconds timeou
   });
   if (hung_) return refuse(where_, late("start", "plugin_create_timeout_ms", timeout));
   if (!outcome->threw.empty()) return refuse(where_, "`start` threw " + outcome->threw + ", expected OK or an error");
-  if (outcome->code != ORBIT_OK) return refuse(where_, "`start` failed with " + code_text(outcome->code, outcome->error.message));
+  if (outcome->code != ORBIT_OK)
+    return refuse(where_, "`start` failed with " + code_text(outcome->code, outcome->error.message));
   return {};
 }
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "plugin/library.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
 #include <cerrno>
 #include <cstring>
 #include <deque>
-#include <fcntl.h>
 #include <mutex>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace orbit::kernel {
 namespace {
@@ -23,21 +23,22 @@ constexpr const char* kExpected = "expected an ELF shared library for this machi
 }  // namespace
 
 Result<> inspect_library(const std::string& file) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(file.c_str(), &status) != 0) {
     char target[4096];
     const int reason = errno;
     const ssize_t n = ::readlink(file.c_str(), target, sizeof target);
     if (n > 0)
-      return refuse(file, "found a symbolic link to '" + std::string(target, static_cast<size_t>(n)) + "', which leads to nothing (" +
-                              std::strerror(reason) + "), " + kExpected);
+      return refuse(file, "found a symbolic link to '" + std::string(target, static_cast<size_t>(n)) +
+                              "', which leads to nothing (" + std::strerror(reason) + "), " + kExpected);
     return refuse(file, "found nothing (" + std::string(std::strerror(reason)) + "), " + kExpected);
   }
   if (S_ISDIR(status.st_mode)) return refuse(file, std::string("found a directory, ") + kExpected);
   if (!S_ISREG(status.st_mode)) return refuse(file, std::string("found no regular file, ") + kExpected);
   if (status.st_size == 0) return refuse(file, std::string("found an empty file, ") + kExpected);
   const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return refuse(file, "found a file that cannot be read (" + std::string(std::strerror(errno)) + "), " + kExpected);
+  if (fd < 0)
+    return refuse(file, "found a file that cannot be read (" + std::string(std::strerror(errno)) + "), " + kExpected);
   char magic[4] = {};
   const ssize_t n = ::read(fd, magic, sizeof magic);
   ::close(fd);
@@ -56,7 +57,8 @@ Result<Descriptor> load_library(const std::string& file) {
     dll::shared_library library(dll::fs::path(file).is_absolute() ? dll::fs::path(file) : dll::fs::absolute(file),
                                 dll::load_mode::rtld_now | dll::load_mode::rtld_local);
     if (!library.has(ORBIT_PLUGIN_SYMBOL))
-      return refuse(file, "found no symbol '" ORBIT_PLUGIN_SYMBOL "', expected the function that returns the descriptor");
+      return refuse(file,
+                    "found no symbol '" ORBIT_PLUGIN_SYMBOL "', expected the function that returns the descriptor");
     entry = &library.get<const orbit_plugin_descriptor*(void)>(ORBIT_PLUGIN_SYMBOL);
     const std::lock_guard lock(mutex);
     loaded->push_back(std::move(library));

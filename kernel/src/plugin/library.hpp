@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// From a file to a checked descriptor. Every refusal is one line that names the file, what was found and what was expected.
+// From a file to a checked descriptor. Every refusal is one line that names the file, what was found and what was
+// expected.
 #pragma once
 
 #include <string>

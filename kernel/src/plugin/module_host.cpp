@@ -11,10 +11,13 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<> check_descriptor(const Descriptor& descriptor) {
-  if (std::find(descriptor.provides.begin(), descriptor.provides.end(), ORBIT_ACTOR_TYPES_V1) != descriptor.provides.end()) return {};
+  if (std::find(descriptor.provides.begin(), descriptor.provides.end(), ORBIT_ACTOR_TYPES_V1) !=
+      descriptor.provides.end())
+    return {};
   std::string found;
   for (const std::string& id : descriptor.provides) found += (found.empty() ? "" : ", ") + id;
-  return fail(Code::failed_precondition, descriptor.file + ": found a plugin that provides " + (found.empty() ? "nothing" : found) +
+  return fail(Code::failed_precondition, descriptor.file + ": found a plugin that provides " +
+                                             (found.empty() ? "nothing" : found) +
                                              ", expected an actor module, which provides " ORBIT_ACTOR_TYPES_V1);
 }
 
@@ -26,10 +29,17 @@ std::string one_line(std::string report) {
 
 }  // namespace
 
-ModuleHost::ModuleHost(ModuleHostOptions options, const PluginSearch& search, BoundedCaller& caller, ModuleTarget& target,
-                       const ExtensionRegistry& extensions, Log& log, Metrics& metrics)
-    : options_(std::move(options)), search_(search), caller_(caller), target_(target), extensions_(extensions), log_(log),
-      metrics_(metrics), logger_(log.logger("modules")), folder_(options_.data_dir + "/modules") {}
+ModuleHost::ModuleHost(ModuleHostOptions options, const PluginSearch& search, BoundedCaller& caller,
+                       ModuleTarget& target, const ExtensionRegistry& extensions, Log& log, Metrics& metrics)
+    : options_(std::move(options)),
+      search_(search),
+      caller_(caller),
+      target_(target),
+      extensions_(extensions),
+      log_(log),
+      metrics_(metrics),
+      logger_(log.logger("modules")),
+      folder_(options_.data_dir + "/modules") {}
 
 Result<> ModuleHost::check(const ModuleEntry& entry, const PluginSearch& search, Mistakes& mistakes) {
   if (auto probed = search.probe(entry.path); !probed) return tl::unexpected(probed.error());
@@ -56,7 +66,8 @@ Result<> ModuleHost::read_list() {
     const Tree::Entry* file = item.find("file");
     const Tree::Entry* source = item.find("source");
     if (name == nullptr || file == nullptr || source == nullptr || file->value.string.find('/') != std::string::npos)
-      return fail(Code::data_loss, path + ":" + std::to_string(item.position.line) + ": expected name, file and source of a module");
+      return fail(Code::data_loss,
+                  path + ":" + std::to_string(item.position.line) + ": expected name, file and source of a module");
     listed_[name->value.string] = {file->value.string, source->value.string};
   }
   return {};
@@ -65,8 +76,8 @@ Result<> ModuleHost::read_list() {
 Result<> ModuleHost::write_list(const std::map<std::string, Listed>& list) const {
   std::string text = "# Actor modules that were loaded while the node ran; written by the node.\n";
   for (const auto& [name, module] : list)
-    text += "\n[[module]]\nname = " + toml_quote(name) + "\nfile = " + toml_quote(module.file) + "\nsource = " +
-            toml_quote(module.source) + "\n";
+    text += "\n[[module]]\nname = " + toml_quote(name) + "\nfile = " + toml_quote(module.file) +
+            "\nsource = " + toml_quote(module.source) + "\n";
   return write_file_durably(options_.data_dir + "/modules.toml", text);
 }
 
@@ -78,7 +89,8 @@ Result<> ModuleHost::open() {
   if (auto read = read_list(); !read) return read;
   for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
     const std::string file = it->path().filename().string();
-    const bool used = std::any_of(listed_.begin(), listed_.end(), [&](const auto& entry) { return entry.second.file == file; });
+    const bool used =
+        std::any_of(listed_.begin(), listed_.end(), [&](const auto& entry) { return entry.second.file == file; });
     std::error_code ignored;
     if (!used) fs::remove(it->path(), ignored);
   }
@@ -89,11 +101,13 @@ Result<> ModuleHost::open() {
 
 Result<Descriptor> ModuleHost::copy_and_load(const std::string& path) {
   if (loads_ >= kLoadsMax)
-    return fail(Code::resource_exhausted, path + ": " + std::to_string(kLoadsMax) + " modules were loaded since the node "
+    return fail(Code::resource_exhausted, path + ": " + std::to_string(kLoadsMax) +
+                                              " modules were loaded since the node "
                                               "started, which is the most; restart it");
   // Probed before it is copied, so that messages name the file that the user knows.
   if (auto probed = search_.probe(path); !probed) return probed;
-  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch());
+  const auto now =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch());
   const std::string copy = folder_ + "/" + fs::path(path).stem().string() + "-" + std::to_string(now.count()) + "-" +
                            std::to_string(loads_) + ".so";
   if (auto copied = copy_file_durably(path, copy); !copied) return tl::unexpected(copied.error());
@@ -115,10 +129,12 @@ Result<Descriptor> ModuleHost::copy_and_load(const std::string& path) {
 
 Result<> ModuleHost::run(const Descriptor& descriptor, const Tree& config) {
   if (options_.taken.contains(descriptor.id))
-    return fail(Code::already_exists, descriptor.file + ": found the id '" + descriptor.id + "', which is the name of a [[plugin]]");
+    return fail(Code::already_exists,
+                descriptor.file + ": found the id '" + descriptor.id + "', which is the name of a [[plugin]]");
   for (const std::string& need : descriptor.needs)
     if (extensions_.find(need) == nullptr)
-      return fail(Code::failed_precondition, descriptor.file + ": needs '" + need + "', expected it from the node, which does not have it");
+      return fail(Code::failed_precondition,
+                  descriptor.file + ": needs '" + need + "', expected it from the node, which does not have it");
   Mistakes mistakes("[module.config]");
   const Values values = validate(config, descriptor.options, "[module.config] of " + descriptor.id, mistakes);
   if (!mistakes.empty()) return fail(Code::invalid_argument, one_line(mistakes.report()));
@@ -129,7 +145,8 @@ Result<> ModuleHost::run(const Descriptor& descriptor, const Tree& config) {
   if (good) {
     const auto* types = static_cast<const orbit_actor_types_v1*>(instance->extension(ORBIT_ACTOR_TYPES_V1));
     if (types->struct_size < sizeof(orbit_actor_types_v1) || types->count == 0 || types->types == nullptr)
-      good = fail(Code::failed_precondition, descriptor.file + ": found no types in " ORBIT_ACTOR_TYPES_V1 ", expected at least one");
+      good = fail(Code::failed_precondition,
+                  descriptor.file + ": found no types in " ORBIT_ACTOR_TYPES_V1 ", expected at least one");
     else
       good = target_.publish(descriptor.id, descriptor.version, descriptor.file, {types->types, types->count});
   }
@@ -138,7 +155,8 @@ Result<> ModuleHost::run(const Descriptor& descriptor, const Tree& config) {
     return good;
   }
   loaded_.push_back({descriptor.id, std::move(*instance)});
-  logger_.info("module loaded", {{"module", descriptor.id}, {"version", descriptor.version}, {"file", descriptor.file}});
+  logger_.info("module loaded",
+               {{"module", descriptor.id}, {"version", descriptor.version}, {"file", descriptor.file}});
   return {};
 }
 
@@ -146,7 +164,8 @@ Result<> ModuleHost::load_configured(const ModuleEntry& entry) {
   const auto descriptor = copy_and_load(entry.path);
   if (!descriptor) return tl::unexpected(descriptor.error());
   if (configured_.contains(descriptor->id))
-    return fail(Code::already_exists, entry.path + ": found the id '" + descriptor->id + "' of another [[module]], expected one of each");
+    return fail(Code::already_exists,
+                entry.path + ": found the id '" + descriptor->id + "' of another [[module]], expected one of each");
   if (auto good = run(*descriptor, entry.config); !good) return good;
   configured_.emplace(descriptor->id, entry.config);
   return {};
@@ -155,15 +174,18 @@ Result<> ModuleHost::load_configured(const ModuleEntry& entry) {
 void ModuleHost::load_listed() {
   for (const auto& [name, module] : listed_) {
     if (configured_.contains(name)) {
-      logger_.warn("a [[module]] of the configuration takes the place of one that was loaded earlier", {{"module", name}});
+      logger_.warn("a [[module]] of the configuration takes the place of one that was loaded earlier",
+                   {{"module", name}});
       continue;
     }
     const std::string file = folder_ + "/" + module.file;
     auto probed = search_.probe(file);
     if (probed) probed = load_library(file);
     Result<> good;
-    if (!probed) good = tl::unexpected(probed.error());
-    else if (good = check_descriptor(*probed); good) good = run(*probed, {});
+    if (!probed)
+      good = tl::unexpected(probed.error());
+    else if (good = check_descriptor(*probed); good)
+      good = run(*probed, {});
     if (!good) logger_.error("module '" + name + "' cannot be loaded again: " + good.error().message);
   }
 }
@@ -178,7 +200,8 @@ Result<std::string> ModuleHost::load(const std::string& path) {
     list[descriptor->id] = {fs::path(descriptor->file).filename().string(), path};
     if (auto written = write_list(list); !written) return tl::unexpected(written.error());
   } else {
-    logger_.warn("upgrade of a [[module]] of the configuration, which decides again at the next start", {{"module", descriptor->id}});
+    logger_.warn("upgrade of a [[module]] of the configuration, which decides again at the next start",
+                 {{"module", descriptor->id}});
   }
   if (auto good = run(*descriptor, configured == configured_.end() ? Tree() : configured->second); !good) {
     if (auto restored = write_list(listed_); !restored) logger_.error(restored.error().message);

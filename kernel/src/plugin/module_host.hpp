@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Actor modules: libraries that provide orbit.actor_types/1. They come from the configuration, or while the node runs.
 //
-// A module is copied into data_dir/modules under a name of its own and loaded from there, because a new file under a path
-// that is loaded already would give the old code. Modules are told apart by their descriptor's id: loading a file with the id
-// of a loaded module is an upgrade. What was loaded at run time is listed in data_dir/modules.toml and is there again after a
-// restart; for a module that the configuration names, the configuration decides at the next start. Instances of replaced
-// modules live until the node ends, since activations may still run their code.
+// A module is copied into data_dir/modules under a name of its own and loaded from there, because a new file under a
+// path that is loaded already would give the old code. Modules are told apart by their descriptor's id: loading a file
+// with the id of a loaded module is an upgrade. What was loaded at run time is listed in data_dir/modules.toml and is
+// there again after a restart; for a module that the configuration names, the configuration decides at the next start.
+// Instances of replaced modules live until the node ends, since activations may still run their code.
 #pragma once
 
 #include <deque>

@@ -36,7 +36,11 @@ struct PluginHost::Slot {
 };
 
 PluginHost::PluginHost(PluginHostOptions options, const ExtensionRegistry& extensions, Log& log, Metrics& metrics)
-    : options_(std::move(options)), extensions_(extensions), log_(log), metrics_(metrics), logger_(log.logger("plugins")),
+    : options_(std::move(options)),
+      extensions_(extensions),
+      log_(log),
+      metrics_(metrics),
+      logger_(log.logger("plugins")),
       search_(options_.search_paths, options_.probe_executable, options_.probe_timeout_ms) {}
 
 PluginHost::~PluginHost() = default;
@@ -73,7 +77,8 @@ Result<Descriptor> PluginHost::resolve(const PluginEntry& entry) {
   }
   auto descriptor = load_library(file);
   if (descriptor && descriptor->id != entry.id)
-    return fail(Code::failed_precondition, file + ": found the plugin id '" + descriptor->id + "', expected '" + entry.id + "'");
+    return fail(Code::failed_precondition,
+                file + ": found the plugin id '" + descriptor->id + "', expected '" + entry.id + "'");
   return descriptor;
 }
 
@@ -88,7 +93,8 @@ Result<> PluginHost::load(NodeConfig& config, Mistakes& mistakes) {
       continue;
     }
     const auto twin = std::find_if(slots_.begin(), slots_.end(), [&](const auto& other) {
-      return other->descriptor && other->descriptor->id == descriptor->id && !same_file(other->descriptor->file, descriptor->file);
+      return other->descriptor && other->descriptor->id == descriptor->id &&
+             !same_file(other->descriptor->file, descriptor->file);
     });
     if (twin != slots_.end()) {
       refuse(slot, descriptor->file + ": found the id '" + descriptor->id + "' of " + (*twin)->descriptor->file +
@@ -109,10 +115,12 @@ Result<std::string> PluginHost::sole_provider(const std::string& wanted, const c
     if (slot->descriptor && contains(slot->descriptor->provides, interface)) names.push_back(slot->entry.name);
   if (!wanted.empty()) {
     if (contains(names, wanted)) return wanted;
-    return fail(Code::failed_precondition, "[storage] names the plugin '" + wanted + "', which does not provide " + interface);
+    return fail(Code::failed_precondition,
+                "[storage] names the plugin '" + wanted + "', which does not provide " + interface);
   }
   if (names.size() == 1) return names[0];
-  if (names.empty()) return fail(Code::failed_precondition, std::string("no [[plugin]] provides ") + interface + ", expected one");
+  if (names.empty())
+    return fail(Code::failed_precondition, std::string("no [[plugin]] provides ") + interface + ", expected one");
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return fail(Code::failed_precondition,
@@ -130,8 +138,9 @@ Result<> PluginHost::check_needs(const Slot& slot) const {
     if (met) continue;
     std::string have;
     for (const std::string& id : extensions_.ids()) have += (have.empty() ? "" : ", ") + id;
-    return fail(Code::failed_precondition, slot.descriptor->file + ": needs '" + need + "', expected it from the node (which has " +
-                                               (have.empty() ? "nothing" : have) + ") or from another [[plugin]], found it in neither");
+    return fail(Code::failed_precondition,
+                slot.descriptor->file + ": needs '" + need + "', expected it from the node (which has " +
+                    (have.empty() ? "nothing" : have) + ") or from another [[plugin]], found it in neither");
   }
   return {};
 }
@@ -150,7 +159,8 @@ std::vector<PluginHost::Slot*> PluginHost::ordered(const std::string* only, std:
     for (const std::string& need : slot->descriptor->needs) {
       if (extensions_.find(need) != nullptr) continue;
       for (const auto& other : slots_)
-        if (other.get() != slot && other->descriptor && contains(other->descriptor->provides, need)) self(self, other.get());
+        if (other.get() != slot && other->descriptor && contains(other->descriptor->provides, need))
+          self(self, other.get());
     }
     done.insert(slot);
     out.push_back(slot);
@@ -167,21 +177,26 @@ Result<> PluginHost::create(const std::string* only) {
   std::vector<Slot*> cyclic;
   const std::vector<Slot*> order = ordered(only, cyclic);
   for (Slot* slot : cyclic)
-    refuse(*slot, slot->descriptor->file + ": its needs lead back to itself, expected an order in which plugins can be created");
+    refuse(*slot, slot->descriptor->file +
+                      ": its needs lead back to itself, expected an order in which plugins can be created");
   for (Slot* slot : order) {
     if (slot->failed || slot->instance) continue;
     Result<> good = check_needs(*slot);
     if (good) {
       const auto* context = PluginContext::make(slot->entry.name, log_.logger(slot->entry.name), metrics_, extensions_);
       auto made = Instance::create(*slot->descriptor, slot->entry.values, *context, caller_, options_.create_timeout);
-      if (made) slot->instance = std::move(*made);
-      else good = tl::unexpected(made.error());
+      if (made)
+        slot->instance = std::move(*made);
+      else
+        good = tl::unexpected(made.error());
     }
     if (good) {
       set_state(*slot, "created");
       created_.push_back(slot);
-      logger_.info("plugin created", {{"instance", slot->entry.name}, {"id", slot->descriptor->id},
-                                      {"version", slot->descriptor->version}, {"file", slot->descriptor->file}});
+      logger_.info("plugin created", {{"instance", slot->entry.name},
+                                      {"id", slot->descriptor->id},
+                                      {"version", slot->descriptor->version},
+                                      {"file", slot->descriptor->file}});
       continue;
     }
     refuse(*slot, good.error().message);
@@ -202,7 +217,8 @@ std::vector<PluginHost::Provided> PluginHost::provided(const char* interface) co
 std::optional<PluginHost::Provided> PluginHost::provided_by(const std::string& instance, const char* interface) const {
   for (const Slot* slot : created_)
     if (slot->entry.name == instance && !slot->failed)
-      if (const void* table = slot->instance->extension(interface)) return Provided{instance, table, slot->instance->self()};
+      if (const void* table = slot->instance->extension(interface))
+        return Provided{instance, table, slot->instance->self()};
   return std::nullopt;
 }
 
@@ -222,8 +238,10 @@ Result<> PluginHost::start() {
 
 bool PluginHost::stop(Slot& slot) {
   const auto good = slot.instance->stop(caller_, options_.stop_timeout);
-  if (!good) refuse(slot, good.error().message);
-  else if (!slot.failed) set_state(slot, "stopped");
+  if (!good)
+    refuse(slot, good.error().message);
+  else if (!slot.failed)
+    set_state(slot, "stopped");
   return good.has_value();
 }
 
@@ -270,13 +288,13 @@ std::vector<PluginStatus> PluginHost::status() const {
 
 std::vector<DescribedPlugin> PluginHost::describe_all(std::vector<std::string>& refused) {
   std::map<std::string, DescribedPlugin> by_id;
-  for (const orbit_plugin_descriptor* raw : options_.built_in)
-    if (auto descriptor = read_descriptor(raw, kBuiltIn)) by_id.emplace(descriptor->id, described(std::move(*descriptor)));
-  for (const auto& [id, file] : search_.all()) {
-    auto descriptor = load_library(file);
-    if (descriptor) by_id.emplace(descriptor->id, described(std::move(*descriptor)));
-    else refused.push_back(descriptor.error().message);
-  }
+  const auto add = [&](Result<Descriptor> descriptor) {
+    if (!descriptor) return refused.push_back(descriptor.error().message);
+    const std::string id = descriptor->id;
+    by_id.emplace(id, described(std::move(*descriptor)));
+  };
+  for (const orbit_plugin_descriptor* raw : options_.built_in) add(read_descriptor(raw, kBuiltIn));
+  for (const auto& entry : search_.all()) add(load_library(entry.second));
   refused.insert(refused.end(), search_.refused().begin(), search_.refused().end());
   std::vector<DescribedPlugin> out;
   for (auto& entry : by_id) out.push_back(std::move(entry.second));

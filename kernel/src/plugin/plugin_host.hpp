@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// The plugins of a node, from the configuration's entries to running instances and back. A refusal is one error line; what
-// it means for the node is for the entry's `required` to say.
+// The plugins of a node, from the configuration's entries to running instances and back. A refusal is one error line;
+// what it means for the node is for the entry's `required` to say.
 #pragma once
 
 #include <chrono>
@@ -48,11 +48,12 @@ class PluginHost {
   PluginHost(const PluginHost&) = delete;
   PluginHost& operator=(const PluginHost&) = delete;
 
-  // Finds, probes and loads every entry's plugin and validates its table. Mistakes in tables go to `mistakes`, refusals are
-  // logged; an error when a required plugin was refused. [main]
+  // Finds, probes and loads every entry's plugin and validates its table. Mistakes in tables go to `mistakes`, refusals
+  // are logged; an error when a required plugin was refused. [main]
   Result<> load(NodeConfig& config, Mistakes& mistakes);
 
-  // The instance that holds actors' state: `wanted`, or the only one whose plugin provides `interface`. [main], after load
+  // The instance that holds actors' state: `wanted`, or the only one whose plugin provides `interface`. [main], after
+  // load
   Result<std::string> sole_provider(const std::string& wanted, const char* interface) const;
 
   // Creates an instance (the storage) and what it needs, then the others in the order of their needs. An error when a

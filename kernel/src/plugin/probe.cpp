@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-#include <algorithm>
-#include <boost/json.hpp>
-#include <cerrno>
-#include <chrono>
-#include <csignal>
-#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
 
 #include "plugin/library.hpp"
 
@@ -63,7 +63,8 @@ Result<pid_t> spawn_probe(const std::string& file, const std::string& executable
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0)
-    return refuse(file, "cannot be tried: the probe process '" + executable + "' does not start (" + std::strerror(error) + ")");
+    return refuse(
+        file, "cannot be tried: the probe process '" + executable + "' does not start (" + std::strerror(error) + ")");
   return pid;
 }
 
@@ -118,7 +119,8 @@ Result<Descriptor> probe_library(const std::string& file, const std::string& exe
   while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
   }
   if (!text)
-    return refuse(file, "loading it took longer than probe_timeout_ms (" + std::to_string(timeout_ms) + "), expected an answer");
+    return refuse(
+        file, "loading it took longer than probe_timeout_ms (" + std::to_string(timeout_ms) + "), expected an answer");
   if (WIFSIGNALED(status)) {
     const char* name = ::sigabbrev_np(WTERMSIG(status));
     return refuse(file, std::string("loading it kills a process with SIG") + (name == nullptr ? "?" : name) +
@@ -126,7 +128,8 @@ Result<Descriptor> probe_library(const std::string& file, const std::string& exe
   }
   try {
     const auto json = boost::json::parse(*text);
-    if (const auto* error = json.as_object().if_contains("error")) return fail(Code::failed_precondition, std::string(error->as_string()));
+    if (const auto* error = json.as_object().if_contains("error"))
+      return fail(Code::failed_precondition, std::string(error->as_string()));
     Descriptor out;
     out.file = file;
     out.id = json.at("id").as_string();

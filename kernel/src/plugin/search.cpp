@@ -17,7 +17,8 @@ constexpr unsigned kProbesAtOnce = 4;
 
 std::vector<std::string> libraries_in(const std::string& folder, std::error_code& error) {
   std::vector<std::string> out;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end && out.size() < kFilesMax; it.increment(error))
+  for (fs::directory_iterator it(folder, error), end; !error && it != end && out.size() < kFilesMax;
+       it.increment(error))
     if (it->path().extension() == ".so") out.push_back(it->path().string());
   std::sort(out.begin(), out.end());
   return out;
@@ -53,8 +54,10 @@ void PluginSearch::scan() {
   work();
   helpers.clear();
   for (size_t i = 0; i < files.size(); ++i) {
-    if (*results[i]) files_.emplace((*results[i])->id, files[i]);
-    else refused_.push_back(results[i]->error().message);
+    if (*results[i])
+      files_.emplace((*results[i])->id, files[i]);
+    else
+      refused_.push_back(results[i]->error().message);
   }
 }
 
@@ -68,7 +71,8 @@ Result<std::string> PluginSearch::find(const std::string& id) {
   const auto [first, last] = files_.equal_range(id);
   if (first != last && std::next(first) == last) return first->second;
   if (first != last)
-    return fail(Code::failed_precondition, first->second + ": found the id '" + id + "' also in " + std::next(first)->second +
+    return fail(Code::failed_precondition, first->second + ": found the id '" + id + "' also in " +
+                                               std::next(first)->second +
                                                ", expected one file with it; `path` chooses");
   std::string text = "found no file with the id '" + id + "'; searched ";
   for (const std::string& note : notes_) text += (&note == notes_.data() ? "" : ", ") + note;

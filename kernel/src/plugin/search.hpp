@@ -12,7 +12,8 @@ namespace orbit::kernel {
 
 class PluginSearch {
  public:
-  // An empty `executable` loads files without trying them in a child process first: for files that are known to be good.
+  // An empty `executable` loads files without trying them in a child process first: for files that are known to be
+  // good.
   PluginSearch(std::vector<std::string> paths, std::string executable, int64_t probe_timeout_ms);
 
   // The one file that has this id; refused when none or several have it. [main]

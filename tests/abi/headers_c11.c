@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: MIT OR BSD-3-Clause */
+#include "headers.h"

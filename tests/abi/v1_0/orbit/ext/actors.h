@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT OR BSD-3-Clause
+ *
+ * orbit.actor_types/1: provided by actor modules, and by protocol plugins whose data are actors of their own.
+ * orbit.actors/1: provided by the host; how anything reaches an actor.
+ *
+ * An actor is (type, key). The kernel keeps at most one activation of it, on the worker hash(type, key) % workers, and runs
+ * its turns one at a time there. A turn is one envelope handled by `invoke`.
+ */
+#ifndef ORBIT_EXT_ACTORS_H
+#define ORBIT_EXT_ACTORS_H
+
+#include "../abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ORBIT_ACTOR_TYPES_V1 "orbit.actor_types/1"
+#define ORBIT_ACTORS_V1 "orbit.actors/1"
+
+#define ORBIT_ACTOR_KEY_MAX 65536u
+
+typedef struct orbit_type orbit_type;             /* a type's name, resolved; lives until the process ends */
+typedef struct orbit_activation orbit_activation; /* an actor in memory; valid while its actor object is */
+typedef struct orbit_envelope orbit_envelope;
+
+/* ---- payloads ------------------------------------------------------------------------------------------------- */
+
+/* How to treat a payload object. Sender and receiver may come from different modules: a receiver that does not know
+ * `token` serializes the object to protobuf bytes and parses those; one that does, takes the pointer. */
+typedef struct orbit_payload_ops {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* Identifies the exact C++ type in the exact module build: an address inside that module. */
+  const void* token;
+  /* Writes the object as protobuf bytes. Returns ORBIT_OK, or ORBIT_UNIMPLEMENTED when this payload has no wire form. */
+  orbit_code (*serialize)(const void* object, orbit_sink sink);
+  /* Makes a borrowed payload own what it points to, because the envelope is queued and the sender's memory will go away.
+   * Null: the payload owns everything from the start. Returns the object to use from now on. */
+  void* (*retain)(void* object);
+  /* Ends the object's life; the memory of payloads inside the envelope is not freed. May be null. */
+  void (*destroy)(void* object);
+} orbit_payload_ops;
+
+/* ---- envelopes ------------------------------------------------------------------------------------------------ */
+
+#define ORBIT_ENVELOPE_ROOM 128u
+
+enum {
+  ORBIT_ENVELOPE_DIRTY = 1u,    /* set by the callee: this turn changed state; commit it before the reply leaves */
+  ORBIT_ENVELOPE_INLINE = 2u,   /* set by the sender: may run inside send() when the actor is idle on this worker */
+  ORBIT_ENVELOPE_REPLIED = 4u   /* kernel */
+};
+
+/* Method numbers at and above this are the kernel's own. */
+#define ORBIT_METHOD_SYSTEM 0xffffff00u
+/* The state's expires_at_ms has passed: erase it if that is still so. No payload, no reply. */
+#define ORBIT_METHOD_EXPIRE 0xffffff01u
+
+/* A call on its way to an actor, and then its reply on the way back. Comes from allocate; after send it belongs to the
+ * kernel; a reply belongs to on_reply's callee until it calls free_envelope. The fields marked (k) are the kernel's. */
+struct orbit_envelope {
+  orbit_envelope* next;          /* (k) */
+  orbit_activation* target;      /* (k) */
+  const orbit_type* type;        /* whom it is for */
+  uint64_t hash;                 /* (k) */
+  orbit_bytes key;               /* whom it is for; borrowed until send returns, then the kernel's copy */
+  const orbit_payload_ops* ops;  /* of payload; null: no payload */
+  void* payload;                 /* into room[], or elsewhere */
+  void (*on_reply)(void* ctx, orbit_envelope* reply); /* null: one-way. Called once, on the sender's worker */
+  void* reply_ctx;
+  orbit_activation* caller;      /* (k) whose turn sent it; null: from outside */
+  uint64_t deadline_ns;          /* monotonic; 0: none. Expired before its turn: ORBIT_DEADLINE_EXCEEDED */
+  uint64_t gate;                 /* (k) */
+  uint32_t method;               /* orbit_method.id: which of the type's methods */
+  uint16_t flags;
+  uint16_t reply_worker;         /* (k) */
+  orbit_code code;               /* of the reply */
+  uint32_t hops;                 /* (k) length of the call chain */
+  char* message;                 /* (k) of an error reply; set with fail() */
+  char room[ORBIT_ENVELOPE_ROOM]; /* a small payload lives here, 16-byte aligned */
+};
+
+/* ---- state ---------------------------------------------------------------------------------------------------- */
+
+/* An actor's state is a main record, sub-key "", and any number of sub-records with longer sub-keys, ordered. */
+typedef struct orbit_record {
+  orbit_bytes subkey;
+  orbit_bytes value;
+} orbit_record;
+
+/* What `collect` writes to. All of it joins one atomic batch. The bytes are copied during the call. */
+typedef struct orbit_writer {
+  void* ctx;
+  /* The main record; the kernel adds version and epoch. expires_at_ms (Unix time): the actor gets ORBIT_METHOD_EXPIRE soon
+   * after, also when it is not in memory; 0: never. has_subrecords: whether any sub-record exists; if 0 the kernel reads only
+   * the main record on activation. */
+  void (*put_main)(void* ctx, orbit_bytes value, uint64_t expires_at_ms, int has_subrecords);
+  void (*put)(void* ctx, orbit_bytes subkey, orbit_bytes value);
+  void (*remove)(void* ctx, orbit_bytes subkey);
+  /* Removes every sub-record. Ordered with the other calls. */
+  void (*remove_all_subrecords)(void* ctx);
+  /* Removes the main record (and with it the actor from listings). */
+  void (*remove_main)(void* ctx);
+} orbit_writer;
+
+/* ---- actor types ---------------------------------------------------------------------------------------------- */
+
+typedef uint32_t orbit_durability;
+enum {
+  ORBIT_DURABILITY_SYNC = 1,  /* the reply leaves when the change survives a power cut */
+  ORBIT_DURABILITY_ASYNC = 2, /* the reply leaves at once; the change survives a power cut flush_delay_ms later at most */
+  ORBIT_DURABILITY_NONE = 3   /* written when the activation leaves memory and at an orderly stop; no promise */
+};
+
+enum { ORBIT_METHOD_READ_ONLY = 1u, ORBIT_METHOD_ONE_WAY = 2u };
+
+typedef struct orbit_method {
+  uint32_t struct_size;
+  uint32_t flags;
+  const char* name;        /* "Deposit" */
+  const char* input_type;  /* full protobuf name, "bank.DepositRequest"; null: no wire form, native senders only */
+  const char* output_type;
+  /* What envelopes carry. For protobuf services: FNV-1a, 32 bits, of the method's name (orbit_method_id), so that modules
+   * built from different versions of a .proto agree; native types number as they like, below ORBIT_METHOD_SYSTEM. */
+  uint32_t id;
+  uint32_t reserved;
+} orbit_method;
+
+/* FNV-1a over the name; the top byte's all-ones values belong to the kernel and are folded away. */
+#ifdef __cplusplus
+constexpr
+#else
+static inline
+#endif
+    uint32_t
+    orbit_method_id(const char* name, size_t size) {
+  uint32_t hash = 2166136261u; /* offset basis and prime: FNV, section "Parameters" */
+  for (size_t i = 0; i < size; ++i) hash = (hash ^ (unsigned char)name[i]) * 16777619u;
+  return hash >= ORBIT_METHOD_SYSTEM ? hash & 0x7fffffffu : hash;
+}
+
+enum { ORBIT_TURN_DONE = 0, ORBIT_TURN_PENDING = 1 };
+
+typedef struct orbit_actor_type {
+  uint32_t struct_size;
+  orbit_durability durability;
+  const char* name;         /* the protobuf service's full name, or the plugin's own: "redis.db0" */
+  const char* state_type;   /* full protobuf name of the state message; null: opaque */
+  uint64_t flush_delay_ms;  /* for ASYNC; 0: the node's default */
+  uint64_t idle_timeout_ms; /* 0: the node's default */
+  uint32_t mailbox_max;     /* envelopes waiting; 0: the node's default */
+  uint32_t method_count;
+  const orbit_method* methods;
+  orbit_bytes descriptor_set; /* serialized google.protobuf.FileDescriptorSet with imports; may be empty */
+  void* type_self;
+  /* Makes the object of one activation. Null on failure with *error filled. [worker] */
+  void* (*create)(void* type_self, orbit_activation* activation, orbit_bytes key, orbit_error* error);
+  void (*destroy)(void* actor);
+  /* The state as stored, main record first; called once before the first turn also when there is none (count 0). A failure
+   * refuses the activation; its callers get the error. [worker] */
+  orbit_code (*load)(void* actor, const orbit_record* records, size_t count, uint64_t version, orbit_error* error);
+  /* One turn. ORBIT_TURN_DONE: the reply (payload, ops, code, message, DIRTY flag) is in the envelope, whose request payload
+   * the callee has destroyed. ORBIT_TURN_PENDING: finish(activation, envelope) follows. Never throws. [worker] */
+  int (*invoke)(void* actor, orbit_envelope* envelope);
+  /* Writes what completed turns changed since the last collect. Called between any two events of the actor, also while a
+   * turn is pending, whose changes it must leave out. [worker] */
+  void (*collect)(void* actor, const orbit_writer* writer);
+  /* Rough bytes of memory held by the actor object and what it owns. May be null. [worker] */
+  size_t (*memory_bytes)(const void* actor);
+  /* Whether the activation may leave memory now (a watched key must not). Null: always. [worker] */
+  int (*may_deactivate)(const void* actor);
+} orbit_actor_type;
+
+typedef struct orbit_actor_types_v1 {
+  uint32_t struct_size;
+  uint32_t count;
+  const orbit_actor_type* const* types;
+} orbit_actor_types_v1;
+
+/* ---- holds: one turn over several actors ---------------------------------------------------------------------- */
+
+/* A set of activations that are closed to everyone else, so that one piece of code may read and change all of them, as one
+ * turn that commits in one batch. Taken in one global order, so that holds do not deadlock each other. */
+typedef struct orbit_hold orbit_hold;
+
+typedef struct orbit_actor_ref {
+  const orbit_type* type;
+  orbit_bytes key;
+} orbit_actor_ref;
+
+/* actors[i] is the actor object of refs[i] (the same object for equal refs), or null when code is not ORBIT_OK. Whatever
+ * worker owns it, it may be used from this callback until release. May be called inside hold(). [the calling worker] */
+typedef void (*orbit_hold_granted)(void* ctx, orbit_hold* hold, void* const* actors, size_t count, orbit_code code,
+                                   const char* message);
+/* The hold's changes are as durable as the strictest changed type promises, or code says why not (nothing was changed). */
+typedef void (*orbit_hold_committed)(void* ctx, orbit_code code, const char* message);
+
+/* ---- what the host offers ------------------------------------------------------------------------------------- */
+
+/* One entry of a listing. Return 0 to stop. */
+typedef int (*orbit_visit_actor)(void* ctx, orbit_bytes key, uint64_t hash);
+
+typedef struct orbit_actors_v1 {
+  uint32_t struct_size;
+  uint32_t reserved;
+
+  /* The handle of a type name, which need not be loaded yet. [any thread] */
+  const orbit_type* (*type)(const char* name);
+
+  /* An envelope with all fields zero; payload points to room. Null only outside workers. [worker] */
+  orbit_envelope* (*allocate)(void);
+  /* Hands it over. Whatever happens, on_reply is called exactly once if set, possibly before send returns (with
+   * ORBIT_ENVELOPE_INLINE, or on an immediate error). `hint` may be null, or point to 16 zeroed bytes that the sender keeps
+   * for this (type, key) on this worker; the kernel remembers there where the activation is. [worker] */
+  void (*send)(orbit_envelope* envelope, uint64_t* hint);
+  /* Destroys the payload and recycles the envelope. [worker] */
+  void (*free_envelope)(orbit_envelope* envelope);
+  /* Makes the envelope an error reply: destroys the payload, sets code, copies the message. [worker] */
+  void (*fail)(orbit_envelope* envelope, orbit_code code, orbit_bytes message);
+  /* Ends a pending turn; the envelope is as `invoke` leaves it for ORBIT_TURN_DONE. [worker] */
+  void (*finish)(orbit_activation* activation, orbit_envelope* envelope);
+  /* While code of an activation runs outside invoke (a resumed coroutine), the kernel sets the current activation itself;
+   * this tells whose turn it is, or null. [worker] */
+  orbit_activation* (*current)(void);
+  /* Asks for the activation to leave memory when its mailbox is empty. [worker] */
+  void (*deactivate_when_idle)(orbit_activation* activation);
+
+  /* Takes all refs; refs and keys are borrowed for the call. [worker] */
+  void (*hold)(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted, void* ctx);
+  /* dirty[i] not 0: refs[i] was changed. Opens them again at once (later turns see the changes); committed (may be null) is
+   * called on this worker when durable. The hold is gone when release returns. [worker that was granted] */
+  void (*release)(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx);
+
+  /* Visits up to limit stored actors of the type with hash >= from_hash, ordered by hash, after writing out what is in
+   * memory; then done(ctx, next_hash, code): next_hash is where to go on, 0 at the end. All actors of one hash come in one
+   * call. visit runs on an I/O thread, done on the calling worker. [worker] */
+  void (*list)(const orbit_type* type, uint64_t from_hash, size_t limit, orbit_visit_actor visit,
+               void (*done)(void* ctx, uint64_t next_hash, orbit_code code, const char* message), void* ctx);
+  /* Number of stored actors of the type; exact when nothing writes. As list. [worker] */
+  void (*count)(const orbit_type* type, void (*done)(void* ctx, uint64_t count, orbit_code code, const char* message),
+                void* ctx);
+  /* Erases every actor of the type: waits for running turns, drops the activations, deletes the records, durably. Calls that
+   * arrive meanwhile wait. [worker] */
+  void (*erase_all)(const orbit_type* type, void (*done)(void* ctx, orbit_code code, const char* message), void* ctx);
+
+  /* A call as a person would write it: the method by name, the request as JSON (protobuf's JSON mapping; empty: {}), the
+   * answer as JSON. All borrowed for the call. done on the calling worker. [worker] */
+  void (*call_json)(orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
+                    void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
+
+  /* ORBIT_OK, or why a turn should not change state now: the storage engine refuses writes (a full disk). Cheap; ask before
+   * changing anything that is not SYNC, whose callers are answered before the engine is. [worker] */
+  orbit_code (*writable)(orbit_error* error);
+} orbit_actors_v1;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

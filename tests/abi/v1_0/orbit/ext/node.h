@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT OR BSD-3-Clause
+ *
+ * orbit.node/1: provided by the host; what an operator's tool needs: to see the node and to act on it. Answers are JSON
+ * text (UTF-8, one value), so that a wire can pass them on; docs/admin-api.md names their fields.
+ */
+#ifndef ORBIT_EXT_NODE_H
+#define ORBIT_EXT_NODE_H
+
+#include "../abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ORBIT_NODE_V1 "orbit.node/1"
+
+/* json: the answer, or the error's message when code is not ORBIT_OK. Borrowed for the call. */
+typedef void (*orbit_node_done)(void* ctx, orbit_code code, orbit_bytes json);
+
+typedef struct orbit_node_v1 {
+  uint32_t struct_size;
+  uint32_t reserved;
+
+  /* These answer at once. [any thread] */
+  void (*node)(orbit_sink json);       /* {name, version, state: starting|ready|draining, started_at, uptime_ms, pid, workers,
+                                          memory_bytes, activations, listeners: [{plugin, address}]} */
+  void (*workers)(orbit_sink json);    /* [{worker, activations, queued, turns_total, messages_total, connections, ...}] */
+  void (*plugins)(orbit_sink json);    /* [{instance, id, version, file, state, provides, needs, error}] */
+  void (*modules)(orbit_sink json);    /* [{name, version, generation, file, state: active|draining|retired, types: [..],
+                                          activations}] */
+  void (*types)(orbit_sink json);      /* [{name, module, durability, activations, methods: [{name, input, output, ...}]}] */
+  void (*config)(orbit_sink json);     /* the configuration in force, defaults filled in, secrets as "(set)" */
+  void (*metrics)(orbit_sink text);    /* Prometheus text format 0.0.4 */
+  int (*ready)(void);                  /* 1: started and not draining */
+  orbit_code (*set_log_level)(orbit_bytes logger, orbit_bytes level, orbit_error* error); /* empty logger: all */
+  void (*log_levels)(orbit_sink json); /* {"default": "info", loggers: {...}} */
+
+  /* These answer through done, on the calling worker. [worker] */
+  void (*activations)(orbit_bytes type, orbit_bytes cursor, size_t limit, orbit_node_done done, void* ctx);
+                                       /* {activations: [{type, key, worker, mailbox, state_bytes, idle_ms, version,
+                                          generation}], next_cursor} ; empty type: all */
+  void (*activation)(orbit_bytes type, orbit_bytes key, orbit_node_done done, void* ctx); /* one of them, or NOT_FOUND */
+  void (*deactivate)(orbit_bytes type, orbit_bytes key, orbit_node_done done, void* ctx);
+  /* Probes the file in a child process, then loads it; a module whose name is loaded already is upgraded. */
+  void (*load_module)(orbit_bytes path, orbit_node_done done, void* ctx);
+  /* Drains a module's activations; its types answer NOT_FOUND afterwards. */
+  void (*retire_module)(orbit_bytes name, orbit_node_done done, void* ctx);
+} orbit_node_v1;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
