@@ -31,6 +31,7 @@ using StringMap = std::unordered_map<std::string, T, StringHash, std::equal_to<>
 // [any thread]
 class PubSubIndex {
  public:
+  // Before any other call.
   void resize(uint32_t workers) { workers_ = workers; }
   void add(SubscriptionKind kind, std::string_view name, uint32_t worker);
   void remove(SubscriptionKind kind, std::string_view name, uint32_t worker);

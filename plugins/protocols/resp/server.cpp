@@ -81,6 +81,7 @@ void Server::start() {
   }
   run_id = digits;
   const uint32_t count = workers->count(host);
+  pubsub.resize(count);
   for (uint32_t i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(*this, i, seed + i));
 }
 

@@ -428,11 +428,25 @@ void Session::flush_batch() {
 void Session::push(std::string_view bytes) {
   if (gone_ || closing_) return;
   const orbit_net_v1& net = *server().interfaces().net;
-  if (net.output_bytes(connection_) + bytes.size() > settings().subscriber_output_bytes_max) {
-    kill();
+  if (net.output_bytes(connection_) + bytes.size() <= settings().subscriber_output_bytes_max) {
+    emit(bytes);
     return;
   }
-  emit(bytes);
+  kill();
+  // Closing takes a while, and publishers must not count this one any more; but the registry is being walked right now.
+  struct Late {
+    Worker& worker;
+    uint64_t id;
+  };
+  const Interfaces& node = server().interfaces();
+  node.workers->post(
+      node.host, worker_.index,
+      [](void* ctx) {
+        const std::unique_ptr<Late> late(static_cast<Late*>(ctx));
+        const auto found = late->worker.sessions.find(late->id);
+        if (found != late->worker.sessions.end()) found->second->subscriptions_.drop_all(*found->second);
+      },
+      new Late{worker_, id_});
 }
 
 std::string Session::describe() const {
