@@ -1,12 +1,14 @@
 #include "engine.hpp"
 
+#include <algorithm>
 #include <iterator>
-#include <mutex>
+#include <utility>
+#include <vector>
 
 namespace @name@ {
 
 orbit::Result<bool> Engine::get(const orbit::StorageSnapshot*, orbit::Bytes key, orbit::ValueSink value) {
-  const std::shared_lock lock(mutex_);
+  const auto lock = lock_shared();
   const auto found = map_.find(key);
   if (found == map_.end()) return false;
   value.append(found->second);
@@ -14,7 +16,7 @@ orbit::Result<bool> Engine::get(const orbit::StorageSnapshot*, orbit::Bytes key,
 }
 
 orbit::Result<> Engine::multi_get(const orbit::StorageSnapshot*, orbit::KeyList keys, orbit::VisitValue visit) {
-  const std::shared_lock lock(mutex_);
+  const auto lock = lock_shared();
   for (size_t i = 0; i < keys.size(); ++i) {
     const auto found = map_.find(keys[i]);
     visit(i, found != map_.end(), found != map_.end() ? orbit::Bytes(found->second) : orbit::Bytes());
@@ -24,24 +26,21 @@ orbit::Result<> Engine::multi_get(const orbit::StorageSnapshot*, orbit::KeyList 
 
 orbit::Result<> Engine::scan(const orbit::StorageSnapshot*, orbit::Bytes from, orbit::Bytes to, bool reverse,
                              orbit::VisitEntry visit) {
-  const std::shared_lock lock(mutex_);
   if (!to.empty() && to <= from) return {};
-  const auto first = map_.lower_bound(from);
-  const auto last = to.empty() ? map_.end() : map_.lower_bound(to);
-  if (reverse) {
-    for (auto at = last; at != first;) {
-      --at;
-      if (!visit(at->first, at->second)) break;
-    }
-  } else {
-    for (auto at = first; at != last; ++at)
-      if (!visit(at->first, at->second)) break;
+  // Copied before the first visit: the visitor may take its time, and may write. A real engine visits a snapshot instead.
+  std::vector<std::pair<std::string, std::string>> found;
+  {
+    const auto lock = lock_shared();
+    found.assign(map_.lower_bound(from), to.empty() ? map_.end() : map_.lower_bound(to));
   }
+  if (reverse) std::reverse(found.begin(), found.end());
+  for (const auto& [key, value] : found)
+    if (!visit(key, value)) break;
   return {};
 }
 
 orbit::Result<> Engine::write(orbit::WriteOps ops, bool) {
-  const std::unique_lock lock(mutex_);
+  const auto lock = lock_exclusive();
   // Checked before anything is changed, so that a batch is applied whole or not at all.
   uint64_t added = 0;
   for (size_t i = 0; i < ops.size(); ++i)
@@ -58,7 +57,7 @@ orbit::Result<> Engine::write(orbit::WriteOps ops, bool) {
 }
 
 uint64_t Engine::size_bytes() {
-  const std::shared_lock lock(mutex_);
+  const auto lock = lock_shared();
   return bytes_;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <shared_mutex>
 #include <string>
 
@@ -26,10 +27,21 @@ class Engine final : public orbit::Storage {
  private:
   using Map = std::map<std::string, std::string, std::less<>>;
 
+  // Readers and the writer enter in turn; a shared_mutex alone would let busy readers keep the writer out for ever.
+  std::shared_lock<std::shared_mutex> lock_shared() {
+    const std::lock_guard turn(turn_);
+    return std::shared_lock(mutex_);
+  }
+  std::unique_lock<std::shared_mutex> lock_exclusive() {
+    const std::lock_guard turn(turn_);
+    return std::unique_lock(mutex_);
+  }
+
   void apply(const orbit::WriteOp& op);
   void erase(Map::iterator first, Map::iterator last);
 
   const uint64_t bytes_max_;
+  std::mutex turn_;
   std::shared_mutex mutex_;
   Map map_;
   uint64_t bytes_ = 0;  // of keys and values
