@@ -26,7 +26,7 @@ enum class Stage : uint8_t {
 // Belongs to one worker; only that worker touches it, except that a granted hold of another worker may use the actor object
 // and read (never write) the record fields.
 struct alignas(64) orbit_activation {
-  // What every turn touches.
+  // The first cache line: what every message and turn touches.
   void* actor = nullptr;
   const orbit::kernel::TypeVersion* version = nullptr;
   orbit::kernel::EnvelopeQueue mailbox;
@@ -34,14 +34,15 @@ struct alignas(64) orbit_activation {
   orbit_activation* run_next = nullptr;
   uint32_t queued = 0;
   uint32_t last_used = 0;                  // the worker's coarse tick
-  orbit::kernel::Stage stage = orbit::kernel::Stage::free;
-  bool scheduled = false;                  // in the run queue, or in the queue of waiting loads
-  bool leaving = false;                    // takes no more turns until its changes are stored; then leaves memory
-  bool doomed = false;                     // its memory is ahead of a failed commit: drop it when its turn ends
+  uint32_t generation = 0;                 // changes when the slot is freed
+  orbit::kernel::Stage stage : 2 = orbit::kernel::Stage::free;
+  bool scheduled : 1 = false;              // in the run queue, or in the queue of waiting loads
+  bool leaving : 1 = false;                // takes no more turns until its changes are stored; then leaves memory
+  bool doomed : 1 = false;                 // its memory is ahead of a failed commit: drop it when its turn ends
+  bool has_main : 1 = false;               // a main record is stored, or on its way
   uint8_t dirty = 0;                       // bit p: changed in the cut of parity p and not collected yet
   uint8_t linked = 0;                      // bit p: in the cut list of parity p
-  uint16_t worker = 0;
-  uint64_t generation = 0;                 // changes when the slot is freed; the low byte is the worker + 1
+  uint8_t worker = 0;
 
   // What activation, commit and listing touch.
   uint64_t gate = 0;                       // the last submission that has changes of this actor
@@ -56,10 +57,14 @@ struct alignas(64) orbit_activation {
   uint64_t record_version = 0;
   uint64_t epoch = 0;
   uint64_t expires_at_ms = 0;              // as stored
-  bool has_main = false;                   // a main record is stored, or on its way
-  char key_inline[23];
+  char key_inline[32];
 
   std::string_view key() const noexcept { return {key_data, key_size}; }
+  // What a sender keeps beside the address, to know later whether it still holds.
+  uint64_t tag() const noexcept { return tag(generation, worker); }
+  static uint64_t tag(uint32_t generation, uint32_t worker) noexcept {
+    return static_cast<uint64_t>(generation) << 8 | (worker + 1);
+  }
   // Nothing runs, nothing waits, state is there: a turn may run at once.
   bool idle() const noexcept {
     return stage == orbit::kernel::Stage::active && current == nullptr && mailbox.empty() && !leaving;
@@ -68,7 +73,7 @@ struct alignas(64) orbit_activation {
 
 namespace orbit::kernel {
 
-static_assert(sizeof(orbit_activation) == 192);
+static_assert(sizeof(orbit_activation) == 192 && offsetof(orbit_activation, gate) == 64);
 
 class ActivationTable {
  public:
@@ -100,10 +105,10 @@ class ActivationTable {
     orbit_activation* a = free_;
     orbit_activation*& first = by_mixed_[mixed];
     free_ = a->run_next;
-    const uint64_t generation = a->generation;
+    const uint32_t generation = a->generation;
     *a = orbit_activation();
     a->generation = generation;
-    a->worker = static_cast<uint16_t>(worker_);
+    a->worker = static_cast<uint8_t>(worker_);
     a->type = type;
     a->hash = hash;
     a->mixed = mixed;
@@ -127,7 +132,7 @@ class ActivationTable {
     if (found->second == nullptr) by_mixed_.erase(found);
     free_key(a);
     a->stage = Stage::free;
-    a->generation += 0x100;
+    ++a->generation;
     a->run_next = free_;
     free_ = a;
     --size_;
@@ -160,7 +165,6 @@ class ActivationTable {
     slabs_.push_back(std::make_unique<orbit_activation[]>(kSlab));
     for (size_t i = kSlab; i-- > 0;) {
       orbit_activation* a = &slabs_.back()[i];
-      a->generation = 0x100 + worker_ + 1;
       a->key_data = a->key_inline;
       a->run_next = free_;
       free_ = a;

@@ -59,13 +59,23 @@ bool Scheduler::step() noexcept {
   while (run_head_ != nullptr && budget != 0) {
     orbit_activation* a = run_head_;
     run_head_ = a->run_next;
-    if (run_head_ == nullptr) run_tail_ = nullptr;
-    else __builtin_prefetch(run_head_);
+    if (run_head_ == nullptr) {
+      run_tail_ = nullptr;
+    } else {
+      // The next one's line is here by now, asked for one turn ago; what it points to comes while this turn runs.
+      __builtin_prefetch(run_head_->actor);
+      __builtin_prefetch(run_head_->mailbox.head);
+      if (run_head_->run_next != nullptr) __builtin_prefetch(run_head_->run_next);
+    }
     a->scheduled = false;
     run_mailbox(a, budget);
   }
+  return pending();
+}
+
+bool Scheduler::pending() const noexcept {
   // A closing cut goes on in the next round.
-  return run_head_ != nullptr ||
+  return run_head_ != nullptr || outbox_used_ ||
          std::any_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) { return cls.closing != nullptr; });
 }
 
@@ -130,7 +140,7 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
   }
   if (hint != nullptr && (hint[1] & 0xff) == worker_ + 1) {
     auto* a = reinterpret_cast<orbit_activation*>(hint[0]);
-    if (a->generation == hint[1]) {
+    if (a->tag() == hint[1]) {
       deliver(a, envelope);
       return;
     }
@@ -163,7 +173,7 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
   }
   if (hint != nullptr) {
     hint[0] = reinterpret_cast<uint64_t>(a);
-    hint[1] = a->generation;
+    hint[1] = a->tag();
   }
   deliver(a, envelope);
 }

@@ -2,11 +2,23 @@
 #include "actor/types.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "state/record_format.hpp"
 
 namespace orbit::kernel {
+
+namespace {
+
+// Handles live as long as the process, longer than any registry.
+using Handles = std::map<std::string, std::unique_ptr<orbit_type>, std::less<>>;
+Handles& handles() {
+  static auto* all = new Handles;
+  return *all;
+}
+
+}  // namespace
 
 const orbit_method* TypeVersion::method(uint32_t id) const noexcept {
   for (uint32_t i = 0; i < def->method_count; ++i)
@@ -26,17 +38,21 @@ int64_t Module::activations() const noexcept {
   return sum;
 }
 
+TypeRegistry::~TypeRegistry() {
+  for (const auto& [name, type] : handles()) type->current.store(nullptr);
+}
+
 orbit_type* TypeRegistry::type_locked(std::string_view name) {
-  if (const auto found = types_.find(name); found != types_.end()) return found->second.get();
+  if (const auto found = handles().find(name); found != handles().end()) return found->second.get();
   auto made = std::make_unique<orbit_type>();
   made->name = name;
   made->salt = key_hash(name);
-  made->index = static_cast<uint32_t>(types_.size());
+  made->index = static_cast<uint32_t>(handles().size());
   made->main_prefix.push_back(kMainSpace);
   append_type(made->main_prefix, name);
   made->sub_prefix.push_back(kSubSpace);
   append_type(made->sub_prefix, name);
-  return types_.emplace(std::string(name), std::move(made)).first->second.get();
+  return handles().emplace(std::string(name), std::move(made)).first->second.get();
 }
 
 orbit_type* TypeRegistry::type(std::string_view name) {
@@ -47,8 +63,8 @@ orbit_type* TypeRegistry::type(std::string_view name) {
 
 orbit_type* TypeRegistry::find(std::string_view name) const {
   const std::lock_guard lock(mutex_);
-  const auto found = types_.find(name);
-  return found == types_.end() ? nullptr : found->second.get();
+  const auto found = handles().find(name);
+  return found == handles().end() ? nullptr : found->second.get();
 }
 
 uint32_t TypeRegistry::flush_class(FlushRule rule) {
@@ -158,7 +174,7 @@ void TypeRegistry::each_module(const std::function<void(const Module&)>& visit) 
 
 void TypeRegistry::each_type(const std::function<void(const orbit_type&)>& visit) const {
   const std::lock_guard lock(mutex_);
-  for (const auto& [name, type] : types_) visit(*type);
+  for (const auto& [name, type] : handles()) visit(*type);
 }
 
 }  // namespace orbit::kernel

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -80,6 +79,10 @@ struct TypeDefaults {
 class TypeRegistry {
  public:
   explicit TypeRegistry(TypeDefaults defaults) : defaults_(defaults) {}
+  // Takes all types out of service; their handles stay valid, since modules keep them.
+  ~TypeRegistry();
+  TypeRegistry(const TypeRegistry&) = delete;
+  TypeRegistry& operator=(const TypeRegistry&) = delete;
 
   // The handle of that name, made on first use. Null when the name is empty or longer than 255 bytes.
   orbit_type* type(std::string_view name);
@@ -108,7 +111,6 @@ class TypeRegistry {
 
   TypeDefaults defaults_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<orbit_type>, std::less<>> types_;
   std::vector<std::unique_ptr<Module>> modules_;
   std::deque<FlushRule> flush_rules_;
   std::atomic<size_t> flush_class_count_{0};
