@@ -148,3 +148,13 @@ test('the router has no method that the document does not have, and none less', 
     assert.deepStrictEqual(answer.headers.allow.split(', ').sort(), documented.sort());
   }
 });
+
+test('docs/admin-api.md has a line for each route and for no other', async () => {
+  const { json: document } = await request(open, 'GET', '/openapi.json');
+  const text = fs.readFileSync(path.join(__dirname, '../../../docs/admin-api.md'), 'utf8');
+  const described = [...text.matchAll(/^\| (`(?:GET|PUT|POST|DELETE) .*?) \|/gm)].flatMap((row) =>
+    [...row[1].matchAll(/`([A-Z]+) ([^?`]+)/g)].map((route) => `${route[1]} ${route[2]}`));
+  const documented = Object.entries(document.paths).flatMap(([template, item]) =>
+    Object.keys(item).filter((key) => METHODS.includes(key)).map((method) => `${method.toUpperCase()} ${template}`));
+  assert.deepStrictEqual(described.sort(), documented.sort());
+});

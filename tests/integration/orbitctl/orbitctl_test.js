@@ -62,6 +62,8 @@ test('the help tells all commands and the exit codes, and each command has its o
     assert.strictEqual(own.code, 0, command);
     assert.ok(own.out.startsWith(`usage: orbitctl ${command}`), own.out);
   }
+  const page = fs.readFileSync(path.join(__dirname, '../../../docs/admin-api.md'), 'utf8').split('## orbitctl')[1];
+  for (const command of commands) assert.ok(new RegExp(`(orbitctl|\\|) ${command}\\b`).test(page), `the page lacks ${command}`);
   assert.match(out, /Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 .*\n {2}3 /);
   assert.match(run(['--version']).out, /^orbitctl \d+\.\d+\.\d+\n$/);
 });
