@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Which elements of a collection storage does not have yet. Elements carry two flags in their names; positions of changed
-// ones are noted here, and names of stored ones that went away.
+// Which elements of a collection storage does not have yet. Elements carry two flags in their names; positions of
+// changed ones are noted here, and names of stored ones that went away.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ class ChangeLog {
     return changed_.capacity() * sizeof(uint32_t) + removed_.capacity() * sizeof(SmallString) + removed_heap_bytes_;
   }
 
-  // The element at `position` is new or has a new value. `is_changed(position)`, with the bounds checked by the callee, is
-  // used to throw out positions that mean nothing any more.
+  // The element at `position` is new or has a new value. `is_changed(position)`, with the bounds checked by the callee,
+  // is used to throw out positions that mean nothing any more.
   template <class IsChanged>
   void note_changed(SmallString& name, uint32_t position, size_t size, IsChanged&& is_changed) {
     touched_ = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// A stretch of a list: elements one after another in one buffer, with their lengths on both sides, and free room before and
-// behind, so that both ends grow and shrink cheaply.
+// A stretch of a list: elements one after another in one buffer, with their lengths on both sides, and free room before
+// and behind, so that both ends grow and shrink cheaply.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,7 @@ class Chunk {
   // Takes over stored bytes into an empty chunk; false when they are damaged.
   bool assign_raw(std::string_view raw);
 
-  int64_t number;       // orders the chunks in storage
+  int64_t number;        // orders the chunks in storage
   bool changed = false;  // noted by the list
   bool stored = false;   // storage has a record of this number
 

@@ -14,10 +14,15 @@ bool parse_cursor(std::string_view text, uint64_t& cursor) noexcept {
 
 }  // namespace
 
-bool scan_options(CommandContext& ctx, ScanOptions& options) {
+bool scan_options(CommandContext& ctx, ValueType type, ScanOptions& options) {
   const auto args = ctx.args;
   if (!parse_cursor(args[2], options.cursor)) {
     ctx.reply.error("ERR invalid cursor");
+    return false;
+  }
+  if (!check_type(ctx, type)) return false;
+  if (key_value(ctx).is_none()) {
+    scan_reply(ctx.reply, 0, 0);
     return false;
   }
   for (size_t i = 3; i < args.size(); i += 2) {

@@ -31,25 +31,29 @@ inline Value& key_value(CommandContext& ctx, size_t key = 0) noexcept { return *
 // False, with the error written, when the key holds another type. None is fine.
 inline bool check_type(CommandContext& ctx, ValueType type, size_t key = 0) {
   const ValueType found = ctx.keys[key].value->type();
-  if (found == type || found == ValueType::none) [[likely]] return true;
+  if (found == type || found == ValueType::none) [[likely]]
+    return true;
   ctx.reply.wrong_type();
   return false;
 }
 
 // These write the error when the argument is not what is wanted.
 inline bool integer_arg(CommandContext& ctx, size_t index, int64_t& value) {
-  if (parse_integer(ctx.args[index], value)) [[likely]] return true;
+  if (parse_integer(ctx.args[index], value)) [[likely]]
+    return true;
   ctx.reply.not_an_integer();
   return false;
 }
 inline bool double_arg(CommandContext& ctx, size_t index, double& value) {
-  if (parse_double(ctx.args[index], value)) [[likely]] return true;
+  if (parse_double(ctx.args[index], value)) [[likely]]
+    return true;
   ctx.reply.not_a_float();
   return false;
 }
 // Redis's words for counts: "value is out of range, must be positive" when the number is negative or no number.
 inline bool positive_arg(CommandContext& ctx, size_t index, int64_t& value) {
-  if (parse_integer(ctx.args[index], value) && value >= 0) [[likely]] return true;
+  if (parse_integer(ctx.args[index], value) && value >= 0) [[likely]]
+    return true;
   ctx.reply.error("ERR value is out of range, must be positive");
   return false;
 }
@@ -107,18 +111,19 @@ struct RandomOptions {
 };
 bool random_options(CommandContext& ctx, std::string_view with_values_word, RandomOptions& options);
 
-// MATCH and COUNT of HSCAN, SSCAN and ZSCAN, from args[2] on. Writes the error.
+// What HSCAN, SSCAN and ZSCAN have behind their key.
 struct ScanOptions {
   uint64_t cursor = 0;
   size_t count = 10;
   std::string_view pattern = "*";
 };
-bool scan_options(CommandContext& ctx, ScanOptions& options);
+// False when the reply was written: an error, or the empty end of a key that holds nothing.
+bool scan_options(CommandContext& ctx, ValueType type, ScanOptions& options);
 // The frame of a scan's reply: the next cursor and an array of `elements`.
 void scan_reply(Reply& reply, uint64_t cursor, size_t elements);
 
-// Reads "EX seconds" and its like: `unit_ms` is 1 or 1000; `absolute` says that the time counts from 1970. Writes the error
-// that names `command`.
+// Reads "EX seconds" and its like: `unit_ms` is 1 or 1000; `absolute` says that the time counts from 1970. Writes the
+// error that names `command`.
 bool expiry_arg(CommandContext& ctx, size_t index, int64_t unit_ms, bool absolute, std::string_view command,
                 uint64_t& at_ms);
 

@@ -61,7 +61,6 @@ int key_of_memory(std::span<const std::string_view> args, std::span<uint32_t> ou
 }
 
 constexpr CommandSpec kCommands[] = {
-    // clang-format off
     {"acl", "tells about users", -2, 0, 0, 0, 0, nullptr},
     {"actor.call", "calls a method of an actor", -4, kWrite, 0, 0, 0, nullptr},
     {"actor.list", "lists the actors of a type", -2, kReadOnly, 0, 0, 0, nullptr},
@@ -126,7 +125,8 @@ constexpr CommandSpec kCommands[] = {
     {"linsert", "inserts an element before or behind another", 5, kWrite, 1, 1, 1, &commands::linsert},
     {"llen", "counts the elements of a list", 2, kReadOnly | kFast, 1, 1, 1, &commands::llen},
     {"lmove", "moves an element from an end of a list to an end of a list", 5, kWrite, 1, 2, 1, &commands::lmove},
-    {"lmpop", "takes elements from the first list that has any", -4, kWrite, 0, 0, 0, &commands::lmpop, &keys_counted_at_1},
+    {"lmpop", "takes elements from the first list that has any", -4, kWrite, 0, 0, 0, &commands::lmpop,
+     &keys_counted_at_1},
     {"lolwut", "tells the version", -1, kReadOnly | kFast, 0, 0, 0, nullptr},
     {"lpop", "takes elements from the front of a list", -2, kWrite | kFast, 1, 1, 1, &commands::lpop},
     {"lpos", "finds elements in a list", -3, kReadOnly, 1, 1, 1, &commands::lpos},
@@ -145,8 +145,10 @@ constexpr CommandSpec kCommands[] = {
     {"object", "tells how a value is kept", -2, kReadOnly, 0, 0, 0, &commands::object, &key_of_object},
     {"persist", "takes the expiry from a key", 2, kWrite | kFast, 1, 1, 1, &commands::persist},
     {"pexpire", "lets a key expire after milliseconds", -3, kWrite | kFast, 1, 1, 1, &commands::pexpire},
-    {"pexpireat", "lets a key expire at a Unix time in milliseconds", -3, kWrite | kFast, 1, 1, 1, &commands::pexpireat},
-    {"pexpiretime", "tells when a key expires, in Unix milliseconds", 2, kReadOnly | kFast, 1, 1, 1, &commands::pexpiretime},
+    {"pexpireat", "lets a key expire at a Unix time in milliseconds", -3, kWrite | kFast, 1, 1, 1,
+     &commands::pexpireat},
+    {"pexpiretime", "tells when a key expires, in Unix milliseconds", 2, kReadOnly | kFast, 1, 1, 1,
+     &commands::pexpiretime},
     {"ping", "answers, to show that the connection lives", -1, kPubSub | kFast, 0, 0, 0, nullptr},
     {"psetex", "writes a string that expires after milliseconds", 4, kWrite, 1, 1, 1, &commands::psetex},
     {"psubscribe", "listens to channels that match patterns", -2, kPubSub, 0, 0, 0, nullptr},
@@ -180,7 +182,8 @@ constexpr CommandSpec kCommands[] = {
     {"setrange", "overwrites a part of a string", 4, kWrite, 1, 1, 1, &commands::setrange},
     {"shutdown", "stops the server", -1, kNoMulti | kAdmin, 0, 0, 0, nullptr},
     {"sinter", "tells which members all sets have", -2, kReadOnly, 1, -1, 1, &commands::sinter},
-    {"sintercard", "counts the members that all sets have", -3, kReadOnly, 0, 0, 0, &commands::sintercard, &keys_counted_at_1},
+    {"sintercard", "counts the members that all sets have", -3, kReadOnly, 0, 0, 0, &commands::sintercard,
+     &keys_counted_at_1},
     {"sinterstore", "stores the intersection of sets", -3, kWrite, 1, -1, 1, &commands::sinterstore},
     {"sismember", "tells whether a set has a member", 3, kReadOnly | kFast, 1, 1, 1, &commands::sismember},
     {"slowlog", "tells about slow commands", -2, 0, 0, 0, 0, nullptr},
@@ -214,14 +217,20 @@ constexpr CommandSpec kCommands[] = {
     {"zadd", "adds members with scores", -4, kWrite | kFast, 1, 1, 1, &commands::zadd},
     {"zcard", "counts the members of a sorted set", 2, kReadOnly | kFast, 1, 1, 1, &commands::zcard},
     {"zcount", "counts members with scores in a range", 4, kReadOnly | kFast, 1, 1, 1, &commands::zcount},
-    {"zdiff", "tells which members of a sorted set are in no other", -3, kReadOnly, 0, 0, 0, &commands::zdiff, &keys_counted_at_1},
-    {"zdiffstore", "stores the difference of sorted sets", -4, kWrite, 1, 1, 1, &commands::zdiffstore, &keys_counted_at_2},
+    {"zdiff", "tells which members of a sorted set are in no other", -3, kReadOnly, 0, 0, 0, &commands::zdiff,
+     &keys_counted_at_1},
+    {"zdiffstore", "stores the difference of sorted sets", -4, kWrite, 1, 1, 1, &commands::zdiffstore,
+     &keys_counted_at_2},
     {"zincrby", "adds to a member's score", 4, kWrite | kFast, 1, 1, 1, &commands::zincrby},
-    {"zinter", "tells the members that all sorted sets have", -3, kReadOnly, 0, 0, 0, &commands::zinter, &keys_counted_at_1},
-    {"zintercard", "counts the members that all sorted sets have", -3, kReadOnly, 0, 0, 0, &commands::zintercard, &keys_counted_at_1},
-    {"zinterstore", "stores the intersection of sorted sets", -4, kWrite, 1, 1, 1, &commands::zinterstore, &keys_counted_at_2},
+    {"zinter", "tells the members that all sorted sets have", -3, kReadOnly, 0, 0, 0, &commands::zinter,
+     &keys_counted_at_1},
+    {"zintercard", "counts the members that all sorted sets have", -3, kReadOnly, 0, 0, 0, &commands::zintercard,
+     &keys_counted_at_1},
+    {"zinterstore", "stores the intersection of sorted sets", -4, kWrite, 1, 1, 1, &commands::zinterstore,
+     &keys_counted_at_2},
     {"zlexcount", "counts members in a range by name", 4, kReadOnly | kFast, 1, 1, 1, &commands::zlexcount},
-    {"zmpop", "takes members from the first sorted set that has any", -4, kWrite, 0, 0, 0, &commands::zmpop, &keys_counted_at_1},
+    {"zmpop", "takes members from the first sorted set that has any", -4, kWrite, 0, 0, 0, &commands::zmpop,
+     &keys_counted_at_1},
     {"zmscore", "reads the scores of several members", -3, kReadOnly | kFast, 1, 1, 1, &commands::zmscore},
     {"zpopmax", "takes the members with the highest scores", -2, kWrite | kFast, 1, 1, 1, &commands::zpopmax},
     {"zpopmin", "takes the members with the lowest scores", -2, kWrite | kFast, 1, 1, 1, &commands::zpopmin},
@@ -237,13 +246,14 @@ constexpr CommandSpec kCommands[] = {
     {"zremrangebyscore", "removes a range by score", 4, kWrite, 1, 1, 1, &commands::zremrangebyscore},
     {"zrevrange", "reads a range by rank from the highest", -4, kReadOnly, 1, 1, 1, &commands::zrevrange},
     {"zrevrangebylex", "reads a range by name from the end", -4, kReadOnly, 1, 1, 1, &commands::zrevrangebylex},
-    {"zrevrangebyscore", "reads a range by score from the highest", -4, kReadOnly, 1, 1, 1, &commands::zrevrangebyscore},
+    {"zrevrangebyscore", "reads a range by score from the highest", -4, kReadOnly, 1, 1, 1,
+     &commands::zrevrangebyscore},
     {"zrevrank", "tells a member's rank from the highest", 3, kReadOnly | kFast, 1, 1, 1, &commands::zrevrank},
     {"zscan", "walks over the members of a sorted set", -3, kReadOnly, 1, 1, 1, &commands::zscan},
     {"zscore", "reads a member's score", 3, kReadOnly | kFast, 1, 1, 1, &commands::zscore},
-    {"zunion", "tells the members that any sorted set has", -3, kReadOnly, 0, 0, 0, &commands::zunion, &keys_counted_at_1},
+    {"zunion", "tells the members that any sorted set has", -3, kReadOnly, 0, 0, 0, &commands::zunion,
+     &keys_counted_at_1},
     {"zunionstore", "stores the union of sorted sets", -4, kWrite, 1, 1, 1, &commands::zunionstore, &keys_counted_at_2},
-    // clang-format on
 };
 
 constexpr size_t kNameBytesMax = 16;
@@ -257,8 +267,8 @@ struct NameKey {
   constexpr bool operator==(const NameKey&) const = default;
 };
 
-// Setting this bit maps letters, and only letters, to lower case letters. Of the other bytes in names, '.' and '_', it makes
-// doubles, which find_command tells apart.
+// Setting this bit maps letters, and only letters, to lower case letters. Of the other bytes in names, '.' and '_', it
+// makes doubles, which find_command tells apart.
 constexpr uint64_t kLowerCase = 0x2020202020202020ull;
 
 constexpr NameKey constant_key(std::string_view name) {

@@ -133,8 +133,7 @@ void bitcount(CommandContext& ctx) {
     ctx.reply.syntax_error();
     return;
   }
-  if (ctx.args.size() > 3 &&
-      (!integer_arg(ctx, 2, start) || !integer_arg(ctx, 3, end) || !unit_arg(ctx, 4, bits))) {
+  if (ctx.args.size() > 3 && (!integer_arg(ctx, 2, start) || !integer_arg(ctx, 3, end) || !unit_arg(ctx, 4, bits))) {
     return;
   }
   const BitRange range = start < 0 && end < 0 && start > end ? BitRange{1, 0} : resolve(start, end, bits, bytes.size());
@@ -142,8 +141,8 @@ void bitcount(CommandContext& ctx) {
     ctx.reply.integer(0);
     return;
   }
-  ctx.reply.integer(static_cast<int64_t>(
-      count_bits(bytes, static_cast<uint64_t>(range.first), static_cast<uint64_t>(range.last))));
+  ctx.reply.integer(
+      static_cast<int64_t>(count_bits(bytes, static_cast<uint64_t>(range.first), static_cast<uint64_t>(range.last))));
 }
 
 void bitpos(CommandContext& ctx) {
@@ -175,8 +174,7 @@ void bitpos(CommandContext& ctx) {
     ctx.reply.integer(-1);
     return;
   }
-  int64_t found =
-      find_bit(bytes, bit != 0, static_cast<uint64_t>(range.first), static_cast<uint64_t>(range.last));
+  int64_t found = find_bit(bytes, bit != 0, static_cast<uint64_t>(range.first), static_cast<uint64_t>(range.last));
   // Without an end, a string of ones is followed by a zero.
   if (found < 0 && bit == 0 && !has_end) found = static_cast<int64_t>(bytes.size() * 8);
   ctx.reply.integer(found);
@@ -230,6 +228,7 @@ void bitop(CommandContext& ctx) {
   Value& target = key_value(ctx, 0);
   if (size != 0) {
     target.assign_string(result);
+    target.mark_raw_string();
     target.set_expires_at_ms(0);
     mark_changed(ctx, 0);
   } else if (!target.is_none()) {

@@ -218,15 +218,12 @@ void hrandfield(CommandContext& ctx) {
 
 void hscan(CommandContext& ctx) {
   ScanOptions options;
-  if (!scan_options(ctx, options) || !check_type(ctx, ValueType::hash)) return;
+  if (!scan_options(ctx, ValueType::hash, options)) return;
   std::vector<const Hash::Field*> found;
-  uint64_t cursor = 0;
-  if (const Hash* hash = key_value(ctx).hash(); hash != nullptr) {
-    const bool all = glob_is_all(options.pattern);
-    cursor = hash->scan(options.cursor, options.count, [&](const Hash::Field& field) {
-      if (all || glob_match(options.pattern, field.name.view())) found.push_back(&field);
-    });
-  }
+  const bool all = glob_is_all(options.pattern);
+  const uint64_t cursor = key_value(ctx).hash()->scan(options.cursor, options.count, [&](const Hash::Field& field) {
+    if (all || glob_match(options.pattern, field.name.view())) found.push_back(&field);
+  });
   scan_reply(ctx.reply, cursor, found.size() * 2);
   for (const Hash::Field* field : found) {
     ctx.reply.bulk(field->name.view());

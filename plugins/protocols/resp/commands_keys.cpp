@@ -183,18 +183,17 @@ void copy(CommandContext& ctx) {
 void object(CommandContext& ctx) {
   const std::string_view word = ctx.args[1];
   if (is_word(word, "help") && ctx.args.size() == 2) {
-    static constexpr std::string_view kLines[] = {
-        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "ENCODING <key>",
-        "    How the value of <key> is kept.",
-        "FREQ <key>",
-        "    Needs a policy that this server does not have.",
-        "HELP",
-        "    Prints this help.",
-        "IDLETIME <key>",
-        "    Always 0: idle keys leave memory by themselves.",
-        "REFCOUNT <key>",
-        "    Always 1: values are not shared."};
+    static constexpr std::string_view kLines[] = {"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+                                                  "ENCODING <key>",
+                                                  "    How the value of <key> is kept.",
+                                                  "FREQ <key>",
+                                                  "    Needs a policy that this server does not have.",
+                                                  "HELP",
+                                                  "    Prints this help.",
+                                                  "IDLETIME <key>",
+                                                  "    Always 0: idle keys leave memory by themselves.",
+                                                  "REFCOUNT <key>",
+                                                  "    Always 1: values are not shared."};
     write_help(ctx.reply, kLines);
     return;
   }
@@ -222,7 +221,8 @@ void object(CommandContext& ctx) {
     ctx.reply.integer(0);
   } else {
     ctx.reply.error(
-        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between "
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
+        "between "
         "policies at runtime LRU and LFU data will take some time to adjust.");
   }
 }

@@ -115,7 +115,8 @@ bool position_options(CommandContext& ctx, PositionOptions& options) {
       if (!signed_arg(ctx, i + 1, options.rank)) return false;
       if (options.rank != 0) continue;
       ctx.reply.error(
-          "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from "
+          "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start "
+          "from "
           "the end of the list");
       return false;
     }

@@ -150,15 +150,12 @@ void smove(CommandContext& ctx) {
 
 void sscan(CommandContext& ctx) {
   ScanOptions options;
-  if (!scan_options(ctx, options) || !check_type(ctx, ValueType::set)) return;
+  if (!scan_options(ctx, ValueType::set, options)) return;
   std::vector<std::string_view> found;
-  uint64_t cursor = 0;
-  if (const Set* set = key_value(ctx).set(); set != nullptr) {
-    const bool all = glob_is_all(options.pattern);
-    cursor = set->scan(options.cursor, options.count, [&](std::string_view member) {
-      if (all || glob_match(options.pattern, member)) found.push_back(member);
-    });
-  }
+  const bool all = glob_is_all(options.pattern);
+  const uint64_t cursor = key_value(ctx).set()->scan(options.cursor, options.count, [&](std::string_view member) {
+    if (all || glob_match(options.pattern, member)) found.push_back(member);
+  });
   scan_reply(ctx.reply, cursor, found.size());
   for (const std::string_view member : found) ctx.reply.bulk(member);
 }

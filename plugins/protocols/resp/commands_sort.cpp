@@ -20,7 +20,7 @@ struct SortOptions {
   bool limited = false;
   int64_t offset = 0;
   int64_t count = -1;
-  size_t copies = 0;  // how often GET # was said
+  std::vector<bool> gets;  // for each GET: whether it is #, the element itself; else it finds nothing
   bool store = false;
 };
 
@@ -53,11 +53,11 @@ bool sort_options(CommandContext& ctx, bool may_store, SortOptions& options) {
       }
       options.unsorted = true;
     } else if (is_word(word, "get") && left >= 1) {
-      if (ctx.args[++i] != "#") {
+      if (ctx.args[++i].find('*') != std::string_view::npos) {
         ctx.reply.error(kNoPatterns);
         return false;
       }
-      ++options.copies;
+      options.gets.push_back(ctx.args[i] == "#");
     } else {
       ctx.reply.syntax_error();
       return false;
@@ -119,7 +119,7 @@ void sort_key(CommandContext& ctx, bool may_store) {
     options.by_bytes = true;
   }
   if (options.unsorted) {
-    if (options.descending && key_value(ctx).type() == ValueType::zset) std::reverse(elements.begin(), elements.end());
+    if (options.descending && key_value(ctx).type() != ValueType::set) std::reverse(elements.begin(), elements.end());
   } else if (!sort_elements(ctx, options, elements)) {
     return;
   }
@@ -129,11 +129,14 @@ void sort_key(CommandContext& ctx, bool may_store) {
     first = static_cast<size_t>(std::clamp<int64_t>(options.offset, 0, static_cast<int64_t>(last)));
     if (options.count >= 0) last = first + std::min(static_cast<size_t>(options.count), last - first);
   }
-  const size_t copies = std::max<size_t>(options.copies, 1);
+  if (options.gets.empty()) options.gets.push_back(true);
+  const size_t copies = options.gets.size();
   const size_t size = (last - first) * copies;
   if (!options.store) {
     ctx.reply.array(size);
-    for (size_t i = 0; i < size; ++i) ctx.reply.bulk(elements[first + i / copies].bytes);
+    for (size_t i = 0; i < size; ++i) {
+      options.gets[i % copies] ? ctx.reply.bulk(elements[first + i / copies].bytes) : ctx.reply.null();
+    }
     return;
   }
   const size_t target_key = ctx.keys.size() - 1;
@@ -141,7 +144,9 @@ void sort_key(CommandContext& ctx, bool may_store) {
   Value result;
   if (size != 0) {
     List& list = result.edit_list();
-    for (size_t i = 0; i < size; ++i) list.push_back(elements[first + i / copies].bytes);
+    for (size_t i = 0; i < size; ++i) {
+      list.push_back(options.gets[i % copies] ? elements[first + i / copies].bytes : std::string_view());
+    }
   }
   if (size != 0 || !target.is_none()) mark_changed(ctx, target_key);
   target.take(result);

@@ -136,8 +136,7 @@ void set(CommandContext& ctx) {
     return;
   }
   uint64_t at_ms = 0;
-  if (options.expiry_at != 0 &&
-      !expiry_arg(ctx, options.expiry_at, options.unit_ms, options.absolute, "set", at_ms)) {
+  if (options.expiry_at != 0 && !expiry_arg(ctx, options.expiry_at, options.unit_ms, options.absolute, "set", at_ms)) {
     return;
   }
   if (options.get) {

@@ -96,6 +96,8 @@ void add_members(CommandContext& ctx, const AddOptions& options, size_t first) {
   }
   for (size_t i = 0; i < count; ++i) {
     if (!double_arg(ctx, first + 2 * i, scores[i])) return;
+    // No negative zero, as in Redis's listpacks.
+    scores[i] += 0.0;
   }
   if (!check_type(ctx, ValueType::zset)) return;
   Value& value = key_value(ctx);
@@ -170,6 +172,17 @@ void pop(CommandContext& ctx, bool highest) {
   const bool nested = counted && ctx.reply.protocol() >= 3;
   ctx.reply.array(nested ? count : count * 2);
   if (count != 0) pop_members(ctx, 0, count, highest, nested);
+}
+
+// Scores are text here, also under RESP3; those of a listpack with all digits if whole.
+void write_scanned_score(Reply& reply, double score, bool compact) {
+  constexpr double kWholeMax = 4.6e18;
+  if (compact && score > -kWholeMax && score < kWholeMax && score == std::trunc(score)) {
+    reply.bulk_integer(static_cast<int64_t>(score));
+    return;
+  }
+  char text[kDoubleCharsMax];
+  reply.bulk({text, format_double(text, score)});
 }
 
 }  // namespace
@@ -298,22 +311,17 @@ void zrandmember(CommandContext& ctx) {
 
 void zscan(CommandContext& ctx) {
   ScanOptions options;
-  if (!scan_options(ctx, options) || !check_type(ctx, ValueType::zset)) return;
+  if (!scan_options(ctx, ValueType::zset, options)) return;
   const SortedSet* set = key_value(ctx).zset();
   std::vector<uint32_t> found;
-  uint64_t cursor = 0;
-  if (set != nullptr) {
-    const bool all = glob_is_all(options.pattern);
-    cursor = set->scan(options.cursor, options.count, [&](uint32_t id) {
-      if (all || glob_match(options.pattern, set->name(id))) found.push_back(id);
-    });
-  }
+  const bool all = glob_is_all(options.pattern);
+  const uint64_t cursor = set->scan(options.cursor, options.count, [&](uint32_t id) {
+    if (all || glob_match(options.pattern, set->name(id))) found.push_back(id);
+  });
   scan_reply(ctx.reply, cursor, found.size() * 2);
   for (const uint32_t id : found) {
-    char score[kDoubleCharsMax];
     ctx.reply.bulk(set->name(id));
-    // Redis writes scores as text here, also under RESP3.
-    ctx.reply.bulk({score, format_double(score, set->score(id))});
+    write_scanned_score(ctx.reply, set->score(id), set->compact());
   }
 }
 

@@ -174,7 +174,8 @@ void combine(Combination& input, Operation operation, SortedSet& out) {
     });
     return;
   }
-  std::sort(input.sources.begin(), input.sources.end(), [](const Source& a, const Source& b) { return a.size() < b.size(); });
+  std::sort(input.sources.begin(), input.sources.end(),
+            [](const Source& a, const Source& b) { return a.size() < b.size(); });
   if (operation == Operation::intersect) {
     intersect(input, [&](std::string_view member, double score) {
       out.add(member, score);
@@ -234,7 +235,8 @@ void zdiffstore(CommandContext& ctx) { run(ctx, {"zdiffstore", Operation::subtra
 void zintercard(CommandContext& ctx) {
   Combination input;
   if (!read_combination(ctx, {"zintercard", Operation::intersect, false, true}, input)) return;
-  std::sort(input.sources.begin(), input.sources.end(), [](const Source& a, const Source& b) { return a.size() < b.size(); });
+  std::sort(input.sources.begin(), input.sources.end(),
+            [](const Source& a, const Source& b) { return a.size() < b.size(); });
   int64_t count = 0;
   intersect(input, [&](std::string_view, double) { return ++count != input.limit; });
   ctx.reply.integer(count);

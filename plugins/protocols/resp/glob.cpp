@@ -7,8 +7,8 @@
 namespace orbit::resp {
 namespace {
 
-// Matches one character against the class that starts behind '['; sets `at` behind the class. A class that is never closed
-// ends with the pattern.
+// Matches one character against the class that starts behind '['; sets `at` behind the class. A class that is never
+// closed ends with the pattern.
 bool match_class(std::string_view pattern, size_t& at, unsigned char c) noexcept {
   const bool inverted = at < pattern.size() && pattern[at] == '^';
   if (inverted) ++at;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Finds the position of an element by its name: open addressing whose home slot is the hash's upper bits, so that a scan by
-// hash survives growing, shrinking and reloading.
+// Finds the position of an element by its name: open addressing whose home slot is the hash's upper bits, so that a
+// scan by hash survives growing, shrinking and reloading.
 #pragma once
 
 #include <algorithm>
@@ -74,8 +74,8 @@ class KeyIndex {
   void erase(uint32_t hash, uint32_t position) noexcept;
   void move(uint32_t hash, uint32_t from, uint32_t to) noexcept { slots_[slot_of(hash, from)].position = to; }
 
-  // Visits about `count` positions whose hash is at or above the cursor, in order of the hash's upper bits; returns where to
-  // go on, 0 at the end.
+  // Visits about `count` positions whose hash is at or above the cursor, in order of the hash's upper bits; returns
+  // where to go on, 0 at the end.
   template <class Visit>
   uint64_t scan(uint64_t cursor, size_t count, Visit&& visit) const {
     if (cursor > UINT32_MAX) return 0;
@@ -92,7 +92,9 @@ class KeyIndex {
           continue;
         }
         const size_t at = home(slot.hash);
-        if (at >= first && at < last && slot.hash >= cursor) {
+        // Elements that wrapped around from the end are met behind the end, not at the beginning.
+        const bool wrapped = at > (i & (size - 1));
+        if (wrapped == (i >= size) && at >= first && at < last && slot.hash >= cursor) {
           visit(slot.position);
           ++seen;
         }

@@ -89,12 +89,16 @@ void List::renumber() {
 
 Chunk& List::first_with_room(size_t element_bytes) {
   if (!chunks_.empty() && chunks_.front().has_room(element_bytes)) return chunks_.front();
+  // Boost 1.81's devector asserts wrongly when it is empty and its free room lies on the other side.
+  if (chunks_.empty()) chunks_ = Chunks();
   if (!chunks_.empty() && chunks_.front().number <= -kNumberMax + kNumberStep) renumber();
   return chunks_.emplace_front(chunks_.empty() ? 0 : chunks_.front().number - kNumberStep);
 }
 
 Chunk& List::last_with_room(size_t element_bytes) {
   if (!chunks_.empty() && chunks_.back().has_room(element_bytes)) return chunks_.back();
+  // Boost 1.81's devector asserts wrongly when it is empty and its free room lies on the other side.
+  if (chunks_.empty()) chunks_ = Chunks();
   if (!chunks_.empty() && chunks_.back().number >= kNumberMax - kNumberStep) renumber();
   return chunks_.emplace_back(chunks_.empty() ? 0 : chunks_.back().number + kNumberStep);
 }

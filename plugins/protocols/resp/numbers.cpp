@@ -79,7 +79,8 @@ size_t format_double(char* out, double value) noexcept {
     const auto whole = static_cast<int64_t>(value);
     if (static_cast<double>(whole) == value && (whole != 0 || !std::signbit(value))) return format_integer(out, whole);
   }
-  return static_cast<size_t>(std::to_chars(out, out + kDoubleCharsMax, value, std::chars_format::general, 17).ptr - out);
+  return static_cast<size_t>(std::to_chars(out, out + kDoubleCharsMax, value, std::chars_format::general, 17).ptr -
+                             out);
 }
 
 size_t format_long_double(char* out, long double value) noexcept {

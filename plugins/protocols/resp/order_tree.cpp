@@ -170,8 +170,8 @@ void OrderTree::insert(const void* owner, OrderItem item) {
   ++height_;
 }
 
-// After an erasure below: refreshes what is said of the child, drops it when empty, joins it with a neighbour when both are
-// small.
+// After an erasure below: refreshes what is said of the child, drops it when empty, joins it with a neighbour when both
+// are small.
 void OrderTree::tidy_child(Inner& inner, unsigned index, unsigned level) {
   const auto drop = [&](unsigned i) {
     std::memmove(inner.children + i, inner.children + i + 1, (inner.count - i - 1) * sizeof(Child));
@@ -186,7 +186,8 @@ void OrderTree::tidy_child(Inner& inner, unsigned index, unsigned level) {
     drop(index);
     return;
   }
-  child.least = level == 0 ? static_cast<Leaf*>(child.node)->items[0] : static_cast<Inner*>(child.node)->children[0].least;
+  child.least =
+      level == 0 ? static_cast<Leaf*>(child.node)->items[0] : static_cast<Inner*>(child.node)->children[0].least;
   const unsigned full = level == 0 ? kLeafItemsMax : kChildrenMax;
   if (count_of(child) > full / 4 || inner.count < 2) return;
   const unsigned left = index + 1 < inner.count ? index : index - 1;

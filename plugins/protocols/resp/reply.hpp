@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Writes RESP2 and RESP3 answers straight into a connection's output, without a copy between. The protocols are those of
-// https://redis.io/docs/reference/protocol-spec; types that RESP2 lacks are written as Redis 7.0 writes them there.
+// Writes RESP2 and RESP3 answers straight into a connection's output, without a copy between. The protocols are those
+// of https://redis.io/docs/reference/protocol-spec; types that RESP2 lacks are written as Redis 7.0 writes them there.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace orbit::resp {
 
-// A place to write bytes to. The owner derives from it, sets cursor_ and end_, and gives a function that makes room. Not for
-// use from two threads at once.
+// A place to write bytes to. The owner derives from it, sets cursor_ and end_, and gives a function that makes room.
+// Not for use from two threads at once.
 class ReplyBuffer {
  public:
   ReplyBuffer(const ReplyBuffer&) = delete;
@@ -34,8 +34,8 @@ class ReplyBuffer {
   }
 
  protected:
-  // Called when room is short. Afterwards [cursor_, end_) holds at least `size` bytes, and what was committed is kept by the
-  // owner. May throw std::bad_alloc.
+  // Called when room is short. Afterwards [cursor_, end_) holds at least `size` bytes, and what was committed is kept
+  // by the owner. May throw std::bad_alloc.
   using Refill = void (*)(ReplyBuffer& self, size_t size);
 
   explicit ReplyBuffer(Refill refill) noexcept : refill_(refill) {}

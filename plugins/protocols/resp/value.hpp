@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// What one Redis key holds, with its expiry and with the knowledge of what storage does not have yet. 32 bytes for a key that
-// holds nothing or a short string. Used by one thread at a time.
+// What one Redis key holds, with its expiry and with the knowledge of what storage does not have yet. 32 bytes for a
+// key that holds nothing or a short string. Used by one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -38,10 +38,11 @@ class Value {
   bool is_none() const noexcept { return type_ == ValueType::none; }
   // Unix time; 0: never.
   uint64_t expires_at_ms() const noexcept { return expires_at_ms_; }
-  // Empties the value when its time has come; true if it did. To be called before each command, and when the kernel says
-  // that the time has come.
+  // Empties the value when its time has come; true if it did. To be called before each command, and when the kernel
+  // says that the time has come.
   bool expire_if_due(uint64_t now_ms) noexcept {
-    if (expires_at_ms_ == 0 || expires_at_ms_ > now_ms) [[likely]] return false;
+    if (expires_at_ms_ == 0 || expires_at_ms_ > now_ms) [[likely]]
+      return false;
     clear();
     return true;
   }
@@ -54,8 +55,8 @@ class Value {
   bool dirty() const noexcept;
   // Writes what changed since the last collect or load; O(change) for big collections.
   void collect(RecordWriter& writer);
-  // Rebuilds the value from its records, main record first; no records: none. Called on a new value. False: the records are
-  // damaged, *error says how, and the value is none. Reads bytes that anyone may have written.
+  // Rebuilds the value from its records, main record first; no records: none. Called on a new value. False: the records
+  // are damaged, *error says how, and the value is none. Reads bytes that anyone may have written.
   bool load(std::span<const Record> records, std::string* error);
 
   // ---- for commands ----

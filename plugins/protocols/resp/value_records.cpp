@@ -12,8 +12,8 @@ namespace {
 
 constexpr uint8_t kFormatVersion = 1;
 enum MainFlag : uint8_t { kSplitFlag = 1, kRawFlag = 2 };
-// Collections up to this size lie in the main record; split ones return to it below half of it, so that a value at the edge
-// does not change its form all the time.
+// Collections up to this size lie in the main record; split ones return to it below half of it, so that a value at the
+// edge does not change its form all the time.
 constexpr size_t kWholeBytesMax = 1024;
 
 // Calls visit with the collection behind a value that is none of none and string.
@@ -73,7 +73,8 @@ void Value::collect(RecordWriter& writer) {
     if ((state_ & kSubrecordsStored) != 0) {
       if (collection.packed_size() >= kWholeBytesMax / 2) {
         collection.write_changes(writer);
-        if ((state_ & kMainDirty) != 0) put_main([] {});
+        // Unchanged or not: with it the kernel writes the version that the change has.
+        put_main([] {});
         return;
       }
       writer.remove_all_subrecords();

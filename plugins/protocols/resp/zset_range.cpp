@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "zset_range.hpp"
 
-#include <cmath>
+#include <algorithm>
 
 namespace orbit::resp {
 
@@ -22,6 +22,8 @@ bool ZsetRange::parse_score(std::string_view text, Bound& bound, double& score) 
     bound = Bound::exclusive;
     text.remove_prefix(1);
   }
+  // Here, and only here, Redis lets blanks lead and takes nothing for 0.
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
   score = 0;
   return text.empty() || parse_double(text, score);
 }
