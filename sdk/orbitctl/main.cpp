@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <boost/smart_ptr/make_shared.hpp>
-#include <csignal>
 #include <cstdlib>
 #include <iostream>
 
@@ -158,11 +157,9 @@ ExitCode run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A reader that has seen enough (`orbitctl metrics | head`) ends us with an error code, not with a signal.
-  std::signal(SIGPIPE, SIG_IGN);
   try {
     const ExitCode code = run(argc, argv);
-    std::cout.flush();
+    if (!std::cout.flush()) throw Failure(kExitRefused, "cannot write to standard output");
     return code;
   } catch (const Failure& failure) {
     std::cout.flush();

@@ -167,6 +167,14 @@ test('what the node refuses is 1, with its words and its code', () => {
   assert.strictEqual(JSON.parse(json.out).code, 'NOT_FOUND');
 });
 
+test('an output that takes nothing is 1, not a silent success', () => {
+  const full = fs.openSync('/dev/full', 'w');
+  const ended = spawnSync(ORBITCTL, ['metrics', '--url', node.url], { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' });
+  fs.closeSync(full);
+  assert.strictEqual(ended.status, 1);
+  assert.match(ended.stderr, /cannot write to standard output/);
+});
+
 test('log levels are shown and set', () => {
   ok('log', 'admin', 'debug');
   assert.match(ok('log'), /^admin +debug$/m);
