@@ -30,7 +30,7 @@ bool read_subkey(std::string_view subkey, int64_t& number) noexcept {
 }  // namespace
 
 size_t List::heap_bytes() const noexcept {
-  return sizeof(List) + heap_bytes_ + chunks_.capacity() * sizeof(Chunk) +
+  return sizeof(List) + heap_bytes_ + chunks_.size() * sizeof(Chunk) +
          (changed_.capacity() + removed_.capacity()) * sizeof(int64_t);
 }
 
@@ -89,16 +89,12 @@ void List::renumber() {
 
 Chunk& List::first_with_room(size_t element_bytes) {
   if (!chunks_.empty() && chunks_.front().has_room(element_bytes)) return chunks_.front();
-  // Boost 1.81's devector asserts wrongly when it is empty and its free room lies on the other side.
-  if (chunks_.empty()) chunks_ = Chunks();
   if (!chunks_.empty() && chunks_.front().number <= -kNumberMax + kNumberStep) renumber();
   return chunks_.emplace_front(chunks_.empty() ? 0 : chunks_.front().number - kNumberStep);
 }
 
 Chunk& List::last_with_room(size_t element_bytes) {
   if (!chunks_.empty() && chunks_.back().has_room(element_bytes)) return chunks_.back();
-  // Boost 1.81's devector asserts wrongly when it is empty and its free room lies on the other side.
-  if (chunks_.empty()) chunks_ = Chunks();
   if (!chunks_.empty() && chunks_.back().number >= kNumberMax - kNumberStep) renumber();
   return chunks_.emplace_back(chunks_.empty() ? 0 : chunks_.back().number + kNumberStep);
 }

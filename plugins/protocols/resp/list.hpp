@@ -2,7 +2,7 @@
 // The elements of a Redis list, in chunks.
 #pragma once
 
-#include <boost/container/devector.hpp>
+#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,7 +63,7 @@ class List {
   void copy_from(const List& other);
 
  private:
-  using Chunks = boost::container::devector<Chunk>;
+  using Chunks = std::deque<Chunk>;
 
   Chunk& first_with_room(size_t element_bytes);
   Chunk& last_with_room(size_t element_bytes);
