@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Commands over all keys of a database: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SAVE, BGSAVE, MOVE. A database is an
-// actor type; its keys are listed in the order of their hashes, and a SCAN cursor is the hash to go on from.
+// actor type; its keys are listed in the order of their hashes, and a SCAN cursor is the hash to go on from, without its low
+// bits: some clients keep cursors in doubles, which are exact to 53 bits.
 #include <algorithm>
 #include <charconv>
 #include <memory>
@@ -19,6 +20,8 @@ namespace {
 
 constexpr size_t kScanCountMax = 10'000;
 constexpr size_t kListStep = 4096;
+constexpr unsigned kCursorBits = 53;
+constexpr unsigned kCursorShift = 64 - kCursorBits;
 
 const orbit_actors_v1& actors_of(const Session& session) { return *session.server().interfaces().actors; }
 
@@ -36,18 +39,20 @@ class Listing {
   void filter_type(std::string type) { type_ = std::move(type); }
   void list(uint64_t from_hash, size_t limit) {
     from_hash_ = from_hash;
+    limit_ = limit;
     actors_of(session_).list(database_, from_hash, limit, &visit, &listed, this);
   }
 
  private:
   // [io]
-  static int visit(void* ctx, orbit_bytes key, uint64_t) {
+  static int visit(void* ctx, orbit_bytes key, uint64_t hash) {
     auto& self = *static_cast<Listing*>(ctx);
     const std::string_view name(key.data, key.size);
     if (!self.everything_ && !glob_match(self.pattern_, name)) return 1;
     self.bytes_ += name.size() + 16;
     if (self.bytes_ > self.bytes_max_) return 0;
     self.keys_.emplace_back(name);
+    if (self.what_ == What::kScan) self.hashes_.push_back(hash);
     return 1;
   }
 
@@ -56,7 +61,7 @@ class Listing {
   }
 
   void continue_with(uint64_t next_hash, orbit_code code, const char* message);
-  void keep_type();
+  bool end_at_cursor();
   void reply_now();
   void end() {
     Session& session = session_;
@@ -77,9 +82,11 @@ class Listing {
   uint64_t bytes_max_ = 0;
   uint64_t from_hash_ = 0;
   uint64_t next_hash_ = 0;
+  size_t limit_ = 0;
   const orbit_type* database_ = nullptr;
   Slot* slot_ = nullptr;
   std::vector<std::string> keys_;
+  std::vector<uint64_t> hashes_;  // of keys_, for SCAN
 };
 
 // Opens listed keys to see their types; keeps those of the wanted one.
@@ -113,6 +120,18 @@ class TypeCall final : public HoldCall {
   bool refused_ = false;
 };
 
+// Ends the page where a cursor can say, so that no key comes twice. False: no cursor lies within the page.
+bool Listing::end_at_cursor() {
+  if (next_hash_ == 0) return true;
+  next_hash_ = next_hash_ >> kCursorShift << kCursorShift;
+  if (next_hash_ <= from_hash_) return false;
+  while (!hashes_.empty() && hashes_.back() >= next_hash_) {
+    hashes_.pop_back();
+    keys_.pop_back();
+  }
+  return true;
+}
+
 void Listing::continue_with(uint64_t next_hash, orbit_code code, const char* message) {
   Reply reply(slot_->out, session_.protocol());
   if (code != ORBIT_OK) {
@@ -124,6 +143,12 @@ void Listing::continue_with(uint64_t next_hash, orbit_code code, const char* mes
     return end();
   }
   next_hash_ = next_hash;
+  if (what_ == What::kScan && !end_at_cursor()) {
+    keys_.clear();
+    hashes_.clear();
+    bytes_ = 0;
+    return list(from_hash_, limit_ * 2);
+  }
   if (what_ == What::kKeys && next_hash != 0) return list(next_hash, kListStep);
   if (what_ == What::kRandomKey && keys_.empty() && from_hash_ != 0 && !wrapped_) {
     wrapped_ = true;
@@ -145,7 +170,7 @@ void Listing::reply_now() {
   }
   if (what_ == What::kScan) {
     reply.array(2);
-    reply.bulk(std::to_string(next_hash_));
+    reply.bulk(std::to_string(next_hash_ >> kCursorShift));
   }
   reply.array(keys_.size());
   for (const auto& key : keys_) reply.bulk(key);
@@ -154,7 +179,7 @@ void Listing::reply_now() {
 
 bool parse_cursor(std::string_view text, uint64_t& out) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return code == std::errc() && end == text.data() + text.size();
+  return code == std::errc() && end == text.data() + text.size() && out >> kCursorBits == 0;
 }
 
 struct ScanRequest {
@@ -190,7 +215,7 @@ void scan(Session& session, Args args) {
   if (const char* error = read_scan(args, request)) return answer(session, [&](Reply& reply) { reply.error(error); });
   auto* listing = new Listing(session, Listing::What::kScan, std::move(request.pattern));
   listing->filter_type(std::move(request.type));
-  listing->list(request.cursor, request.count);
+  listing->list(request.cursor << kCursorShift, request.count);
 }
 
 void keys(Session& session, Args args) {
