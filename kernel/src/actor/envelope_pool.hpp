@@ -81,6 +81,15 @@ inline void own_key(orbit_envelope* envelope) {
   envelope->flags |= kOwnsKey;
 }
 
+// The payload outlives the sender's memory from here on; asked once, wherever the envelope goes.
+inline constexpr uint16_t kRetained = 0x200;
+inline void retain_payload(orbit_envelope* envelope) {
+  if ((envelope->flags & kRetained) != 0) return;
+  envelope->flags |= kRetained;
+  if (envelope->ops != nullptr && envelope->ops->retain != nullptr)
+    envelope->payload = envelope->ops->retain(envelope->payload);
+}
+
 // Makes it an error reply.
 inline void set_error(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept {
   drop_payload(envelope);

@@ -205,8 +205,7 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
       return;
     }
   }
-  if (envelope->ops != nullptr && envelope->ops->retain != nullptr)
-    envelope->payload = envelope->ops->retain(envelope->payload);
+  retain_payload(envelope);
   if ((envelope->flags & kOwnsKey) == 0) envelope->key = {a->key_data, a->key_size};
   a->mailbox.push(envelope);
   ++a->queued;
@@ -306,8 +305,7 @@ void Scheduler::reply(orbit_envelope* envelope) noexcept {
 void Scheduler::send_away(uint32_t worker, orbit_envelope* envelope) noexcept {
   tallies_.remote_messages.add();
   own_key(envelope);
-  if (envelope->ops != nullptr && envelope->ops->retain != nullptr)
-    envelope->payload = envelope->ops->retain(envelope->payload);
+  retain_payload(envelope);
   outbox_[worker].push(envelope);
   outbox_used_ = true;
 }

@@ -10,7 +10,7 @@ constexpr double kMaxMs = 1e12;
 
 constexpr orbit_option kNode[] = {
     option_string("name", "\"orbit\"", "Name of this node, for people: in logs, metrics and answers."),
-    option_integer("workers", "0", 0, 1024, "Worker threads, which run connections and actors; 0: one for each core."),
+    option_integer("workers", "0", 0, 254, "Worker threads, which run connections and actors; 0: one for each core."),
     option_boolean("pin_workers", "false", "Bind each worker to a processor of its own."),
     option_integer("spin_us", "0", 0, 1000, "How long a worker without work looks for more before it sleeps."),
     option_string("data_dir", "\"data\"",

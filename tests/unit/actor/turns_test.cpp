@@ -145,3 +145,33 @@ TEST_CASE("what expires is erased, in memory or not") {
   CHECK(node.call("async", "soon", kGet).value == 0);
   CHECK(node.call("async", "later", kGet).value == 2);
 }
+
+TEST_CASE("a payload is asked once to own what it borrows, however far it travels") {
+  Disk disk;
+  SimNode node(disk, 11, 3);
+  static int retained = 0;
+  retained = 0;
+  static const orbit_payload_ops ops = {sizeof(orbit_payload_ops), 0, &ops, nullptr,
+                                        [](void* object) -> void* { return ++retained, object; }, nullptr};
+  int answers = 0;
+  constexpr int kCalls = 30;  // keys on every worker, all of them cold
+  for (int i = 0; i < kCalls; ++i) {
+    node.on_worker(0, [&] {
+      const orbit_actors_v1* api = Runtime::api();
+      orbit_envelope* envelope = api->allocate();
+      const std::string key = "k" + std::to_string(i);
+      envelope->type = api->type("async");
+      envelope->key = orbit::to_c(key);
+      envelope->method = kGet;
+      envelope->ops = &ops;
+      envelope->reply_ctx = &answers;
+      envelope->on_reply = [](void* ctx, orbit_envelope* reply) {
+        ++*static_cast<int*>(ctx);
+        Runtime::api()->free_envelope(reply);
+      };
+      api->send(envelope, nullptr);
+    });
+  }
+  REQUIRE(node.run_until([&] { return answers == kCalls; }));
+  CHECK(retained == kCalls);
+}
