@@ -7,8 +7,14 @@
 namespace orbit::resp {
 namespace {
 
+// As strtoul, which Redis uses: nothing is 0, and negative numbers wrap around.
 bool parse_cursor(std::string_view text, uint64_t& cursor) noexcept {
+  cursor = 0;
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  if (text.empty()) return !negative;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), cursor);
+  if (negative) cursor = 0 - cursor;
   return code == std::errc() && end == text.data() + text.size();
 }
 
