@@ -102,7 +102,10 @@ class HostileTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.neighbour.close()
-        cls.node.close()
+        try:
+            cls.node.stop()
+        finally:
+            cls.node.close()
 
     def tearDown(self):
         # Whatever a test did: the node lives, and another client's commands go on.
