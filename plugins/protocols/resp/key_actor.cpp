@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "key_actor.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <new>
 #include <vector>
 
+#include "multi_key.hpp"
 #include "orbit/result.hpp"
 #include "slot.hpp"
 
@@ -31,6 +33,25 @@ class WriterAdapter final : public RecordWriter {
   const orbit_writer* out_;
 };
 
+// A command over several keys that are all this one. In one turn, without a hold.
+void run_equal_keys(KeyActor& actor, Command& command, orbit_envelope* envelope) {
+  thread_local std::vector<uint32_t> positions;
+  thread_local std::vector<OpenKey> open;
+  std::string why;
+  Reply reply(*command.out, command.protocol);
+  if (!find_keys(*command.spec, command.args, UINT32_MAX, positions, why)) {
+    reply.error(why);
+    command.failed = true;
+    return;
+  }
+  const std::vector<KeyActor*> actors(positions.size(), &actor);
+  std::vector<uint8_t> changed(positions.size());
+  run_held(*command.spec, command.args, positions, actors.data(), changed.data(), open, reply, command.now_ms,
+           command.random);
+  command.failed = reply.failed();
+  if (std::ranges::find(changed, 1) != changed.end()) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+}
+
 void run_command(KeyActor& actor, Command& command, orbit_envelope* envelope) {
   if (actor.expire_if_due(command.now_ms)) [[unlikely]] envelope->flags |= ORBIT_ENVELOPE_DIRTY;
   if ((command.spec->flags & kWrite) != 0) {
@@ -40,6 +61,7 @@ void run_command(KeyActor& actor, Command& command, orbit_envelope* envelope) {
       return;
     }
   }
+  if (command.one_of_many) return run_equal_keys(actor, command, envelope);
   OpenKey key{command.args[command.key_index], &actor.value};
   Reply reply(*command.out, command.protocol);
   CommandContext context{command.args, {&key, 1}, reply, command.now_ms, command.random};

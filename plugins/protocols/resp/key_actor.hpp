@@ -35,6 +35,7 @@ struct Command {
   uint64_t random = 0;
   uint32_t key_index = 0;  // args[key_index] is the key
   uint8_t protocol = 2;
+  bool one_of_many = false;  // a command over several keys that are all args[key_index]
   bool failed = false;  // the reply is an error
 };
 

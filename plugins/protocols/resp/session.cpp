@@ -243,6 +243,8 @@ void Session::run(const CommandEntry& entry, Args args) {
         send_one_key(entry, positions[0], args);
       } else if (positions.empty()) {
         reply_now([&](Reply& reply) { run_without_keys(worker_, entry, args, reply); });
+      } else if (std::ranges::all_of(positions, [&](uint32_t at) { return args[at] == args[positions[0]]; })) {
+        send_one_key(entry, positions[0], args, true);
       } else {
         run_many_keys(*this, entry, args, positions);
       }
@@ -259,7 +261,7 @@ void Session::run(const CommandEntry& entry, Args args) {
   }
 }
 
-void Session::send_one_key(const CommandEntry& entry, uint32_t key_index, Args args) {
+void Session::send_one_key(const CommandEntry& entry, uint32_t key_index, Args args, bool one_of_many) {
   const std::string_view key = args[key_index];
   if (key.size() > ORBIT_ACTOR_KEY_MAX) [[unlikely]] {
     reject(key_too_long(key.size()));
@@ -276,6 +278,7 @@ void Session::send_one_key(const CommandEntry& entry, uint32_t key_index, Args a
   command.random = worker_.random();
   command.key_index = key_index;
   command.protocol = protocol_;
+  command.one_of_many = one_of_many;
   command.failed = false;
   slot->session = this;
   slot->batch_mark = direct ? worker_.batch.size() : 0;

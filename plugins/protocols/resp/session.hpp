@@ -118,7 +118,7 @@ class Session {
   void run(const CommandEntry& entry, Args args);
   void reject(std::string_view text, std::string_view more = {});
   void reject_unknown(Args args);
-  void send_one_key(const CommandEntry& entry, uint32_t key_index, Args args);
+  void send_one_key(const CommandEntry& entry, uint32_t key_index, Args args, bool one_of_many = false);
   static void on_reply(void* ctx, orbit_envelope* reply);
   template <class Function>
   void reply_now(Function&& function);
