@@ -83,9 +83,14 @@ TEST_CASE("commands over several keys see and change all of them, also the same 
   Client client(node);
   CHECK(client({"MSET", "a", "1", "b", "2", "a", "3"}) == "+OK");
   CHECK(client({"MGET", "a", "b", "a", "none"}) == "[$3, $2, $3, nil]");
+  CHECK(client({"MGET", "a", "a"}) == "[$3, $3]");
+  CHECK(client({"EXISTS", "b", "b", "b"}) == ":3");
   CHECK(client({"RENAME", "a", "c"}) == "+OK");
   CHECK(client({"EXISTS", "a", "c", "c"}) == ":2");
   CHECK(client({"DEL", "a", "b", "c", "c"}) == ":2");
+  CHECK(client({"MSET", "d", "1", "d", "2"}) == "+OK");
+  CHECK(client({"GET", "d"}) == "$2");
+  CHECK(client({"DEL", "d", "d"}) == ":1");
   CHECK(client({"SADD", "s1", "x", "y"}) == ":2");
   CHECK(client({"SADD", "s2", "y", "z"}) == ":2");
   CHECK(client({"SINTERSTORE", "s3", "s1", "s2"}) == ":1");
