@@ -104,8 +104,14 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
   }
   orbit_activation* a = table_.insert(type, hash, mixed, key);
   a->last_used = now_tick_;
+  activating_ = a;
   start_load(a);
-  return a;
+  if (activating_ != nullptr) {
+    activating_ = nullptr;
+    return a;
+  }
+  error = std::move(activating_error_);
+  return nullptr;
 }
 
 void Scheduler::start_load(orbit_activation* a) noexcept {
@@ -247,6 +253,11 @@ void Scheduler::fail_mailbox(orbit_activation* a, orbit_code code, std::string_v
   std::vector<orbit_envelope*> refused;
   while (!waiting.empty()) refused.push_back(waiting.pop());
   for (orbit_envelope* envelope : refused) own_key(envelope);
+  // It failed before anybody could wait for it: activation() tells.
+  if (activating_ == a) {
+    activating_ = nullptr;
+    activating_error_ = {static_cast<Code>(code), text};
+  }
   if (a->linked == 0) {
     table_.erase(a);
   } else {

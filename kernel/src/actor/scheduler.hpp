@@ -206,6 +206,8 @@ class Scheduler final : public Resident {
   std::vector<orbit_hold*> spare_holds_;
   uint32_t granted_holds_ = 0;
 
+  orbit_activation* activating_ = nullptr;  // activation() is making it; null again when that failed at once
+  Error activating_error_;
   uint32_t loading_ = 0;
   orbit_activation* wait_head_ = nullptr;  // activations that wait for a place among the loads
   orbit_activation* wait_tail_ = nullptr;

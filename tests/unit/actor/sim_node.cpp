@@ -144,6 +144,12 @@ const orbit_storage_v1 Disk::kTable = {
     [](void* self) -> uint64_t { return static_cast<Disk*>(self)->data.size(); },
 };
 
+const orbit_storage_cached_v1 Disk::kCachedTable = {
+    sizeof(orbit_storage_cached_v1), 0,
+    [](void* self, orbit_bytes key, orbit_sink value, orbit_error* error) -> orbit_code {
+      return kTable.get(self, nullptr, key, value, error);
+    }};
+
 std::vector<Cell*>& cells() {
   static std::vector<Cell*> all;
   return all;
@@ -157,7 +163,11 @@ const orbit_actor_type* cell_type(const char* name, orbit_durability durability,
   type.durability = durability;
   type.name = name;
   type.flush_delay_ms = flush_delay_ms;
-  type.create = [](void*, orbit_activation* activation, orbit_bytes key, orbit_error*) -> void* {
+  type.create = [](void*, orbit_activation* activation, orbit_bytes key, orbit_error* error) -> void* {
+    if (text(key) == "refused") {
+      orbit::to_c(orbit::Code::invalid_argument, "this key is refused", error);
+      return nullptr;
+    }
     cells().push_back(new Cell{activation, text(key)});
     return cells().back();
   };
@@ -171,12 +181,12 @@ const orbit_actor_type* cell_type(const char* name, orbit_durability durability,
   return &type;
 }
 
-SimNode::SimNode(Disk& disk, uint64_t seed, uint32_t workers, RuntimeOptions options)
+SimNode::SimNode(Disk& disk, uint64_t seed, uint32_t workers, RuntimeOptions options, bool cached)
     : executor({.seed = seed, .workers = workers}),
       runtime(executor, [&options] {
         options.threads_are_fixed = false;
         return options;
-      }(), &Disk::kTable, nullptr, &disk) {
+      }(), &Disk::kTable, cached ? &Disk::kCachedTable : nullptr, &disk) {
   const orbit_actor_type* types[] = {cell_type("sync", ORBIT_DURABILITY_SYNC), cell_type("async", ORBIT_DURABILITY_ASYNC, 100),
                                      cell_type("none", ORBIT_DURABILITY_NONE)};
   REQUIRE(runtime.publish_module("cells", "1", "cells.so", types));

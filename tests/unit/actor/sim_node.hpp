@@ -25,6 +25,7 @@ struct Disk {
   uint64_t writes = 0;
   uint64_t syncs = 0;
   static const orbit_storage_v1 kTable;
+  static const orbit_storage_cached_v1 kCachedTable;  // answers at once, so that activation happens inside send
 };
 
 enum Method : uint32_t { kAdd = 1, kGet = 2, kFail = 3, kAddAndFail = 4, kSleep = 5, kExpireAt = 6, kSetSub = 7, kErase = 8 };
@@ -48,7 +49,7 @@ struct Answer {
 };
 
 struct SimNode {
-  SimNode(Disk& disk, uint64_t seed, uint32_t workers = 1, RuntimeOptions options = {});
+  SimNode(Disk& disk, uint64_t seed, uint32_t workers = 1, RuntimeOptions options = {}, bool cached = false);
   ~SimNode();
 
   // Sends from a worker; the answer fills in while the node steps.

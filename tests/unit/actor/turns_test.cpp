@@ -175,3 +175,19 @@ TEST_CASE("a payload is asked once to own what it borrows, however far it travel
   REQUIRE(node.run_until([&] { return answers == kCalls; }));
   CHECK(retained == kCalls);
 }
+
+TEST_CASE("an activation that is refused is an error to its callers, and the next one tries again") {
+  for (const bool cached : {false, true}) {
+    for (const uint32_t workers : {1u, 2u}) {
+      Disk disk;
+      SimNode node(disk, 12, workers, {}, cached);
+      for (int i = 0; i < 3; ++i) {
+        const Answer& answer = node.call("async", "refused", kGet);
+        CHECK(answer.code == ORBIT_INVALID_ARGUMENT);
+        CHECK(answer.message == "this key is refused");
+      }
+      CHECK(node.runtime.activations() == 0);
+      CHECK(node.call("async", "fine", kAdd, 1).value == 1);
+    }
+  }
+}
