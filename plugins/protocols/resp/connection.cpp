@@ -45,7 +45,8 @@ void closed(void* context, orbit_code) {
   session->closed();
 }
 
-constexpr orbit_connection_handler kHandler = {sizeof(orbit_connection_handler), 0, &opened, &received, &drained, &closed};
+constexpr orbit_connection_handler kHandler = {
+    sizeof(orbit_connection_handler), 0, &opened, &received, &drained, &closed};
 
 }  // namespace
 

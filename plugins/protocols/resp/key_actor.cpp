@@ -24,7 +24,9 @@ class WriterAdapter final : public RecordWriter {
   void put_main(std::string_view value, uint64_t expires_at_ms, bool has_subrecords) override {
     out_->put_main(out_->ctx, to_c(value), expires_at_ms, has_subrecords ? 1 : 0);
   }
-  void put(std::string_view subkey, std::string_view value) override { out_->put(out_->ctx, to_c(subkey), to_c(value)); }
+  void put(std::string_view subkey, std::string_view value) override {
+    out_->put(out_->ctx, to_c(subkey), to_c(value));
+  }
   void remove(std::string_view subkey) override { out_->remove(out_->ctx, to_c(subkey)); }
   void remove_all_subrecords() override { out_->remove_all_subrecords(out_->ctx); }
   void remove_main() override { out_->remove_main(out_->ctx); }
@@ -82,7 +84,8 @@ void run_command(KeyActor& actor, Command& command, orbit_envelope* envelope) {
 
 int invoke(void* self, orbit_envelope* envelope) {
   auto& actor = *static_cast<KeyActor*>(self);
-  if (envelope->method == kMethodCommand && envelope->ops != nullptr && envelope->ops->token == &command_token) [[likely]] {
+  if (envelope->method == kMethodCommand && envelope->ops != nullptr && envelope->ops->token == &command_token)
+      [[likely]] {
     run_command(actor, *static_cast<Command*>(envelope->payload), envelope);
     return ORBIT_TURN_DONE;
   }

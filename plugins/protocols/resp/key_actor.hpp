@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// A Redis key as an actor: types redis.db0 .. redis.db15, the actor's key is the Redis key, its state is one Value. Commands
-// reach it as native payloads (no protobuf form), or through a hold.
+// A Redis key as an actor: types redis.db0 .. redis.db15, the actor's key is the Redis key, its state is one Value.
+// Commands reach it as native payloads (no protobuf form), or through a hold.
 #pragma once
 
 #include <array>
@@ -24,8 +24,8 @@ inline constexpr uint32_t kMethodCommand = 0;
 using Args = std::span<const std::string_view>;
 struct Slot;
 
-// The payload of kMethodCommand: one command over one key. Request and reply in one; it lives in its Slot and borrows the
-// arguments from the receive buffer until the kernel asks to retain it.
+// The payload of kMethodCommand: one command over one key. Request and reply in one; it lives in its Slot and borrows
+// the arguments from the receive buffer until the kernel asks to retain it.
 struct Command {
   const CommandSpec* spec = nullptr;
   Args args;

@@ -116,7 +116,8 @@ void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> posi
   }
 }
 
-bool find_keys(const CommandSpec& spec, Args args, uint32_t keys_max, std::vector<uint32_t>& positions, std::string& why) {
+bool find_keys(const CommandSpec& spec, Args args, uint32_t keys_max, std::vector<uint32_t>& positions,
+               std::string& why) {
   positions.clear();
   const auto count = static_cast<int>(args.size());
   if (spec.key_positions != nullptr) {

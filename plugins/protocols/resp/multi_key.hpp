@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Commands over several keys: all their actors are held, the command runs over the opened values, and what changed commits as
-// one batch.
+// Commands over several keys: all their actors are held, the command runs over the opened values, and what changed
+// commits as one batch.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace orbit::resp {
 class Session;
 class Worker;
 
-// One hold on its way: taken, used, released, committed. Runs on the worker that began it. The session, if any, lives until
-// its slot is finished.
+// One hold on its way: taken, used, released, committed. Runs on the worker that began it. The session, if any, lives
+// until its slot is finished.
 class HoldCall {
  public:
   HoldCall() = default;
@@ -49,7 +49,8 @@ class HoldCall {
   Slot* slot_ = nullptr;
 
  private:
-  static void granted(void* ctx, orbit_hold* hold, void* const* actors, size_t count, orbit_code code, const char* message);
+  static void granted(void* ctx, orbit_hold* hold, void* const* actors, size_t count, orbit_code code,
+                      const char* message);
   static void committed(void* ctx, orbit_code code, const char* message);
   void refuse(orbit_code code, const char* message);
   void end();
@@ -76,7 +77,8 @@ class MultiKeyCall final : public HoldCall {
 };
 
 // Where the keys are in args. False: `why` is the error, e.g. more than keys_max keys.
-bool find_keys(const CommandSpec& spec, Args args, uint32_t keys_max, std::vector<uint32_t>& positions, std::string& why);
+bool find_keys(const CommandSpec& spec, Args args, uint32_t keys_max, std::vector<uint32_t>& positions,
+               std::string& why);
 // Memory for find_keys that is reused. [worker]
 std::vector<uint32_t>& key_positions_scratch();
 

@@ -7,7 +7,8 @@ boost::json::value node_json(const Server& server, void (*orbit_node_v1::*functi
   const orbit_node_v1* node = server.interfaces().node;
   if (node == nullptr) return nullptr;
   std::string text;
-  (node->*function)({&text, [](void* ctx, orbit_bytes part) { static_cast<std::string*>(ctx)->append(part.data, part.size); }});
+  (node->*function)(
+      {&text, [](void* ctx, orbit_bytes part) { static_cast<std::string*>(ctx)->append(part.data, part.size); }});
   boost::json::error_code error;
   auto value = boost::json::parse(text, error);
   return error ? boost::json::value(nullptr) : value;

@@ -78,7 +78,8 @@ bool read_word(const char*& p, const char* end, std::string& word) {
     }
     if (quote == '\'' && *p == '\\' && end - p > 1 && p[1] == '\'') {
       word += *++p;
-    } else if (quote == '"' && *p == '\\' && end - p > 3 && p[1] == 'x' && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0) {
+    } else if (quote == '"' && *p == '\\' && end - p > 3 && p[1] == 'x' && hex_digit(p[2]) >= 0 &&
+               hex_digit(p[3]) >= 0) {
       word += static_cast<char>(hex_digit(p[2]) * 16 + hex_digit(p[3]));
       p += 3;
     } else if (quote == '"' && *p == '\\' && end - p > 1) {
@@ -189,7 +190,8 @@ RequestParser::Status RequestParser::parse_header(const char* data, size_t size,
     case Line::kNumber: break;
   }
   if (count > static_cast<int64_t>(limits_->args_max)) return fail("Protocol error: invalid multibulk length");
-  if (!authenticated && count > kUnauthenticatedArgsMax) return fail("Protocol error: unauthenticated multibulk length");
+  if (!authenticated && count > kUnauthenticatedArgsMax)
+    return fail("Protocol error: unauthenticated multibulk length");
   position_ = position;
   scanned_ = position;
   missing_ = std::max<int64_t>(count, 0);

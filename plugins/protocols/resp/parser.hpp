@@ -79,8 +79,8 @@ class RequestParser {
   std::string error_;
 };
 
-// Splits a line as redis-cli and redis-server do: "double quotes" with \n \r \t \b \a \xHH, 'single quotes' with \'. The
-// pieces point into `storage`. False: unbalanced quotes.
+// Splits a line as redis-cli and redis-server do: "double quotes" with \n \r \t \b \a \xHH, 'single quotes' with \'.
+// The pieces point into `storage`. False: unbalanced quotes.
 bool split_quoted(std::string_view line, std::string& storage, std::vector<std::string_view>& out);
 
 }  // namespace orbit::resp

@@ -16,14 +16,16 @@ constexpr const char* kDurabilities[] = {"sync", "async", "none", nullptr};
 constexpr Option kOptions[] = {
     option_string("listen", "\"127.0.0.1:6379\"", "Address to listen on; port 0 takes a free one."),
     option_secret("password", "\"\"", "What AUTH and HELLO must give; empty: nothing is asked."),
-    option_string("durability", "\"async\"",
-                  "When a write is answered: sync after it survives a power cut, async at once (it survives a power cut "
-                  "flush_delay_ms later), none at once (it is written when the key leaves memory).",
-                  kDurabilities),
+    option_string(
+        "durability", "\"async\"",
+        "When a write is answered: sync after it survives a power cut, async at once (it survives a power cut "
+        "flush_delay_ms later), none at once (it is written when the key leaves memory).",
+        kDurabilities),
     option_integer("flush_delay_ms", "1000", 1, 3600000, "Longest time until an async write is durable."),
     option_integer("key_idle_timeout_ms", "0", 0, 31536000000.0,
                    "A key that is not used for so long leaves memory and stays in storage; 0: the node's default."),
-    option_integer("idle_timeout_ms", "0", 0, 31536000000.0, "Closes connections without traffic for so long; 0: never."),
+    option_integer("idle_timeout_ms", "0", 0, 31536000000.0,
+                   "Closes connections without traffic for so long; 0: never."),
     option_integer("connections_max", "20000", 1, 1000000, "Most connections at a time."),
     option_integer("bulk_bytes_max", "536870912", 1024, 536870912, "Largest argument of a command."),
     option_integer("command_args_max", "1048576", 16, 1048576, "Most arguments of a command."),
@@ -38,10 +40,12 @@ constexpr Option kOptions[] = {
     option_integer("subscriptions_max", "100000", 1, 10000000, "Most subscriptions of one connection."),
     option_integer("pipeline_max", "1024", 1, 1000000, "Most commands of one connection whose replies are missing."),
     option_integer("transaction_commands_max", "100000", 1, 10000000, "Most commands in one MULTI."),
-    option_integer("transaction_bytes_max", "268435456", 1024, 4294967296.0, "Most bytes of the commands in one MULTI."),
+    option_integer("transaction_bytes_max", "268435456", 1024, 4294967296.0,
+                   "Most bytes of the commands in one MULTI."),
     option_integer("command_keys_max", "100000", 1, 10000000, "Most keys of one command, one EXEC, or one WATCH set."),
-    option_integer("command_timeout_ms", "30000", 0, 86400000,
-                   "Longest time that a command waits for its keys (held by a transaction, being loaded); 0: for ever."),
+    option_integer(
+        "command_timeout_ms", "30000", 0, 86400000,
+        "Longest time that a command waits for its keys (held by a transaction, being loaded); 0: for ever."),
 };
 
 Settings read_settings(const Config& config) {

@@ -120,7 +120,8 @@ void LocalSubscriptions::remove(SubscriptionKind kind, std::string_view name, Se
   if (found->second.empty()) names.erase(found);
 }
 
-// Pushing to a session never changes the registries: a connection that is closed for being slow is removed by a later event.
+// Pushing to a session never changes the registries: a connection that is closed for being slow is removed by a later
+// event.
 void LocalSubscriptions::deliver(SubscriptionKind kind, std::string_view channel, std::string_view payload) {
   const auto& names = sessions_[at(kind)];
   if (const auto found = names.find(channel); found != names.end()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Who listens to what. Each worker keeps the subscriptions of its own connections; the index over all workers says which
-// workers a message must reach, and how many receive it. Only subscribing and publishing take its lock.
+// Who listens to what. Each worker keeps the subscriptions of its own connections; the index over all workers says
+// which workers a message must reach, and how many receive it. Only subscribing and publishing take its lock.
 #pragma once
 
 #include <array>
@@ -35,7 +35,8 @@ class PubSubIndex {
   void resize(uint32_t workers) { workers_ = workers; }
   void add(SubscriptionKind kind, std::string_view name, uint32_t worker);
   void remove(SubscriptionKind kind, std::string_view name, uint32_t worker);
-  // How many subscriptions the message matches; sets targets[w] for each worker that has one. targets has one entry a worker.
+  // How many subscriptions the message matches; sets targets[w] for each worker that has one. targets has one entry a
+  // worker.
   uint64_t match(SubscriptionKind kind, std::string_view channel, std::vector<uint8_t>& targets) const;
   // Names of channels of that kind that match the glob pattern; empty: all.
   std::vector<std::string> channels(SubscriptionKind kind, std::string_view pattern) const;

@@ -11,7 +11,8 @@ size_t counted(const SessionSubscriptions& all, SubscriptionKind kind) {
   return all.count(SubscriptionKind::kChannel) + all.count(SubscriptionKind::kPattern);
 }
 
-void confirm(Session& session, SubscriptionKind kind, std::string_view word, const std::string_view* name, Reply& reply) {
+void confirm(Session& session, SubscriptionKind kind, std::string_view word, const std::string_view* name,
+             Reply& reply) {
   reply.push(3);
   reply.bulk(word);
   if (name != nullptr) {

@@ -63,11 +63,12 @@ void Server::start() {
   for (uint32_t i = 0; i < kDatabaseCount; ++i) databases_[i] = actors->type(key_types_.name(i));
   for (CommandEntry& entry : entries_) {
     const std::string label = std::string("command=\"") + entry.spec->name + "\"";
-    entry.counter = metrics->counter(host, "orbit_resp_commands_total", label.c_str(), "Redis commands received, by name.");
+    entry.counter =
+        metrics->counter(host, "orbit_resp_commands_total", label.c_str(), "Redis commands received, by name.");
   }
   errors_counter = metrics->counter(host, "orbit_resp_error_replies_total", "", "Error replies sent to Redis clients.");
-  parse_errors_counter =
-      metrics->counter(host, "orbit_resp_parse_errors_total", "", "Connections closed because they broke the protocol.");
+  parse_errors_counter = metrics->counter(host, "orbit_resp_parse_errors_total", "",
+                                          "Connections closed because they broke the protocol.");
   connections_counter =
       metrics->counter(host, "orbit_resp_connections_total", "", "Connections of Redis clients accepted.");
   connections_gauge = metrics->gauge(host, "orbit_resp_connections", "", "Connections of Redis clients open now.");

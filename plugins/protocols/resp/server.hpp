@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// What all connections of one plugin instance share: the node's interfaces, settings, the dispatch table, and the workers.
+// What all connections of one plugin instance share: the node's interfaces, settings, the dispatch table, and the
+// workers.
 #pragma once
 
 #include <array>
@@ -59,7 +60,8 @@ struct Interfaces {
 
 // A command that the session runs. Answers at once through `reply`.
 using SessionFunction = void (*)(Session& session, Args args, Reply& reply);
-// One whose answer comes later: runs when earlier commands have run, and completes a slot that it takes from the session.
+// One whose answer comes later: runs when earlier commands have run, and completes a slot that it takes from the
+// session.
 using SessionOperation = void (*)(Session& session, Args args);
 
 struct SessionCommand {
@@ -106,7 +108,9 @@ class Server {
   const KeyActorTypes& key_types() const noexcept { return key_types_; }
   const orbit_type* database(uint32_t index) const noexcept { return databases_[index]; }
   // The entry of a spec from find_command.
-  const CommandEntry& entry(const CommandSpec* spec) const noexcept { return entries_[static_cast<size_t>(spec - first_spec_)]; }
+  const CommandEntry& entry(const CommandSpec* spec) const noexcept {
+    return entries_[static_cast<size_t>(spec - first_spec_)];
+  }
   std::span<const CommandEntry> entries() const noexcept { return entries_; }
   // Whether a reply may go to the output while the turn that wrote it is not durable.
   bool direct_replies() const noexcept { return direct_replies_; }

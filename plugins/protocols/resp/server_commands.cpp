@@ -95,7 +95,8 @@ void wait(Session&, Args args, Reply& reply) {
 }
 
 void lolwut(Session& session, Args, Reply& reply) {
-  reply.verbatim("txt", "Orbit, which speaks the language of Redis ver. 7.0.15 (run " + session.server().run_id + ")\n");
+  reply.verbatim("txt",
+                 "Orbit, which speaks the language of Redis ver. 7.0.15 (run " + session.server().run_id + ")\n");
 }
 
 void acl(Session&, Args args, Reply& reply) {
@@ -137,7 +138,9 @@ void latency(Session&, Args args, Reply& reply) {
   }
 }
 
-void swapdb(Session&, Args, Reply& reply) { reply.error("ERR SWAPDB is not supported: a key's database is part of its actor"); }
+void swapdb(Session&, Args, Reply& reply) {
+  reply.error("ERR SWAPDB is not supported: a key's database is part of its actor");
+}
 
 void shutdown(Session&, Args, Reply& reply) {
   reply.error("ERR SHUTDOWN is not supported: stop the node with SIGTERM or its admin tool");

@@ -71,7 +71,8 @@ const char* read_list(Args args, uint64_t& cursor, size_t& count) {
 void list(Session& session, Args args) {
   uint64_t cursor = 0;
   size_t count = 10;
-  if (const char* error = read_list(args, cursor, count)) return answer(session, [&](Reply& reply) { reply.error(error); });
+  if (const char* error = read_list(args, cursor, count))
+    return answer(session, [&](Reply& reply) { reply.error(error); });
   const std::string type(args[1]);
   // Handles of type names live forever: only names that exist get one.
   const auto types = node_json(session.server(), &orbit_node_v1::types);

@@ -174,7 +174,8 @@ struct ClientFilter {
 bool read_type(std::string_view word, ClientFilter& filter, Reply& reply) {
   filter.type = lower(word);
   if (filter.type == "slave") filter.type = "replica";
-  if (filter.type == "normal" || filter.type == "pubsub" || filter.type == "master" || filter.type == "replica") return true;
+  if (filter.type == "normal" || filter.type == "pubsub" || filter.type == "master" || filter.type == "replica")
+    return true;
   reply.error("ERR Unknown client type '", std::string(word) + "'");
   return false;
 }

@@ -91,7 +91,8 @@ void get_keys(Session& session, Args call, Reply& reply) {
 }
 
 void list(Args args, Reply& reply) {
-  const bool filtered = args.size() == 5 && equal_ignoring_case(args[2], "filterby") && equal_ignoring_case(args[3], "pattern");
+  const bool filtered =
+      args.size() == 5 && equal_ignoring_case(args[2], "filterby") && equal_ignoring_case(args[3], "pattern");
   if (args.size() != 2 && !filtered) return reply.syntax_error();
   std::vector<std::string_view> names;
   for (const CommandSpec& spec : command_table()) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// CONFIG: what clients ask about, answered from the settings in force. Settings are changed in the node's TOML file only.
+// CONFIG: what clients ask about, answered from the settings in force. Settings are changed in the node's TOML file
+// only.
 #include <string>
 #include <utility>
 #include <vector>

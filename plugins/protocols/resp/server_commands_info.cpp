@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// INFO, with the sections and fields that Redis clients and tools read. What has no meaning here is left out, not invented.
+// INFO, with the sections and fields that Redis clients and tools read. What has no meaning here is left out, not
+// invented.
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Commands over all keys of a database: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SAVE, BGSAVE, MOVE. A database is an
-// actor type; its keys are listed in the order of their hashes, and a SCAN cursor is the hash to go on from, without its low
-// bits: some clients keep cursors in doubles, which are exact to 53 bits.
+// Commands over all keys of a database: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SAVE, BGSAVE, MOVE. A
+// database is an actor type; its keys are listed in the order of their hashes, and a SCAN cursor is the hash to go on
+// from, without its low bits: some clients keep cursors in doubles, which are exact to 53 bits.
 #include <algorithm>
 #include <charconv>
 #include <memory>
@@ -30,7 +30,8 @@ class Listing {
  public:
   enum class What : uint8_t { kScan, kKeys, kRandomKey };
 
-  Listing(Session& session, What what, std::string pattern) : session_(session), what_(what), pattern_(std::move(pattern)) {
+  Listing(Session& session, What what, std::string pattern)
+      : session_(session), what_(what), pattern_(std::move(pattern)) {
     everything_ = glob_is_all(pattern_);
     bytes_max_ = session.settings().output_bytes_max;
     database_ = session.server().database(session.database());
@@ -316,7 +317,8 @@ void note_saved(Server& server) {
 
 void save(Session& session, Args) {
   Server& server = session.server();
-  write_out(server, new Several{server, &session, session.begin_operation(), kDatabaseCount, true, &note_saved, ORBIT_OK, {}});
+  write_out(server,
+            new Several{server, &session, session.begin_operation(), kDatabaseCount, true, &note_saved, ORBIT_OK, {}});
 }
 
 void bgsave(Session& session, Args, Reply& reply) {

@@ -330,7 +330,8 @@ void Session::on_reply(void* ctx, orbit_envelope* reply) {
   if (reply->code != ORBIT_OK) [[unlikely]] {
     command.out->truncate(command.out == &slot->out ? 0 : slot->batch_mark);
     Reply error(*command.out, command.protocol);
-    write_error(error, (command.spec->flags & kWrite) != 0, reply->code, reply->message != nullptr ? reply->message : "");
+    write_error(error, (command.spec->flags & kWrite) != 0, reply->code,
+                reply->message != nullptr ? reply->message : "");
     command.failed = true;
   }
   if (command.failed) [[unlikely]] self.worker_.count_error();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // One client: requests in, replies out in the same order.
 //
-// A command over one key is sent to the key's actor and usually runs inside send(): its reply is then in the worker's batch,
-// no slot is used. Otherwise it takes a slot in the queue; later commands go on and queue behind it. Commands that need what
-// came before to have run (several keys, SCAN, EXEC, ...) wait until no command is unexecuted; operations hold back what
-// follows until they have run. All on the connection's worker.
+// A command over one key is sent to the key's actor and usually runs inside send(): its reply is then in the worker's
+// batch, no slot is used. Otherwise it takes a slot in the queue; later commands go on and queue behind it. Commands
+// that need what came before to have run (several keys, SCAN, EXEC, ...) wait until no command is unexecuted;
+// operations hold back what follows until they have run. All on the connection's worker.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +52,8 @@ class Session {
   // As HELLO changes it.
   void set_protocol(int protocol) noexcept;
 
-  // Takes the next place in the order of replies for an operation; nothing else of this connection runs until executed().
+  // Takes the next place in the order of replies for an operation; nothing else of this connection runs until
+  // executed().
   Slot* begin_operation();
   // The operation has taken effect; later commands may run. Its reply may still be missing.
   void executed(Slot* slot);
@@ -167,7 +168,8 @@ void answer(Session& session, Function&& function) {
 void reply_unknown_subcommand(Args args, Reply& reply);
 void reply_wrong_arguments(std::string_view command, Reply& reply);
 
-// Writes what a failed call means to a Redis client: storage that refuses writes as MISCONF, others by their code's name.
+// Writes what a failed call means to a Redis client: storage that refuses writes as MISCONF, others by their code's
+// name.
 void write_error(Reply& reply, bool write, orbit_code code, std::string_view message);
 
 }  // namespace orbit::resp

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// The place of one reply in a connection's order. Slots come from the worker's free list; a slot whose command runs inside
-// send() never leaves it.
+// The place of one reply in a connection's order. Slots come from the worker's free list; a slot whose command runs
+// inside send() never leaves it.
 #pragma once
 
 #include <array>

@@ -134,8 +134,8 @@ class ExecCall final : public HoldCall {
         if (session_->gone()) continue;  // nobody reads the reply, and the connection cannot be asked any more
         entry.session->function(*session_, command.args, reply);
       } else {
-        run_held(*entry.spec, command.args, command.keys, actors + at, changed_.data() + at, open, reply, worker_->now_ms(),
-                 worker_->random());
+        run_held(*entry.spec, command.args, command.keys, actors + at, changed_.data() + at, open, reply,
+                 worker_->now_ms(), worker_->random());
         at += command.keys.size();
       }
       if (reply.failed()) worker_->count_error();
@@ -252,7 +252,8 @@ bool queue_command(Session& session, const CommandEntry& entry, Args args, std::
     return false;
   }
   QueuedCommand command{&entry, nullptr, {}, {}};
-  if (entry.spec->run != nullptr && !find_keys(*entry.spec, args, settings.command_keys_max, command.keys, why)) return false;
+  if (entry.spec->run != nullptr && !find_keys(*entry.spec, args, settings.command_keys_max, command.keys, why))
+    return false;
   command.bytes = std::make_unique_for_overwrite<char[]>(bytes);
   command.args.reserve(args.size());
   char* to = command.bytes.get();

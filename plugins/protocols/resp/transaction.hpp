@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// MULTI, EXEC, DISCARD, WATCH, UNWATCH. EXEC holds the actors of all keys that its commands name and of all watched keys, so
-// that nothing happens between the check of the watches, the commands and the commit of what they changed.
+// MULTI, EXEC, DISCARD, WATCH, UNWATCH. EXEC holds the actors of all keys that its commands name and of all watched
+// keys, so that nothing happens between the check of the watches, the commands and the commit of what they changed.
 #pragma once
 
 #include <cstdint>

@@ -82,7 +82,8 @@ TEST_CASE("a password is asked for, and before it little is accepted") {
   Client client(node);
   CHECK(client({"GET", "k"}) == "-NOAUTH Authentication required.");
   CHECK(client({"AUTH", "wrong"}) == "-WRONGPASS invalid username-password pair or user is disabled.");
-  CHECK(client({"HELLO", "3", "AUTH", "default", "no"}) == "-WRONGPASS invalid username-password pair or user is disabled.");
+  CHECK(client({"HELLO", "3", "AUTH", "default", "no"}) ==
+        "-WRONGPASS invalid username-password pair or user is disabled.");
   CHECK(client({"HELLO", "3"}).starts_with("-NOAUTH HELLO must be called"));
   CHECK(client({"AUTH", "default", "secret"}) == "+OK");
   CHECK(client({"GET", "k"}) == "nil");
@@ -90,7 +91,8 @@ TEST_CASE("a password is asked for, and before it little is accepted") {
   greedy.send_bytes("*11\r\n");
   CHECK(greedy.read_to_end() == "-ERR Protocol error: unauthenticated multibulk length\r\n");
   Client third(node);
-  CHECK(third({"HELLO", "3", "AUTH", "default", "secret", "SETNAME", "me"}).starts_with("{$server: $redis, $version: $7.0"));
+  CHECK(third({"HELLO", "3", "AUTH", "default", "secret", "SETNAME", "me"})
+            .starts_with("{$server: $redis, $version: $7.0"));
   CHECK(third({"CLIENT", "GETNAME"}) == "$me");
   CHECK(third({"HGETALL", "none"}) == "{}");
   CHECK(third({"RESET"}) == "+RESET");

@@ -50,7 +50,8 @@ TEST_CASE("a RESP2 subscriber may only subscribe, ping and quit; a RESP3 one may
   CHECK(two({"SUBSCRIBE", "c", "d"}) == "[$subscribe, $c, :1]");
   CHECK(two.read() == "[$subscribe, $d, :2]");
   CHECK(two({"GET", "x"}) ==
-        "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+        "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+        "context");
   CHECK(two({"PING"}) == "[$pong, $]");
   CHECK(two({"RESET"}) == "+RESET");
   CHECK(two({"PING"}) == "+PONG");

@@ -134,7 +134,8 @@ Client::Client(uint16_t port) {
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) fail("connect: " + std::string(std::strerror(errno)));
+  if (::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
+    fail("connect: " + std::string(std::strerror(errno)));
   const timeval patience{kPatienceMs / 1000, 0};
   setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
@@ -221,7 +222,8 @@ std::string run_shell(const std::string& command) {
   std::array<char, 4096> piece;
   size_t got = 0;
   while ((got = std::fread(piece.data(), 1, piece.size(), pipe)) != 0) out.append(piece.data(), got);
-  if (const int status = pclose(pipe); status != 0) fail(command + " ended with " + std::to_string(status) + ": " + out);
+  if (const int status = pclose(pipe); status != 0)
+    fail(command + " ended with " + std::to_string(status) + ": " + out);
   return out;
 }
 

@@ -49,7 +49,8 @@ class Client {
 
   void send_bytes(std::string_view bytes);
   void send(const std::vector<std::string>& command);
-  // One reply as text: "+OK", "-ERR ...", ":1", "$value", "nil", "[a, b]"; RESP3: "{k: v}", "~[..]", ">[..]", "#t", ",1.5", "_".
+  // One reply as text: "+OK", "-ERR ...", ":1", "$value", "nil", "[a, b]"; RESP3: "{k: v}", "~[..]", ">[..]", "#t",
+  // ",1.5", "_".
   std::string read();
   std::string operator()(const std::vector<std::string>& command) {
     send(command);
