@@ -12,6 +12,7 @@
 
 #include "actor/envelope_pool.hpp"
 #include "actor/types.hpp"
+#include "observe/assert.hpp"
 
 namespace orbit::kernel {
 
@@ -34,7 +35,7 @@ struct alignas(64) orbit_activation {
   orbit_activation* run_next = nullptr;
   uint32_t queued = 0;
   uint32_t last_used = 0;                  // the worker's coarse tick
-  uint32_t generation = 0;                 // changes when the slot is freed
+  uint32_t slot = 0;                       // its number among the worker's slots
   orbit::kernel::Stage stage : 2 = orbit::kernel::Stage::free;
   bool scheduled : 1 = false;              // in the run queue, or in the queue of waiting loads
   bool leaving : 1 = false;                // takes no more turns until its changes are stored; then leaves memory
@@ -60,11 +61,6 @@ struct alignas(64) orbit_activation {
   char key_inline[32];
 
   std::string_view key() const noexcept { return {key_data, key_size}; }
-  // What a sender keeps beside the address, to know later whether it still holds.
-  uint64_t tag() const noexcept { return tag(generation, worker); }
-  static uint64_t tag(uint32_t generation, uint32_t worker) noexcept {
-    return static_cast<uint64_t>(generation) << 8 | (worker + 1);
-  }
   // Nothing runs, nothing waits, state is there: a turn may run at once.
   bool idle() const noexcept {
     return stage == orbit::kernel::Stage::active && current == nullptr && mailbox.empty() && !leaving;
@@ -78,6 +74,7 @@ static_assert(sizeof(orbit_activation) == 192 && offsetof(orbit_activation, gate
 class ActivationTable {
  public:
   static constexpr size_t kSlab = 1024;
+  static constexpr size_t kSlotsMax = 1u << 24;
 
   explicit ActivationTable(uint32_t worker) : worker_(worker) {}
   ActivationTable(const ActivationTable&) = delete;
@@ -105,9 +102,9 @@ class ActivationTable {
     orbit_activation* a = free_;
     orbit_activation*& first = by_mixed_[mixed];
     free_ = a->run_next;
-    const uint32_t generation = a->generation;
+    const uint32_t slot = a->slot;
     *a = orbit_activation();
-    a->generation = generation;
+    a->slot = slot;
     a->worker = static_cast<uint8_t>(worker_);
     a->type = type;
     a->hash = hash;
@@ -132,17 +129,26 @@ class ActivationTable {
     if (found->second == nullptr) by_mixed_.erase(found);
     free_key(a);
     a->stage = Stage::free;
-    ++a->generation;
+    ++generations_[a->slot];
     a->run_next = free_;
     free_ = a;
     --size_;
+  }
+
+  // What a sender keeps beside the address of an activation, to know later without touching it whether it is still there:
+  // generation of the slot, number of the slot, worker + 1.
+  uint64_t tag(const orbit_activation* a) const noexcept {
+    return static_cast<uint64_t>(generations_[a->slot]) << 32 | a->slot << 8 | (worker_ + 1);
+  }
+  bool holds(uint64_t tag) const noexcept {
+    return (tag & 0xff) == worker_ + 1 && generations_[(tag >> 8) & (kSlotsMax - 1)] == tag >> 32;
   }
 
   size_t size() const noexcept { return size_; }
   size_t slots() const noexcept { return slabs_.size() * kSlab; }
   orbit_activation* slot(size_t index) noexcept { return &slabs_[index / kSlab][index % kSlab]; }
   size_t memory_bytes() const noexcept {
-    return slots() * sizeof(orbit_activation) + by_mixed_.bucket_count() * (sizeof(uint64_t) + sizeof(void*) + 1);
+    return slots() * (sizeof(orbit_activation) + sizeof(uint32_t)) + by_mixed_.bucket_count() * (sizeof(uint64_t) + sizeof(void*) + 1);
   }
 
   template <class F>
@@ -162,9 +168,12 @@ class ActivationTable {
     a->key_size = 0;
   }
   void grow() {
+    invariant(slots() < kSlotsMax, "a worker has at most 2^24 activations");
+    generations_.resize(slots() + kSlab);
     slabs_.push_back(std::make_unique<orbit_activation[]>(kSlab));
     for (size_t i = kSlab; i-- > 0;) {
       orbit_activation* a = &slabs_.back()[i];
+      a->slot = static_cast<uint32_t>(slots() - kSlab + i);
       a->key_data = a->key_inline;
       a->run_next = free_;
       free_ = a;
@@ -175,6 +184,7 @@ class ActivationTable {
   size_t size_ = 0;
   orbit_activation* free_ = nullptr;
   std::vector<std::unique_ptr<orbit_activation[]>> slabs_;
+  std::vector<uint32_t> generations_;  // of the slots, apart and dense: looked at for every message
   boost::unordered_flat_map<uint64_t, orbit_activation*, AsIs> by_mixed_;
 };
 

@@ -243,6 +243,7 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
 // The activation cannot be made: everyone who waits for it is told, and the next message tries again.
 void Scheduler::fail_mailbox(orbit_activation* a, orbit_code code, std::string_view message) noexcept {
   tallies_.load_failures.add();
+  deliver_hinted();
   EnvelopeQueue waiting = a->mailbox;
   a->mailbox = EnvelopeQueue();
   a->queued = 0;
@@ -323,6 +324,7 @@ void Scheduler::leave_all(const std::function<bool(const orbit_activation&)>& ma
 }
 
 void Scheduler::try_leave_all() noexcept {
+  deliver_hinted();
   std::vector<orbit_activation*> waiting;
   waiting.swap(leaving_);
   for (orbit_activation* a : waiting) {
@@ -379,6 +381,7 @@ void Scheduler::when_empty(orbit_type* type, std::function<void()> then) {
 
 // The clock hand: lets go of what was not used for its idle timeout, or, under pressure, since the last visits.
 void Scheduler::sweep(size_t most, bool under_pressure) noexcept {
+  deliver_hinted();
   const size_t slots = table_.slots();
   const uint64_t goal = limits_.memory_bytes_max - limits_.memory_bytes_max / 16;
   for (size_t i = 0; i < std::min(most, slots); ++i) {

@@ -56,6 +56,7 @@ bool Scheduler::step() noexcept {
   now_ns_ = executor_.coarse_monotonic_ns();
   now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
   uint32_t budget = kTurnsPerStep;
+  deliver_hinted();
   while (run_head_ != nullptr && budget != 0) {
     orbit_activation* a = run_head_;
     run_head_ = a->run_next;
@@ -69,13 +70,14 @@ bool Scheduler::step() noexcept {
     }
     a->scheduled = false;
     run_mailbox(a, budget);
+    deliver_hinted();
   }
   return pending();
 }
 
 bool Scheduler::pending() const noexcept {
   // A closing cut goes on in the next round.
-  return run_head_ != nullptr || outbox_used_ ||
+  return run_head_ != nullptr || outbox_used_ || !hinted_.empty() ||
          std::any_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) { return cls.closing != nullptr; });
 }
 
@@ -138,13 +140,37 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
     envelope->hops = current_->current->hops + 1;
     if (envelope->deadline_ns == 0) envelope->deadline_ns = current_->current->deadline_ns;
   }
-  if (hint != nullptr && (hint[1] & 0xff) == worker_ + 1) {
+  if (hint != nullptr && table_.holds(hint[1])) {
     auto* a = reinterpret_cast<orbit_activation*>(hint[0]);
-    if (a->tag() == hint[1]) {
-      deliver(a, envelope);
+    if ((envelope->flags & ORBIT_ENVELOPE_INLINE) == 0 && current_ != nullptr) {
+      // Delivered when the turn is over; by then the activation's cache line is here.
+      __builtin_prefetch(a, 1);
+      envelope->target = a;
+      hinted_.push(envelope);
       return;
     }
+    deliver_hinted();
+    deliver(a, envelope);
+    return;
   }
+  deliver_hinted();
+  look_up(envelope, hint);
+}
+
+// Delivers what was sent with a hint, in order. Called before anything that could overtake it or free its activations.
+void Scheduler::deliver_hinted() noexcept {
+  while (!hinted_.empty()) {
+    orbit_envelope* envelope = hinted_.pop();
+    if (!hinted_.empty()) __builtin_prefetch(hinted_.head->next, 1);
+    orbit_activation* a = envelope->target;
+    __builtin_prefetch(a->actor, 1);
+    __builtin_prefetch(static_cast<const char*>(a->actor) + 64, 1);
+    deliver(a, envelope);
+  }
+}
+
+// Finds the activation by type and key, on this worker or another one.
+void Scheduler::look_up(orbit_envelope* envelope, uint64_t* hint) noexcept {
   if (envelope->type == nullptr) {
     refuse(envelope, ORBIT_INVALID_ARGUMENT, "the call names no actor type");
     return;
@@ -173,7 +199,7 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
   }
   if (hint != nullptr) {
     hint[0] = reinterpret_cast<uint64_t>(a);
-    hint[1] = a->tag();
+    hint[1] = table_.tag(a);
   }
   deliver(a, envelope);
 }
@@ -358,7 +384,7 @@ void Scheduler::receive(orbit_envelope* chain) noexcept {
 }
 
 bool Scheduler::quiet() const noexcept {
-  if (run_head_ != nullptr || loading_ != 0 || !in_flight_.empty() || outbox_used_ || wait_head_ != nullptr) return false;
+  if (run_head_ != nullptr || !hinted_.empty() || loading_ != 0 || !in_flight_.empty() || outbox_used_ || wait_head_ != nullptr) return false;
   return std::all_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) {
     return cls.head[0] == nullptr && cls.head[1] == nullptr && cls.open == nullptr && cls.closing == nullptr;
   });

@@ -130,6 +130,8 @@ class Scheduler final : public Resident {
   struct Load;
 
   // scheduler.cpp
+  void look_up(orbit_envelope* envelope, uint64_t* hint) noexcept;
+  void deliver_hinted() noexcept;
   void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
   void run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
   void end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
@@ -196,6 +198,7 @@ class Scheduler final : public Resident {
   uint32_t depth_ = 0;
   uint64_t now_ns_ = 0;
   uint32_t now_tick_ = 0;  // now_ns_ / 2^24: 16.8 ms
+  EnvelopeQueue hinted_;  // sent with a hint, not in their mailboxes yet; their activations must stay
   std::vector<EnvelopeQueue> outbox_;
   bool outbox_used_ = false;
 
