@@ -133,10 +133,14 @@ void bitcount(CommandContext& ctx) {
     ctx.reply.syntax_error();
     return;
   }
-  if (ctx.args.size() > 3 && (!integer_arg(ctx, 2, start) || !integer_arg(ctx, 3, end) || !unit_arg(ctx, 4, bits))) {
+  if (ctx.args.size() > 3 && (!integer_arg(ctx, 2, start) || !integer_arg(ctx, 3, end))) return;
+  // Redis answers this before it looks at the unit.
+  if (start < 0 && end < 0 && start > end) {
+    ctx.reply.integer(0);
     return;
   }
-  const BitRange range = start < 0 && end < 0 && start > end ? BitRange{1, 0} : resolve(start, end, bits, bytes.size());
+  if (ctx.args.size() > 3 && !unit_arg(ctx, 4, bits)) return;
+  const BitRange range = resolve(start, end, bits, bytes.size());
   if (range.first > range.last) {
     ctx.reply.integer(0);
     return;

@@ -90,11 +90,17 @@ bool collect_elements(CommandContext& ctx, std::vector<Element>& elements) {
   }
 }
 
+// As strtod, which Redis uses here: an empty string is 0, and blanks may lead.
+bool parse_sort_number(std::string_view text, double& number) {
+  if (text.empty()) return true;
+  const size_t start = text.find_first_not_of(" \t\n\v\f\r");
+  return start != std::string_view::npos && parse_double(text.substr(start), number);
+}
+
 bool sort_elements(CommandContext& ctx, const SortOptions& options, std::vector<Element>& elements) {
   if (!options.by_bytes) {
     for (Element& element : elements) {
-      // Here Redis takes an empty string for 0.
-      if (element.bytes.empty() || parse_double(element.bytes, element.number)) continue;
+      if (parse_sort_number(element.bytes, element.number)) continue;
       ctx.reply.error("ERR One or more scores can't be converted into double");
       return false;
     }

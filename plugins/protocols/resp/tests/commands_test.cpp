@@ -42,6 +42,21 @@ TEST_CASE("an expiry stays with the value that is renamed or copied") {
   CHECK(keys.run("PTTL k") == ":-2\r\n");
 }
 
+TEST_CASE("an empty range of bits is 0 before its unit is looked at") {
+  Keyspace keys;
+  keys.run("SET k v");
+  CHECK(keys.run("BITCOUNT k -3 -10 FOO") == ":0\r\n");
+  CHECK(keys.run("BITCOUNT k -10 -3 FOO") == "-ERR syntax error\r\n");
+}
+
+TEST_CASE("SORT takes blanks before a number, but not blanks alone") {
+  Keyspace keys;
+  keys.run({"RPUSH", "k", " 10", "", "9"});
+  CHECK(keys.run("SORT k") == "*3\r\n$0\r\n\r\n$1\r\n9\r\n$3\r\n 10\r\n");
+  keys.run({"RPUSH", "k", " "});
+  CHECK(keys.run("SORT k") == "-ERR One or more scores can't be converted into double\r\n");
+}
+
 TEST_CASE("only commands that changed something say so") {
   Keyspace keys;
   const auto changes = [&](std::string_view line) {

@@ -65,6 +65,7 @@ std::string canonical(std::string_view reply, Order order) {
   std::vector<std::string> parts = children(reply, header);
   if (parts.empty()) return std::string(reply);
   std::string out(reply.substr(0, header.size));
+  if (order == Order::scan_anything) return out;
   if (order == Order::scan_elements || order == Order::scan_pairs) {
     const Order inner = order == Order::scan_elements ? Order::any_elements : Order::any_pairs;
     return out + parts[0] + canonical(parts[1], inner);

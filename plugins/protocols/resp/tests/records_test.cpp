@@ -8,6 +8,7 @@
 
 #include "keyspace.hpp"
 #include "node_reply.hpp"
+#include "seed.hpp"
 
 namespace orbit::resp::testing {
 namespace {
@@ -120,7 +121,7 @@ void check_loads(Keyspace& keys, const std::string& key, const Store& store) {
 }
 
 TEST_CASE("a value loaded from its records equals the value that wrote them, after any changes") {
-  const uint64_t seed = std::random_device{}();
+  const uint64_t seed = seed_of_this_run();
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   size_t split = 0;
@@ -192,7 +193,7 @@ TEST_CASE("a value that storage never saw leaves nothing to remove") {
 }
 
 TEST_CASE("damaged records are refused, whatever byte is damaged") {
-  const uint64_t seed = std::random_device{}();
+  const uint64_t seed = seed_of_this_run();
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   Keyspace keys;

@@ -8,13 +8,14 @@
 #include <set>
 
 #include "list.hpp"
+#include "seed.hpp"
 #include "sorted_set.hpp"
 
 namespace orbit::resp::testing {
 namespace {
 
 TEST_CASE("a sorted set keeps order, ranks and counts like a plain set of pairs") {
-  const uint64_t seed = std::random_device{}();
+  const uint64_t seed = seed_of_this_run();
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   SortedSet ours;
@@ -72,7 +73,7 @@ TEST_CASE("a sorted set that is emptied gives its tree back") {
 }
 
 TEST_CASE("a list behaves like a deque") {
-  const uint64_t seed = std::random_device{}();
+  const uint64_t seed = seed_of_this_run();
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   for (int round = 0; round < 20; ++round) {
