@@ -3,9 +3,9 @@
 // type, key), so that holds never wait for each other in a circle.
 //
 // Committing. When everything lies on the granting worker and the changed actors share a flush class, they are marked dirty
-// together: a cut is atomic, so that is enough. Otherwise the changes are collected at once into one submission of their own,
-// after everything that either worker had changed before has been submitted; for SYNC types the actors stay closed until it is
-// stored, because a failure has to undo all of them.
+// together: a cut is atomic, so that is enough. Otherwise the changes are collected at once into one submission of their own;
+// what these actors had changed before has been submitted before the hold is granted. For SYNC types the actors stay closed
+// until it is stored, because a failure has to undo all of them.
 #include <algorithm>
 
 #include "actor/runtime.hpp"
@@ -111,6 +111,7 @@ void orbit_hold::advance() noexcept {
     home->send(envelope, nullptr);
     return;
   }
+  home->submit_before(*this);
   for (size_t i = 0; i < item_of.size(); ++i) actors[i] = items[item_of[i]].a->actor;
   ++home->granted_holds_;
   granted(ctx, this, actors.data(), actors.size(), ORBIT_OK, "");
@@ -133,7 +134,11 @@ void orbit_hold::give_back(bool failed) noexcept {
       continue;
     }
     Scheduler* owner = &home->runtime().scheduler(item.worker);
-    home->runtime().post(item.worker, [owner, a = item.a, drop] { owner->unhold(a, drop); });
+    const bool changed = !failed && item.dirty;
+    home->runtime().post(item.worker, [owner, a = item.a, drop, changed] {
+      if (changed) owner->gate_behind_hold(a);
+      owner->unhold(a, drop);
+    });
   }
   next = 0;
 }
@@ -199,11 +204,30 @@ void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadlin
   hold->advance();
 }
 
+// Whether all changes of an activation are on their way: a closing cut has what it has collected, but goes out later.
+bool Scheduler::submitted(const orbit_activation* a) noexcept {
+  if (a->dirty != 0) return false;
+  const Pending* closing = flush_class(a->version->flush_class).closing;
+  return closing == nullptr || closing->seq != a->gate;
+}
+
+// Changes that may go out in a submission of their own must not be joined with older ones that wait for a cut: the cut
+// would take one actor's part of them, without the others'.
+void Scheduler::submit_before(const orbit_hold& hold) noexcept {
+  bool one_class = true;
+  bool waits = false;
+  for (const orbit_hold::Item& item : hold.items) {
+    one_class = one_class && item.a->version->flush_class == hold.items[0].a->version->flush_class;
+    waits = waits || (item.worker == worker_ && !submitted(item.a));
+  }
+  if (waits && (hold.remote || !one_class)) close_all_cuts();
+}
+
 void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept {
   orbit_hold* hold = reinterpret_cast<Ticket*>(envelope->room)->hold;
   free_envelope(envelope);
   // What was changed before must reach the engine before the hold's changes, which the other worker submits.
-  if (hold->home != this && a->dirty != 0) close_all_cuts();
+  if (hold->home != this && !submitted(a)) close_all_cuts();
   if (a->dirty != 0) before_change(a);
   a->current = &hold->marker;
   a->last_used = now_tick_;
@@ -227,6 +251,15 @@ void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noex
     pending->then.emplace_back(std::move(arrive));
   else
     arrive(ORBIT_OK, {});
+}
+
+// Another worker has submitted changes of this activation: it stays in memory until they are stored. The committer keeps the
+// order, so an empty submission tells when.
+void Scheduler::gate_behind_hold(orbit_activation* a) noexcept {
+  if (a->version->def->durability == ORBIT_DURABILITY_SYNC) return;  // it was held until then
+  Pending* barrier = make_submission(false, true);
+  a->gate = barrier->seq;
+  submit(barrier);
 }
 
 void Scheduler::unhold(orbit_activation* a, bool failed) noexcept {
@@ -273,8 +306,7 @@ void Scheduler::release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_commi
     return;
   }
   if (changed && (hold->remote || !one_class)) {
-    close_all_cuts();
-    if (before_open || before != nullptr) before = in_flight_.back();
+    // What was there before the grant has been submitted then, see submit_before.
     if (before == nullptr) {
       release_together(hold, committed, ctx);
       return;

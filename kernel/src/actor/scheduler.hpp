@@ -145,6 +145,9 @@ class Scheduler final : public Resident {
   // hold.cpp
   friend struct ::orbit_hold;
   void hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  bool submitted(const orbit_activation* a) noexcept;
+  void submit_before(const orbit_hold& hold) noexcept;
+  void gate_behind_hold(orbit_activation* a) noexcept;
   void unhold(orbit_activation* a, bool failed) noexcept;
   void release_together(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept;
   void abort(orbit_hold* hold, orbit_hold_committed committed, void* ctx, orbit_code code, const char* message) noexcept;
