@@ -38,10 +38,12 @@ class Node:
     """Starts in the constructor, is ready when that returns; `with` stops it and removes its folder.
 
     build: the build tree. storage: "memory" or "rocksdb". workers: 0 is one per core. resp, limits, node: settings of the
-    Redis wire, of [limits] and of [node]. data: a folder that outlives this node; default: a new one, removed at the end.
+    Redis wire, of [limits] and of [node]. admin: settings of the admin API; None: the node has none. data: a folder that
+    outlives this node; default: a new one, removed at the end.
     """
 
-    def __init__(self, build, storage="memory", workers=1, resp=None, limits=None, node=None, environment=None, data=None):
+    def __init__(self, build, storage="memory", workers=1, resp=None, limits=None, node=None, environment=None,
+                 data=None, admin=None):
         self.folder = Path(tempfile.mkdtemp(prefix="orbit-node-"))
         self.log_path = self.folder / "log"
         self.process = None
@@ -54,6 +56,8 @@ class Node:
             config += toml_section("[limits]", limits)
         config += plugin("store", f"orbit.storage.{storage}", **store)
         config += plugin("redis", "orbit.protocol.resp", **({"listen": "127.0.0.1:0"} | (resp or {})))
+        if admin is not None:
+            config += plugin("admin", "orbit.protocol.admin", **({"listen": "127.0.0.1:0"} | admin))
         (self.folder / "node.toml").write_text(config)
         ready = self.folder / "ready.json"
         try:
@@ -81,6 +85,10 @@ class Node:
     @property
     def port(self):
         return int(self.listeners["redis"].rsplit(":", 1)[1])
+
+    @property
+    def admin_port(self):
+        return int(self.listeners["admin"].rsplit(":", 1)[1])
 
     def connect(self, receive_buffer_bytes=None):
         client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

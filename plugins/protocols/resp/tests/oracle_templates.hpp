@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Commands to send to both sides. Tokens: $s $h $l $t $z a key of that type, $k any key, $v value, $f field, $m member,
 // $i number, $n small count, $d score, $B lexical bound, $S score bound, $T Unix seconds far ahead, $N count of the
-// keys that follow; a token with + is repeated, $fv+ and $dm+ and $kv+ in pairs. Relative expiry times are there only where
-// they are refused: the two clocks are not read at one moment.
+// keys that follow; a token with + is repeated, $fv+ and $dm+ and $kv+ in pairs. Expiry times relative to now are there
+// only where they are refused: the two clocks are not read at one moment.
 #pragma once
 
 #include <string_view>

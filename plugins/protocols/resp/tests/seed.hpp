@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// What random tests start from: always the same, so that a run can be repeated, unless the environment's ORBIT_TEST_SEED
-// is a number, or "random".
+// What random tests start from: always the same, so that a run can be repeated, unless ORBIT_TEST_SEED in the
+// environment is a number, or "random".
 #pragma once
 
 #include <cstdint>
