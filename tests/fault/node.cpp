@@ -27,11 +27,14 @@ std::string read_file(const std::filesystem::path& path) {
 }
 
 std::string config(const std::filesystem::path& folder, const NodeSettings& settings) {
-  return "[node]\nworkers = 2\ndata_dir = \"" + (folder / "node").string() + "\"\nplugin_paths = [\"" ORBIT_PLUGIN_DIR "\"]\n"
-         "[[plugin]]\nname = \"store\"\nid = \"orbit.storage.rocksdb\"\n[plugin.config]\npath = \"" +
-         settings.data.string() + "\"\n" + settings.storage +
-         "[[plugin]]\nname = \"redis\"\nid = \"orbit.protocol.resp\"\n[plugin.config]\nlisten = \"127.0.0.1:0\"\n"
-         "durability = \"" + settings.durability + "\"\n";
+  std::ostringstream out;
+  out << "[node]\nworkers = " << settings.workers << "\ndata_dir = \"" << (folder / "node").string()
+      << "\"\nplugin_paths = [\"" ORBIT_PLUGIN_DIR "\"]\n[limits]\n" << settings.limits
+      << "[[plugin]]\nname = \"store\"\nid = \"orbit.storage.rocksdb\"\n[plugin.config]\npath = \""
+      << settings.data.string() << "\"\n" << settings.storage
+      << "[[plugin]]\nname = \"redis\"\nid = \"orbit.protocol.resp\"\n[plugin.config]\nlisten = \"127.0.0.1:0\"\n"
+      << "durability = \"" << settings.durability << "\"\n" << settings.redis;
+  return out.str();
 }
 
 }  // namespace
@@ -102,6 +105,13 @@ int Node::stop() {
     pid_ = -1;
   }
   return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
+}
+
+uint64_t Node::memory_peak_bytes() const {
+  std::istringstream status(read_file("/proc/" + std::to_string(pid_) + "/status"));
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
+  throw std::runtime_error("there is no VmHWM of the node");
 }
 
 std::string Node::log() const {

@@ -25,7 +25,10 @@ class Directory {
 
 struct NodeSettings {
   std::string durability = "sync";
-  std::string storage;  // more lines of TOML for the engine's [plugin.config]
+  int workers = 2;
+  std::string limits;   // lines of TOML for [limits]
+  std::string storage;  // more lines for the engine's [plugin.config]
+  std::string redis;    // and for that of the Redis wire
   std::filesystem::path data;
 };
 
@@ -46,6 +49,8 @@ class Node {
   int stop();
   bool running();
   std::string log() const;
+  // The most memory that the process has had resident until now.
+  uint64_t memory_peak_bytes() const;
 
  private:
   std::filesystem::path folder_;

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// A data set that is larger than what a node may hold in memory: all of it is there, and the process stays small.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "node.hpp"
+#include "resp_client.hpp"
+
+namespace {
+
+using namespace orbit::fault;
+
+constexpr uint64_t kMb = 1 << 20;
+constexpr size_t kValueBytes = 16'384;
+constexpr size_t kValues = 200 * kMb / kValueBytes;
+constexpr size_t kPipeline = 16;
+constexpr size_t kAttemptsMax = 1'000'000;
+
+// What the process may have resident: the actors ([limits] memory_bytes_max, and an eighth); of what changed since the last
+// flush, at most all of them, the batch that is written (a string that grows has up to twice its size) and the engine's copy;
+// the engine's block cache, and its two write buffers while a third is made; and for code, stacks, messages on their way and
+// what malloc keeps kElseBytes.
+constexpr uint64_t kElseBytes = 64 * kMb;
+constexpr uint64_t kActorBytes = 16 * kMb;
+constexpr uint64_t kFlushBytes = 3 * kActorBytes;
+constexpr uint64_t kBlockCacheBytes = 8 * kMb;
+constexpr uint64_t kWriteBufferBytes = 4 * kMb;
+constexpr uint64_t kResidentBytesMax =
+    kActorBytes + kActorBytes / 8 + kFlushBytes + kBlockCacheBytes + 3 * kWriteBufferBytes + kElseBytes;
+static_assert(kResidentBytesMax * 5 < kValues * kValueBytes * 4, "the bound proves something");
+
+std::string key_of(size_t number) { return "large:" + std::to_string(number); }
+
+// The same for the same number, and not compressible.
+std::string value_of(size_t number) {
+  std::mt19937_64 random(number);
+  std::string value(kValueBytes, '\0');
+  for (size_t i = 0; i < value.size(); i += 8) {
+    const uint64_t word = random();
+    std::memcpy(&value[i], &word, 8);
+  }
+  return value;
+}
+
+// Writes all values. Under the bound on memory a node may say "try again later"; nothing else is taken as an answer.
+size_t write_all(RespClient& client) {
+  std::vector<size_t> left(kValues);
+  for (size_t i = 0; i < kValues; ++i) left[i] = kValues - 1 - i;
+  size_t attempts = 0;
+  while (!left.empty()) {
+    std::vector<size_t> batch;
+    for (; !left.empty() && batch.size() < kPipeline; left.pop_back()) batch.push_back(left.back());
+    for (const size_t number : batch) client.add({"SET", key_of(number), value_of(number)});
+    client.flush();
+    for (const size_t number : batch) {
+      ++attempts;
+      const Reply reply = client.read();
+      if (!reply.is_error()) continue;
+      REQUIRE_MESSAGE(reply.text.find("memory_bytes_max") != std::string::npos, reply.text);
+      REQUIRE_MESSAGE(attempts < kAttemptsMax, reply.text);
+      left.push_back(number);
+    }
+  }
+  return attempts - kValues;
+}
+
+size_t read_all(RespClient& client) {
+  size_t again = 0;
+  for (size_t number = 0; number < kValues; ++number) {
+    for (;; ++again) {
+      const Reply reply = client.call({"GET", key_of(number)});
+      if (reply.is_error()) {
+        REQUIRE_MESSAGE(reply.text.find("memory_bytes_max") != std::string::npos, reply.text);
+        REQUIRE_MESSAGE(again < kAttemptsMax, reply.text);
+        continue;
+      }
+      REQUIRE_MESSAGE(reply.kind == Reply::Kind::text, key_of(number) << " is lost");
+      REQUIRE_MESSAGE(reply.text == value_of(number), key_of(number) << " has another value");
+      break;
+    }
+  }
+  return again;
+}
+
+void larger_than_memory(const std::string& durability) {
+  const Directory folder;
+  NodeSettings settings;
+  settings.durability = durability;
+  settings.data = folder.path() / "data";
+  settings.limits = "memory_bytes_max = " + std::to_string(kActorBytes) + "\n";
+  settings.storage = "block_cache_bytes = " + std::to_string(kBlockCacheBytes) + "\nwrite_buffers_max = 2\nwrite_buffer_bytes = " +
+                     std::to_string(kWriteBufferBytes) + "\n";
+  settings.redis = "flush_delay_ms = 100\n";
+  Node node(folder.path(), settings);
+  RespClient client(node.await_ready());
+  const size_t writes_again = write_all(client);
+  const size_t reads_again = read_all(client);
+  const uint64_t peak = node.memory_peak_bytes();
+  MESSAGE(durability << ": " << kValues * kValueBytes / kMb << " MB of values, at most " << peak / kMb << " MB resident, "
+                     << writes_again << " writes and " << reads_again << " reads were told to try again");
+  CHECK_MESSAGE(peak <= kResidentBytesMax, "at most " << kResidentBytesMax / kMb << " MB may be resident, it was " << peak / kMb);
+  CHECK(node.stop() == 0);
+
+  Node restarted(folder.path(), settings);
+  RespClient other(restarted.await_ready());
+  CHECK(other.call({"DBSIZE"}).integer == static_cast<int64_t>(kValues));
+  read_all(other);
+  CHECK(restarted.memory_peak_bytes() <= kResidentBytesMax);
+  CHECK(restarted.stop() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("values that are larger than memory together are all there, and memory stays bounded") {
+  SUBCASE("written with asynchronous durability") { larger_than_memory("async"); }
+  SUBCASE("written with synchronous durability") { larger_than_memory("sync"); }
+}
