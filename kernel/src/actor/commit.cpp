@@ -47,6 +47,7 @@ constexpr orbit_writer kWriterFunctions = {
       append_main_header(c.value, {c.a->record_version, c.a->epoch, expires_at_ms, has_subrecords != 0});
       c.value.append(from_c(value));
       c.batch->put(c.main_key, c.value);
+      if (!c.a->has_main) c.batch->count(&c.a->type->name, 1);
       c.a->has_main = true;
       set_expiry(c, expires_at_ms);
     },
@@ -69,7 +70,10 @@ constexpr orbit_writer kWriterFunctions = {
     },
     [](void* ctx) {
       auto& c = *static_cast<Collect*>(ctx);
-      if (c.a->has_main) c.batch->remove(c.main_key);
+      if (c.a->has_main) {
+        c.batch->remove(c.main_key);
+        c.batch->count(&c.a->type->name, -1);
+      }
       c.a->has_main = false;
       set_expiry(c, 0);
     },

@@ -36,10 +36,10 @@ std::string_view state_name(ModuleState state) {
   }
 }
 
-// JSON text is UTF-8; keys are any bytes: what is not UTF-8 is shown as its bytes, percent-encoded.
+// JSON text is UTF-8; keys are any bytes: what is not printable ASCII, and the percent sign, is percent-encoded.
 std::string shown(std::string_view key) {
   bool plain = true;
-  for (const char c : key) plain = plain && static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f;
+  for (const char c : key) plain = plain && static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f && c != '%';
   if (plain) return std::string(key);
   constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;

@@ -11,13 +11,13 @@ namespace orbit::kernel {
 
 namespace {
 
-// A scan over a type's main records on the I/O pool, after everything in memory was written out.
+// A scan over a type's main records (or a look at their count) on the I/O pool, after everything in memory was written out.
 struct Scan {
   Runtime* runtime;
   const orbit_type* type;
   uint32_t home;
   uint64_t from_hash;
-  size_t limit;              // 0: count only
+  size_t limit;              // 0: only count
   orbit_visit_actor visit;
   void* ctx;
   std::function<void(const Scan&)> done;
@@ -37,7 +37,7 @@ struct Scan {
       message = address.error().message;
       return 0;
     }
-    if (limit != 0 && (stopped || seen >= limit) && address->hash != last_hash) {
+    if ((stopped || seen >= limit) && address->hash != last_hash) {
       next_hash = address->hash;
       return 0;
     }
@@ -48,7 +48,17 @@ struct Scan {
   }
 
   void run() {
-    const Committer& committer = runtime->committer();
+    Committer& committer = runtime->committer();
+    if (limit == 0) {
+      const auto counted = committer.count(type->name);
+      if (counted) {
+        seen = *counted;
+      } else {
+        code = static_cast<orbit_code>(counted.error().code);
+        message = counted.error().message;
+      }
+      return;
+    }
     std::string from = type->main_prefix;
     append_u64_be(from, from_hash);
     const std::string to = prefix_end(type->main_prefix);
@@ -146,6 +156,7 @@ void erase_all_actors(const orbit_type* const_type, void (*done)(void*, orbit_co
         Pending* pending = scheduler.make_submission(true, false);
         pending->batch.remove_range(type->main_prefix, prefix_end(type->main_prefix));
         pending->batch.remove_range(type->sub_prefix, prefix_end(type->sub_prefix));
+        pending->batch.count_none(&type->name);
         pending->then.emplace_back(unfreeze);
         scheduler.submit(pending);
       });

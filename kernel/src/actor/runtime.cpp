@@ -153,47 +153,54 @@ void Runtime::leave_changed(const std::vector<orbit_type*>& changed) {
   }
 }
 
-Runtime::DrainReport Runtime::drain(uint64_t timeout_ms) {
+Runtime::DrainReport Runtime::flush(uint64_t timeout_ms) {
   struct Wait {
     std::mutex mutex;
     std::condition_variable changed;
     uint32_t left = 0;
+    uint32_t quiet = 0;
+    size_t busy = 0;
     std::string error;
   };
+  auto wait = std::make_shared<Wait>();
+  wait->left = workers();
+  for (uint32_t worker = 0; worker < workers(); ++worker) {
+    post(worker, [this, worker, wait] {
+      Scheduler& its = scheduler(worker);
+      size_t busy = 0;
+      its.table().for_each([&busy](const orbit_activation* a) { busy += a->current != nullptr || !a->mailbox.empty(); });
+      const bool quiet = busy == 0 && its.quiet();
+      its.flush([wait, busy, quiet](orbit_code code, const std::string& message) {
+        const std::lock_guard lock(wait->mutex);
+        if (code != ORBIT_OK) wait->error = message;
+        wait->busy += busy;
+        wait->quiet += quiet;
+        --wait->left;
+        wait->changed.notify_all();
+      });
+    });
+  }
+  DrainReport report;
+  std::unique_lock lock(wait->mutex);
+  if (!wait->changed.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&wait] { return wait->left == 0; })) {
+    report.error = committer_.writable() ? "the workers did not answer in time" : committer_.reason();
+    return report;
+  }
+  report.error = wait->error;
+  report.busy = wait->busy;
+  report.complete = wait->quiet == workers() && wait->error.empty();
+  return report;
+}
+
+Runtime::DrainReport Runtime::drain(uint64_t timeout_ms) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   DrainReport report;
   // Turns that still run may change state after a flush: repeat until a round finds everybody quiet.
-  while (std::chrono::steady_clock::now() < deadline) {
-    auto wait = std::make_shared<Wait>();
-    auto busy = std::make_shared<std::atomic<size_t>>(0);
-    auto quiet = std::make_shared<std::atomic<uint32_t>>(0);
-    wait->left = workers();
-    for (uint32_t worker = 0; worker < workers(); ++worker) {
-      post(worker, [this, worker, wait, busy, quiet] {
-        Scheduler& scheduler = this->scheduler(worker);
-        size_t mine = 0;
-        scheduler.table().for_each([&mine](const orbit_activation* a) { mine += a->current != nullptr || !a->mailbox.empty(); });
-        *busy += mine;
-        if (mine == 0 && scheduler.quiet()) ++*quiet;
-        scheduler.flush([wait](orbit_code code, const std::string& message) {
-          const std::lock_guard lock(wait->mutex);
-          if (code != ORBIT_OK) wait->error = message;
-          --wait->left;
-          wait->changed.notify_all();
-        });
-      });
-    }
-    std::unique_lock lock(wait->mutex);
-    if (!wait->changed.wait_until(lock, deadline, [&wait] { return wait->left == 0; })) {
-      report.error = committer_.writable() ? "the workers did not answer in time" : committer_.reason();
-      break;
-    }
-    report.error = wait->error;
-    report.busy = *busy;
-    if (*quiet == workers()) {
-      report.complete = report.error.empty();
-      break;
-    }
+  while (!report.complete) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    if (left <= 0) break;
+    report = flush(static_cast<uint64_t>(left));
+    if (!report.error.empty()) break;
   }
   return report;
 }

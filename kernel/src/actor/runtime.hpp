@@ -51,13 +51,14 @@ class Runtime {
 
   // After the executor has started.
   void start();
-  // Saves everything and answers when no turn runs and nothing is unsaved; `stuck` counts activations that did not come to
-  // rest. Must be followed by Executor::stop. [a thread that is no worker]
   struct DrainReport {
-    bool complete = false;
-    size_t busy = 0;
+    bool complete = false;  // everything was at rest and is saved
+    size_t busy = 0;        // activations that were not at rest
     std::string error;
   };
+  // Saves what turns have changed so far; their replies are on their way when it returns. [a thread that is no worker]
+  DrainReport flush(uint64_t timeout_ms);
+  // Repeats that until no turn runs and nothing is unsaved. New calls must have ended. [a thread that is no worker]
   DrainReport drain(uint64_t timeout_ms);
 
   // ---- introspection ----------------------------------------------------------------------------------------------------

@@ -309,8 +309,11 @@ bool Node::stop() {
   bool good = true;
   if (plugins_) good = plugins_->stop(storage_instance_) && good;
   if (executor_runs_) {
+    // Clients hear of what was stored for them before their connections close; after that nothing new arrives.
+    const auto stop_timeout_ms = static_cast<uint64_t>(config_.limits.integer("stop_timeout_ms"));
+    static_cast<void>(runtime_->flush(stop_timeout_ms));
     net_->stop();
-    const auto report = runtime_->drain(static_cast<uint64_t>(config_.limits.integer("stop_timeout_ms")));
+    const auto report = runtime_->drain(stop_timeout_ms);
     if (!report.complete) {
       logger_.error("not everything came to rest within stop_timeout_ms",
                     {{"activations", std::to_string(report.busy)}, {"reason", report.error}});

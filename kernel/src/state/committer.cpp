@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "state/record_format.hpp"
+
 namespace orbit::kernel {
 
 namespace {
@@ -17,6 +19,13 @@ void WriteBatch::add(uint32_t kind, std::string_view key, std::string_view value
   ops_.push_back({kind, static_cast<uint32_t>(key.size()), data_.size(), value.size()});
   data_.append(key);
   data_.append(value);
+}
+
+void WriteBatch::count(const std::string* type, int64_t difference) {
+  if (!counts_.empty() && counts_.back().type == type && !counts_.back().none)
+    counts_.back().difference += difference;
+  else
+    counts_.push_back({type, difference, false});
 }
 
 void WriteBatch::append_to(std::vector<orbit_write_op>& out) const {
@@ -70,6 +79,68 @@ void Committer::run() noexcept {
   }
 }
 
+Result<int64_t> Committer::read_count(const std::string& type) {
+  std::string key = count_key(type);
+  std::string value;
+  ErrorOut error;
+  const orbit_sink sink{&value, [](void* out, orbit_bytes part) { static_cast<std::string*>(out)->append(part.data, part.size); }};
+  const orbit_code code = storage_->get(storage_self_, nullptr, to_c(key), sink, &error);
+  if (code == ORBIT_OK) {
+    std::string_view in = value;
+    auto count = take_u64_be(in);
+    if (!count) return tl::unexpected<Error>(count.error());
+    return static_cast<int64_t>(*count);
+  }
+  if (code != ORBIT_NOT_FOUND) return tl::unexpected<Error>(error.take(code));
+  int64_t count = 0;
+  std::string from(1, kMainSpace);
+  append_type(from, type);
+  const std::string to = prefix_end(from);
+  const orbit_code scanned = storage_->scan(
+      storage_self_, nullptr, to_c(from), to_c(to), 0,
+      [](void* ctx, orbit_bytes, orbit_bytes) -> int { return ++*static_cast<int64_t*>(ctx), 1; }, &count, &error);
+  if (scanned != ORBIT_OK) return tl::unexpected<Error>(error.take(scanned));
+  return count;
+}
+
+Result<uint64_t> Committer::count(const std::string& type) {
+  const std::lock_guard lock(counts_mutex_);
+  auto found = counts_.find(&type);
+  if (found == counts_.end()) {
+    auto read = read_count(type);
+    if (!read) return tl::unexpected<Error>(read.error());
+    found = counts_.emplace(&type, *read).first;
+  }
+  return static_cast<uint64_t>(std::max<int64_t>(found->second, 0));
+}
+
+Result<> Committer::prepare_counts() {
+  new_counts_.clear();
+  count_batch_.clear();
+  for (const Submission* s : group_) {
+    for (const WriteBatch::CountChange& change : s->batch.counts()) {
+      auto found = new_counts_.find(change.type);
+      if (found == new_counts_.end()) {
+        auto known = counts_.find(change.type);
+        if (known == counts_.end()) {
+          auto read = read_count(*change.type);
+          if (!read) return tl::unexpected<Error>(read.error());
+          known = counts_.emplace(change.type, *read).first;
+        }
+        found = new_counts_.emplace(change.type, known->second).first;
+      }
+      found->second = change.none ? 0 : found->second + change.difference;
+    }
+  }
+  std::string value;
+  for (const auto& [type, count] : new_counts_) {
+    value.clear();
+    append_u64_be(value, static_cast<uint64_t>(count));
+    count_batch_.put(count_key(*type), value);
+  }
+  return {};
+}
+
 bool Committer::write_some() noexcept {
   bool retrying = false;
   {
@@ -111,6 +182,10 @@ bool Committer::write_some() noexcept {
   ErrorOut error;
   orbit_code code = ORBIT_OK;
   if (retrying) code = storage_->recover(storage_self_, &error);
+  std::unique_lock counts_lock(counts_mutex_);
+  if (code == ORBIT_OK) {
+    if (auto counted = prepare_counts(); !counted) code = to_c(counted.error(), &error);
+  }
   if (code == ORBIT_OK) {
     ops_.clear();
     bool sync = retrying;
@@ -120,6 +195,7 @@ bool Committer::write_some() noexcept {
       sync = sync || s->sync;
       bytes += s->batch.bytes();
     }
+    count_batch_.append_to(ops_);
     // A retry with nothing kept back still has to prove that the engine takes writes.
     if (retrying && ops_.empty()) ops_.push_back({ORBIT_WRITE_PUT, 0, {"m\0probe", 7}, {"", 0}});
     if (!ops_.empty())
@@ -132,6 +208,9 @@ bool Committer::write_some() noexcept {
     counters_.bytes.fetch_add(bytes, std::memory_order_relaxed);
     if (sync) counters_.syncs.fetch_add(1, std::memory_order_relaxed);
   }
+  if (code == ORBIT_OK)
+    for (const auto& [type, count] : new_counts_) counts_[type] = count;
+  counts_lock.unlock();
   if (code == ORBIT_OK) {
     if (retrying) {
       const std::lock_guard lock(mutex_);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "executor/executor.hpp"
@@ -21,15 +22,26 @@ class WriteBatch {
   void put(std::string_view key, std::string_view value) { add(ORBIT_WRITE_PUT, key, value); }
   void remove(std::string_view key) { add(ORBIT_WRITE_DELETE, key, {}); }
   void remove_range(std::string_view from, std::string_view to) { add(ORBIT_WRITE_DELETE_RANGE, from, to); }
+  // The batch makes so many more (or fewer) actors of that type exist; `type` lives as long as the process.
+  void count(const std::string* type, int64_t difference);
+  // The batch removes all actors of that type.
+  void count_none(const std::string* type) { counts_.push_back({type, 0, true}); }
   bool empty() const noexcept { return ops_.empty(); }
   size_t count() const noexcept { return ops_.size(); }
   size_t bytes() const noexcept { return data_.size(); }
   void clear() noexcept {
     data_.clear();
     ops_.clear();
+    counts_.clear();
   }
   // Appends this batch's operations to a list for the engine; valid while the batch is unchanged.
   void append_to(std::vector<orbit_write_op>& out) const;
+  struct CountChange {
+    const std::string* type;
+    int64_t difference;
+    bool none;  // zero from here on
+  };
+  const std::vector<CountChange>& counts() const noexcept { return counts_; }
 
  private:
   struct Op {
@@ -41,6 +53,7 @@ class WriteBatch {
   void add(uint32_t kind, std::string_view key, std::string_view value);
   std::string data_;
   std::vector<Op> ops_;
+  std::vector<CountChange> counts_;
 };
 
 // A batch on its way. Owned by the submitting worker; in the committer's hands between submit and `done`.
@@ -73,6 +86,9 @@ class Committer {
   bool writable() const noexcept { return !failing_.load(std::memory_order_acquire); }
   std::string reason() const;
 
+  // How many actors of the type are stored; from memory, or, the first time, from storage. [io]
+  Result<uint64_t> count(const std::string& type);
+
   const orbit_storage_v1* storage() const noexcept { return storage_; }
   void* storage_self() const noexcept { return storage_self_; }
 
@@ -86,6 +102,9 @@ class Committer {
   void run() noexcept;
   // Writes the queue's front; returns false when the runner should stop (nothing to do, or waiting before a retry).
   bool write_some() noexcept;
+  // The group's counts after it, as operations behind its own. Under counts_mutex_ from here until keep_counts.
+  Result<> prepare_counts();
+  Result<int64_t> read_count(const std::string& type);
   void finish(std::vector<Submission*>& group, orbit_code code, const std::string& message) noexcept;
 
   Executor& executor_;
@@ -103,9 +122,15 @@ class Committer {
   std::atomic<bool> failing_{false};
   Counters counters_;
 
+  // Every batch that changes a count stores the new one with it.
+  std::mutex counts_mutex_;
+  std::unordered_map<const std::string*, int64_t> counts_;
+
   // Used by the runner only.
   std::vector<Submission*> group_;
   std::vector<orbit_write_op> ops_;
+  std::unordered_map<const std::string*, int64_t> new_counts_;
+  WriteBatch count_batch_;
 };
 
 }  // namespace orbit::kernel

@@ -54,6 +54,12 @@ void append_actor(std::string& out, std::string_view type, uint64_t hash, std::s
   out.append(key);
 }
 
+std::string count_key(std::string_view type) {
+  std::string key(1, kMetaSpace);
+  key.append("count/").append(type);
+  return key;
+}
+
 std::string prefix_end(std::string_view prefix) {
   std::string end(prefix);
   while (!end.empty() && static_cast<uint8_t>(end.back()) == 0xff) end.pop_back();

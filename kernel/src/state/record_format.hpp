@@ -28,6 +28,9 @@ void append_varint(std::string& out, uint64_t value);
 // type, hash, length of key, key: what follows the space byte for one actor.
 void append_actor(std::string& out, std::string_view type, uint64_t hash, std::string_view key);
 
+// The key of the number of stored actors of a type: u64 big-endian, kept by every commit that changes it.
+std::string count_key(std::string_view type);
+
 // The smallest key that is greater than every key starting with prefix; empty when there is none.
 std::string prefix_end(std::string_view prefix);
 

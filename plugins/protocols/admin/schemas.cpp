@@ -155,7 +155,7 @@ const char* const kSchemas = R"json({
     "required": ["type", "key", "worker", "mailbox", "memory_bytes", "idle_ms", "version", "generation", "state"],
     "properties": {
       "type": {"type": "string"},
-      "key": {"type": "string", "description": "As it is when it is printable ASCII; else with every other byte and `%` percent-encoded."},
+      "key": {"type": "string", "description": "Bytes that are not printable ASCII, and `%`, are percent-encoded."},
       "worker": {"type": "integer", "minimum": 0},
       "mailbox": {"type": "integer", "minimum": 0, "description": "Messages that wait."},
       "memory_bytes": {"type": "integer", "minimum": 0, "description": "Memory of the activation and its state, roughly."},

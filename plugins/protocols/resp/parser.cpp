@@ -52,6 +52,8 @@ Line read_number(const char* data, size_t size, size_t& position, size_t& scanne
     return size - position > line_max ? Line::kTooLong : Line::kPartial;
   }
   scanned = static_cast<size_t>(cr - data);
+  // The same verdict whether the line came whole or in parts.
+  if (static_cast<size_t>(cr - from) > line_max) return Line::kTooLong;
   if (end - cr < 2) return Line::kPartial;
   if (!parse_number(from, cr, out)) return Line::kBad;
   position = scanned + 2;

@@ -26,7 +26,6 @@ class Session;
 class Worker;
 
 inline constexpr std::string_view kRedisVersion = "7.0.15";  // whose behaviour clients may expect
-inline constexpr std::string_view kOrbitVersion = "0.1.0";
 
 struct Settings {
   std::string listen;

@@ -74,7 +74,7 @@ void server_section(const Server& server, const boost::json::value& node, std::s
   uname(&system);
   Section section(text, "Server");
   section.field("redis_version", kRedisVersion);
-  section.field("orbit_version", kOrbitVersion);
+  section.field("orbit_version", json_text(node, "version"));
   section.field("orbit_node", json_text(node, "name"));
   section.field("redis_mode", "standalone");
   section.field("os", std::string(system.sysname) + " " + system.release + " " + system.machine);
@@ -110,7 +110,6 @@ void memory_section(const boost::json::value& node, std::string& text) {
   section.field("maxmemory", 0);
   section.field("maxmemory_human", "0B");
   section.field("maxmemory_policy", "noeviction");
-  section.field("mem_fragmentation_ratio", "1.00");
 }
 
 void persistence_section(const Server& server, std::string& text) {
@@ -180,7 +179,7 @@ void keyspace_section(const InfoCall& call, std::string& text) {
   Section section(text, "Keyspace");
   for (uint32_t i = 0; i < kDatabaseCount; ++i) {
     if (call.sizes[i] == 0) continue;
-    section.field("db" + std::to_string(i), "keys=" + std::to_string(call.sizes[i]) + ",expires=0,avg_ttl=0");
+    section.field("db" + std::to_string(i), "keys=" + std::to_string(call.sizes[i]));
   }
 }
 

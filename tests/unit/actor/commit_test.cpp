@@ -123,3 +123,49 @@ TEST_CASE("list pages through everything that is stored or in memory") {
   CHECK(listing.keys.size() == 100);
   CHECK(pages >= 10);
 }
+
+TEST_CASE("the count of stored actors is exact through creation, erasure, erase_all, failures and restarts") {
+  Disk disk;
+  const auto count = [](SimNode& node) {
+    struct Counting {
+      uint64_t value = 0;
+      bool done = false;
+    } counting;
+    node.on_worker(0, [&] {
+      const orbit_actors_v1* api = Runtime::api();
+      api->count(api->type("sync"), [](void* ctx, uint64_t value, orbit_code code, const char*) {
+        CHECK(code == ORBIT_OK);
+        static_cast<Counting*>(ctx)->value = value;
+        static_cast<Counting*>(ctx)->done = true;
+      }, &counting);
+    });
+    REQUIRE(node.run_until([&] { return counting.done; }));
+    return counting.value;
+  };
+  {
+    SimNode node(disk, 11, 2);
+    CHECK(count(node) == 0);
+    for (int i = 0; i < 30; ++i) node.call("sync", "k" + std::to_string(i), kAdd, 1);
+    for (int i = 0; i < 30; ++i) node.call("sync", "k" + std::to_string(i), kAdd, 1);
+    CHECK(count(node) == 30);
+    for (int i = 0; i < 10; ++i) node.call("sync", "k" + std::to_string(i), kErase);
+    node.call("sync", "k0", kErase);
+    CHECK(count(node) == 20);
+    disk.full = true;
+    CHECK(node.call("sync", "new", kAdd, 1).code != ORBIT_OK);
+    disk.full = false;
+    node.pass_ms(5000);
+    CHECK(count(node) == 20);
+  }
+  SimNode again(disk, 12);
+  CHECK(count(again) == 20);
+  again.call("sync", "k0", kAdd, 1);
+  CHECK(count(again) == 21);
+  bool done = false;
+  again.on_worker(0, [&] {
+    const orbit_actors_v1* api = Runtime::api();
+    api->erase_all(api->type("sync"), [](void* ctx, orbit_code, const char*) { *static_cast<bool*>(ctx) = true; }, &done);
+  });
+  REQUIRE(again.run_until([&] { return done; }));
+  CHECK(count(again) == 0);
+}

@@ -7,11 +7,19 @@
 #include <google/protobuf/descriptor.pb.h>
 
 #include "bank.orbit.hpp"
+#include <vector>
+
 #include "counter.orbit.hpp"
 #include "fake_node.hpp"
 #include "upgrade.orbit.hpp"
 
 namespace {
+
+// Instances end with the process, as activations may outlive the test's block.
+std::vector<orbit_plugin_instance*>& kept() {
+  static std::vector<orbit_plugin_instance*> all;
+  return all;
+}
 
 struct Module {
   Module(fake::Node& node, const char* file) {
@@ -23,10 +31,11 @@ struct Module {
     REQUIRE(descriptor->create(node.host(), &config, &instance, &error) == ORBIT_OK);
     types = static_cast<const orbit_actor_types_v1*>(instance->get_extension(instance->self, ORBIT_ACTOR_TYPES_V1));
     REQUIRE(types != nullptr);
+    kept().push_back(instance);
     for (uint32_t i = 0; i < types->count; ++i) node.add_type(types->types[i]);
   }
   const orbit_plugin_descriptor* descriptor = nullptr;
-  orbit_plugin_instance* instance = nullptr;  // ends with the process, as activations may outlive the test's block
+  orbit_plugin_instance* instance = nullptr;
   const orbit_actor_types_v1* types = nullptr;
 };
 

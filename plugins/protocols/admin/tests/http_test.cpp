@@ -80,6 +80,17 @@ TEST_CASE("a chunked body is put together") {
   }
 }
 
+TEST_CASE("a chunked body may come byte by byte, its last chunk too") {
+  FakeHost host;
+  Client client(host);
+  const std::string request =
+      "POST /v1/actors/t/k/M HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+  for (const char c : request) client.send(std::string(1, c));
+  CHECK(read_answer(client.take()).status == 200);
+  CHECK(host.asked.back() == R"(call t k M {} 60000ms)");
+}
+
 TEST_CASE("Expect: 100-continue gets the go-ahead before the body, or a refusal instead of it") {
   FakeHost host;
   {

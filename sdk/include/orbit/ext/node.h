@@ -24,11 +24,12 @@ typedef struct orbit_node_v1 {
   /* These answer at once. [any thread] */
   void (*node)(orbit_sink json);       /* {name, version, state: starting|ready|draining, started_at, uptime_ms, pid, workers,
                                           memory_bytes, activations, listeners: [{plugin, address}]} */
-  void (*workers)(orbit_sink json);    /* [{worker, activations, queued, turns_total, messages_total, connections, ...}] */
+  void (*workers)(orbit_sink json);    /* [{worker, activations, memory_bytes, turns_total, messages_total, ..._total}] */
   void (*plugins)(orbit_sink json);    /* [{instance, id, version, file, state, provides, needs, error}] */
   void (*modules)(orbit_sink json);    /* [{name, version, generation, file, state: active|draining|retired, types: [..],
                                           activations}] */
-  void (*types)(orbit_sink json);      /* [{name, module, durability, activations, methods: [{name, input, output, ...}]}] */
+  void (*types)(orbit_sink json);      /* [{name, module, generation, durability, state_type, idle_timeout_ms, mailbox_max,
+                                          activations, methods: [{name, input, output, read_only, one_way}]}] */
   void (*config)(orbit_sink json);     /* the configuration in force, defaults filled in, secrets as "(set)" */
   void (*metrics)(orbit_sink text);    /* Prometheus text format 0.0.4 */
   int (*ready)(void);                  /* 1: started and not draining */
@@ -37,8 +38,8 @@ typedef struct orbit_node_v1 {
 
   /* These answer through done, on the calling worker. [worker] */
   void (*activations)(orbit_bytes type, orbit_bytes cursor, size_t limit, orbit_node_done done, void* ctx);
-                                       /* {activations: [{type, key, worker, mailbox, state_bytes, idle_ms, version,
-                                          generation}], next_cursor} ; empty type: all */
+                                       /* {activations: [{type, key, worker, mailbox, memory_bytes, idle_ms, version,
+                                          generation, state}], next_cursor (null at the end)}; empty type: all */
   void (*activation)(orbit_bytes type, orbit_bytes key, orbit_node_done done, void* ctx); /* one of them, or NOT_FOUND */
   void (*deactivate)(orbit_bytes type, orbit_bytes key, orbit_node_done done, void* ctx);
   /* Probes the file in a child process, then loads it; a module whose name is loaded already is upgraded. */
