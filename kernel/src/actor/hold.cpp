@@ -45,11 +45,16 @@ struct orbit_hold {
     items[next].a = a;
     ++next;
   }
+  void own_keys();
+  // Lets go of everything and begins again a moment later.
+  void back_off() noexcept;
   void give_up(orbit_code code, std::string_view message) noexcept;
   void give_back(bool failed) noexcept;
 };
 
 namespace {
+
+constexpr uint64_t kBackOffNs = 1'000'000;
 
 // In the room of a hold's envelope.
 struct Ticket {
@@ -62,7 +67,10 @@ void refused(void* ctx, orbit_envelope* envelope) {
   const orbit_code code = envelope->code;
   const std::string message = envelope->message != nullptr ? envelope->message : "";
   hold->home->free_envelope(envelope);
-  hold->give_up(code, message);
+  if (code == kHoldMeetsFrozen)
+    hold->back_off();
+  else
+    hold->give_up(code, message);
 }
 
 }  // namespace
@@ -73,6 +81,10 @@ void orbit_hold::advance() noexcept {
     Item& item = items[next];
     if (deadline_ns != 0 && deadline_ns <= home->now_ns()) {
       give_up(ORBIT_DEADLINE_EXCEEDED, "the deadline passed while waiting for " + item.type->name + "/" + std::string(item.key));
+      return;
+    }
+    if (item.worker == home->worker() && home->frozen(item.type)) {
+      back_off();
       return;
     }
     if (item.worker == home->worker()) {
@@ -94,12 +106,7 @@ void orbit_hold::advance() noexcept {
       }
     }
     // Wait in its mailbox, in turn with everyone else.
-    for (size_t i = next; i < items.size(); ++i) {
-      if (items[i].owned_key.empty() && !items[i].key.empty()) {
-        items[i].owned_key = items[i].key;
-        items[i].key = items[i].owned_key;
-      }
-    }
+    own_keys();
     orbit_envelope* envelope = home->allocate();
     new (envelope->room) Ticket{this};
     envelope->type = item.type;
@@ -115,6 +122,24 @@ void orbit_hold::advance() noexcept {
   for (size_t i = 0; i < item_of.size(); ++i) actors[i] = items[item_of[i]].a->actor;
   ++home->granted_holds_;
   granted(ctx, this, actors.data(), actors.size(), ORBIT_OK, "");
+}
+
+void orbit_hold::own_keys() {
+  for (Item& item : items) {
+    if (!item.owned_key.empty() || item.key.empty()) continue;
+    item.owned_key = item.key;
+    item.key = item.owned_key;
+  }
+}
+
+void orbit_hold::back_off() noexcept {
+  own_keys();
+  give_back(false);
+  home->executor_.after(kBackOffNs, [](void* self) {
+    auto* hold = static_cast<orbit_hold*>(self);
+    hold->home->now_ns_ = hold->home->executor_.coarse_monotonic_ns();
+    hold->advance();
+  }, this);
 }
 
 void orbit_hold::give_up(orbit_code code, std::string_view message) noexcept {
@@ -221,6 +246,29 @@ void Scheduler::submit_before(const orbit_hold& hold) noexcept {
     waits = waits || (item.worker == worker_ && !submitted(item.a));
   }
   if (waits && (hold.remote || !one_class)) close_all_cuts();
+}
+
+// What freezes a type waits for its actors; a hold that waits for one of them while it holds another would never end.
+void Scheduler::refuse_holds(const orbit_type* type) noexcept {
+  std::vector<orbit_envelope*> refused;
+  table_.for_each([&](orbit_activation* a) {
+    if (a->type != type) return;
+    EnvelopeQueue kept;
+    while (!a->mailbox.empty()) {
+      orbit_envelope* envelope = a->mailbox.pop();
+      if (envelope->method == kMethodHold) {
+        --a->queued;
+        refused.push_back(envelope);
+      } else {
+        kept.push(envelope);
+      }
+    }
+    a->mailbox = kept;
+  });
+  for (orbit_envelope* envelope : refused) {
+    set_error(envelope, kHoldMeetsFrozen, {});
+    reply(envelope);
+  }
 }
 
 void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept {

@@ -350,7 +350,10 @@ bool Scheduler::frozen(const orbit_type* type) const noexcept {
   return std::find(frozen_.begin(), frozen_.end(), type) != frozen_.end();
 }
 
-void Scheduler::freeze(orbit_type* type) { frozen_.push_back(type); }
+void Scheduler::freeze(orbit_type* type) {
+  frozen_.push_back(type);
+  refuse_holds(type);
+}
 
 void Scheduler::unfreeze(orbit_type* type) {
   frozen_.erase(std::find(frozen_.begin(), frozen_.end(), type));

@@ -213,6 +213,11 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
     --depth_;
     return;
   }
+  if (envelope->method == kMethodHold && frozen(a->type)) {
+    set_error(envelope, kHoldMeetsFrozen, {});
+    reply(envelope);
+    return;
+  }
   if (a->stage == Stage::active && a->queued >= a->version->mailbox_max) {
     refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: the mailbox of " + actor_name(a) + " holds " +
                                                    std::to_string(a->queued) + " messages, its limit; try again later");

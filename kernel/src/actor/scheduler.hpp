@@ -27,6 +27,8 @@ class Runtime;
 
 // Kernel methods that never reach an actor type.
 inline constexpr uint32_t kMethodHold = ORBIT_METHOD_SYSTEM + 0x10;
+// Answers a hold's envelope where the type is frozen; never leaves the kernel.
+inline constexpr orbit_code kHoldMeetsFrozen = -1;
 
 struct SchedulerLimits {
   uint64_t activations_max = 2'000'000;      // per worker
@@ -144,6 +146,7 @@ class Scheduler final : public Resident {
 
   // hold.cpp
   friend struct ::orbit_hold;
+  void refuse_holds(const orbit_type* type) noexcept;
   void hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept;
   bool submitted(const orbit_activation* a) noexcept;
   void submit_before(const orbit_hold& hold) noexcept;

@@ -221,3 +221,35 @@ TEST_CASE("an actor changed by a hold of another worker does not leave memory be
     for (const char* key : {"k1", "k3"}) CHECK(node.call("async", key, kGet).value == 110);
   }
 }
+
+TEST_CASE("erase_all and holds over several actors of the type do not wait for each other") {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    CAPTURE(seed);
+    const uint32_t workers = 1 + seed % 3;
+    const char* type = seed % 2 == 0 ? "sync" : "async";
+    Disk disk;
+    SimNode node(disk, seed, workers);
+    std::vector<Transfer> transfers(40);
+    int erased = 0;
+    for (size_t i = 0; i < transfers.size(); ++i) {
+      transfers[i].amount = 1;
+      start_transfer(node, static_cast<uint32_t>(i) % workers, type, "k" + std::to_string(i % 5), type,
+                     "k" + std::to_string((i * 3 + 1) % 5), &transfers[i]);
+      for (uint64_t step = 0; step < seed % 11; ++step) node.executor.step();
+      if (i % 10 != 9) continue;
+      node.runtime.post(static_cast<uint32_t>(i) % workers, [type, &erased] {
+        const orbit_actors_v1* api = Runtime::api();
+        api->erase_all(api->type(type), [](void* ctx, orbit_code code, const char*) {
+          CHECK(code == ORBIT_OK);
+          ++*static_cast<int*>(ctx);
+        }, &erased);
+      });
+    }
+    REQUIRE(node.run_until([&] {
+      return erased == 4 && std::all_of(transfers.begin(), transfers.end(), [](const Transfer& t) { return t.finished; });
+    }));
+    for (const Transfer& transfer : transfers) CHECK(transfer.code == ORBIT_OK);
+    node.pass_ms(500);
+    CHECK(stored_sum(disk) == 0);
+  }
+}
