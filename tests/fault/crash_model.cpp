@@ -84,7 +84,10 @@ std::string content(const std::string& key, uint64_t n) {
   const uint64_t number = number_of(key, n);
   size_t size = number % (number % 3 == 0 ? 16'384 : 600);
   if (number % 40 == 0) size = kLargeBytes + number % 4096;
-  return padded(std::to_string(n) + (size > 24 ? ":" + key : ""), size, number);
+  std::string head = std::to_string(n);
+  if (head.size() < size) head += ":";  // what follows may begin with a digit
+  if (size > 24) head += key;
+  return padded(head, size, number);
 }
 
 Command Part::command(uint64_t n) const {
