@@ -2,12 +2,14 @@
 // An actor in memory, and the table of a worker's activations.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "actor/envelope_pool.hpp"
@@ -81,6 +83,7 @@ class ActivationTable {
   ActivationTable& operator=(const ActivationTable&) = delete;
   ~ActivationTable() {
     for_each([](orbit_activation* a) { free_key(a); });
+    for (void* region : regions_) std::free(region);
   }
 
   // What the table is keyed by: the key's hash and the type's salt, mixed.
@@ -170,9 +173,9 @@ class ActivationTable {
   void grow() {
     invariant(slots() < kSlotsMax, "a worker has at most 2^24 activations");
     generations_.resize(slots() + kSlab);
-    slabs_.push_back(std::make_unique<orbit_activation[]>(kSlab));
+    slabs_.push_back(new_slab());
     for (size_t i = kSlab; i-- > 0;) {
-      orbit_activation* a = &slabs_.back()[i];
+      orbit_activation* a = new (&slabs_.back()[i]) orbit_activation;
       a->slot = static_cast<uint32_t>(slots() - kSlab + i);
       a->key_data = a->key_inline;
       a->run_next = free_;
@@ -180,10 +183,28 @@ class ActivationTable {
     }
   }
 
+  // Slabs are cut from regions that one huge page can back, so that a message to a random actor costs no page walk. The
+  // first region stays small pages: a small node touches little of it.
+  orbit_activation* new_slab() {
+    constexpr size_t kRegionBytes = 2u << 20;
+    constexpr size_t kSlabBytes = kSlab * sizeof(orbit_activation);
+    constexpr size_t kSlabsPerRegion = kRegionBytes / kSlabBytes;
+    const size_t place = slabs_.size() % kSlabsPerRegion;
+    if (place == 0) {
+      void* region = std::aligned_alloc(kRegionBytes, kRegionBytes);
+      if (region == nullptr) throw std::bad_alloc();
+      if (!regions_.empty()) madvise(region, kRegionBytes, MADV_HUGEPAGE);
+      regions_.push_back(region);
+    }
+    return reinterpret_cast<orbit_activation*>(static_cast<char*>(regions_.back()) + place * kSlabBytes);
+  }
+
+  static_assert(std::is_trivially_destructible_v<orbit_activation>);
   uint32_t worker_;
   size_t size_ = 0;
   orbit_activation* free_ = nullptr;
-  std::vector<std::unique_ptr<orbit_activation[]>> slabs_;
+  std::vector<void*> regions_;
+  std::vector<orbit_activation*> slabs_;
   std::vector<uint32_t> generations_;  // of the slots, apart and dense: looked at for every message
   boost::unordered_flat_map<uint64_t, orbit_activation*, AsIs> by_mixed_;
 };

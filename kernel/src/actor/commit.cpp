@@ -308,6 +308,11 @@ void Scheduler::pending_done(Pending* pending) noexcept {
     reply(envelope);
   }
   for (auto& function : then) function(code, message);
+  if (wait_head_ != nullptr) {
+    // What was stored now may make room.
+    if (held_bytes() > limits_.memory_bytes_max) sweep(table_.slots(), true);
+    resume_waiting();
+  }
 }
 
 // A commit failed: turns that ran after it, on the memory that it left, fail with it.

@@ -15,6 +15,8 @@ constexpr uint64_t kTickNs = 50'000'000;
 constexpr uint64_t kTickMinNs = 1'000'000;
 constexpr size_t kSweepPerTick = 4096;
 constexpr size_t kPressureSweep = 4096;
+constexpr size_t kWaitingMax = 65'536;            // activations that wait for memory or for a place among the loads
+constexpr uint64_t kWaitMaxNs = 5'000'000'000;
 
 orbit_sink append_to(std::string& out) {
   return {&out, [](void* ctx, orbit_bytes part) { static_cast<std::string*>(ctx)->append(part.data, part.size); }};
@@ -95,11 +97,9 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
       return nullptr;
     }
   }
-  if (memory_bytes_ + table_.memory_bytes() > limits_.memory_bytes_max) sweep(kPressureSweep, true);
-  if (memory_bytes_ + table_.memory_bytes() > limits_.memory_bytes_max + limits_.memory_bytes_max / 8) {
-    error = {Code::resource_exhausted, "memory_bytes_max: this worker's actors hold " +
-                                           std::to_string(memory_bytes_ + table_.memory_bytes()) + " bytes, its limit is " +
-                                           std::to_string(limits_.memory_bytes_max) + ", and none may leave now; try again later"};
+  if (held_bytes() > limits_.memory_bytes_max) sweep(kPressureSweep, true);
+  if (over_memory() && (waiting_ >= kWaitingMax || !committer_.writable())) {
+    error = {Code::resource_exhausted, memory_error()};
     return nullptr;
   }
   orbit_activation* a = table_.insert(type, hash, mixed, key);
@@ -122,6 +122,19 @@ void Scheduler::start_load(orbit_activation* a) noexcept {
     fail_mailbox(a, ORBIT_NOT_FOUND, "no actor type " + a->type->name + " is loaded on this node");
     return;
   }
+  // Over the bound on memory new activations wait until others have been stored and have left.
+  if (loading_ >= limits_.loads_max || over_memory()) {
+    a->scheduled = true;
+    a->run_next = nullptr;
+    (wait_tail_ != nullptr ? wait_tail_->run_next : wait_head_) = a;
+    wait_tail_ = a;
+    ++waiting_;
+    return;
+  }
+  load(a);
+}
+
+void Scheduler::load(orbit_activation* a) noexcept {
   if (const auto* cached = runtime_.cached_storage()) {
     std::string main;
     ErrorOut error;
@@ -136,14 +149,29 @@ void Scheduler::start_load(orbit_activation* a) noexcept {
       }
     }
   }
-  if (loading_ < limits_.loads_max) {
-    read_on_pool(a);
-    return;
+  read_on_pool(a);
+}
+
+// Begins the loads that wait, as far as the bounds allow; gives up those that waited too long.
+void Scheduler::resume_waiting() noexcept {
+  while (wait_head_ != nullptr) {
+    orbit_activation* next = wait_head_;
+    const bool too_long = static_cast<uint64_t>(now_tick_ - next->last_used) << 24 > kWaitMaxNs;
+    if (!too_long && (loading_ >= limits_.loads_max || over_memory())) return;
+    wait_head_ = next->run_next;
+    if (wait_head_ == nullptr) wait_tail_ = nullptr;
+    --waiting_;
+    next->scheduled = false;
+    if (over_memory())
+      fail_mailbox(next, ORBIT_RESOURCE_EXHAUSTED, memory_error());
+    else
+      load(next);
   }
-  a->scheduled = true;
-  a->run_next = nullptr;
-  (wait_tail_ != nullptr ? wait_tail_->run_next : wait_head_) = a;
-  wait_tail_ = a;
+}
+
+std::string Scheduler::memory_error() const {
+  return "memory_bytes_max: this worker's actors hold " + std::to_string(held_bytes()) + " bytes, its limit is " +
+         std::to_string(limits_.memory_bytes_max) + ", and none may leave now; try again later";
 }
 
 void Scheduler::read_on_pool(orbit_activation* a) noexcept {
@@ -178,13 +206,7 @@ void Scheduler::loaded(Load* load) noexcept {
     at += key_size + value_size;
   }
   complete_load(load->a, records, load->main, load->code, load->message);
-  while (wait_head_ != nullptr && loading_ < limits_.loads_max) {
-    orbit_activation* next = wait_head_;
-    wait_head_ = next->run_next;
-    if (wait_head_ == nullptr) wait_tail_ = nullptr;
-    next->scheduled = false;
-    read_on_pool(next);
-  }
+  resume_waiting();
 }
 
 void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_record>& subrecords, std::string_view main,
@@ -399,7 +421,7 @@ void Scheduler::sweep(size_t most, bool under_pressure) noexcept {
       continue;
     }
     if (may_leave(a, true)) vacate(a);
-    if (under_pressure && memory_bytes_ + table_.memory_bytes() < goal && table_.size() < limits_.activations_max) return;
+    if (under_pressure && held_bytes() < goal && table_.size() < limits_.activations_max) return;
   }
 }
 
@@ -415,9 +437,10 @@ void Scheduler::tick() noexcept {
   tick_timer_ = 0;
   now_ns_ = executor_.coarse_monotonic_ns();
   now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
-  tallies_.memory_bytes.set(memory_bytes_ + table_.memory_bytes());
-  const bool pressure = memory_bytes_ + table_.memory_bytes() > limits_.memory_bytes_max;
+  tallies_.memory_bytes.set(held_bytes());
+  const bool pressure = held_bytes() > limits_.memory_bytes_max;
   sweep(kSweepPerTick, pressure);
+  resume_waiting();
   // Work outside a step ends here, so that what it closed goes out.
   end_of_round();
 }

@@ -174,7 +174,13 @@ class Scheduler final : public Resident {
 
   // lifecycle.cpp
   void start_load(orbit_activation* a) noexcept;
+  void load(orbit_activation* a) noexcept;
   void read_on_pool(orbit_activation* a) noexcept;
+  void resume_waiting() noexcept;
+  uint64_t held_bytes() const noexcept { return memory_bytes_ + table_.memory_bytes(); }
+  // Past the bound and a little: sweeping begins at the bound itself.
+  bool over_memory() const noexcept { return held_bytes() > limits_.memory_bytes_max + limits_.memory_bytes_max / 8; }
+  std::string memory_error() const;
   void loaded(Load* load) noexcept;
   void complete_load(orbit_activation* a, const std::vector<orbit_record>& records, std::string_view main, orbit_code code,
                      std::string_view message) noexcept;
@@ -218,7 +224,8 @@ class Scheduler final : public Resident {
   orbit_activation* activating_ = nullptr;  // activation() is making it; null again when that failed at once
   Error activating_error_;
   uint32_t loading_ = 0;
-  orbit_activation* wait_head_ = nullptr;  // activations that wait for a place among the loads
+  uint32_t waiting_ = 0;
+  orbit_activation* wait_head_ = nullptr;  // activations that wait for memory or for a place among the loads
   orbit_activation* wait_tail_ = nullptr;
   std::vector<orbit_activation*> leaving_;
   std::vector<orbit_type*> frozen_;
