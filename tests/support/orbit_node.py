@@ -39,11 +39,11 @@ class Node:
 
     build: the build tree. storage: "memory" or "rocksdb". workers: 0 is one per core. resp, limits, node: settings of the
     Redis wire, of [limits] and of [node]. admin: settings of the admin API; None: the node has none. data: a folder that
-    outlives this node; default: a new one, removed at the end.
+    outlives this node; default: a new one, removed at the end. extra: more of the file, [[plugin]] and [[module]] entries.
     """
 
     def __init__(self, build, storage="memory", workers=1, resp=None, limits=None, node=None, environment=None,
-                 data=None, admin=None):
+                 data=None, admin=None, extra=""):
         self.folder = Path(tempfile.mkdtemp(prefix="orbit-node-"))
         self.log_path = self.folder / "log"
         self.process = None
@@ -58,6 +58,7 @@ class Node:
         config += plugin("redis", "orbit.protocol.resp", **({"listen": "127.0.0.1:0"} | (resp or {})))
         if admin is not None:
             config += plugin("admin", "orbit.protocol.admin", **({"listen": "127.0.0.1:0"} | admin))
+        config += extra
         (self.folder / "node.toml").write_text(config)
         ready = self.folder / "ready.json"
         try:
