@@ -3,8 +3,8 @@
 //
 //   class Session final : public orbit::ConnectionHandler {
 //    public:
-//     Session(orbit::Connection connection, Server& server) : ConnectionHandler(std::move(connection)), server_(server) {}
-//     size_t received(orbit::Bytes data) override { connection().write(data); return data.size(); }
+//     Session(orbit::Connection connection, Server& server) : ConnectionHandler(std::move(connection)), server_(server)
+//     {} size_t received(orbit::Bytes data) override { connection().write(data); return data.size(); }
 //     ...
 //   };
 //
@@ -16,8 +16,8 @@
 //   }
 //   void Echo::stop() noexcept { listener_.stop(); }
 //
-// One handler is made per connection. All its functions run on the worker that owns the connection, one at a time, so it
-// needs no lock; what handlers share is used by several workers at once.
+// One handler is made per connection. All its functions run on the worker that owns the connection, one at a time, so
+// it needs no lock; what handlers share is used by several workers at once.
 #pragma once
 
 #include <cstddef>
@@ -41,16 +41,16 @@ struct ListenOptions {
   uint32_t connections_max = 0;      // 0: the node's limit
   std::string too_many_connections;  // sent to who comes when connections_max is reached, before that is closed
   uint64_t idle_timeout_ms = 0;      // 0: never; no byte in either direction for so long closes the connection
-  // Most bytes that received() leaves unconsumed; more closes the connection. Must have room for the largest request and
-  // for what one read may bring behind it.
+  // Most bytes that received() leaves unconsumed; more closes the connection. Must have room for the largest request
+  // and for what one read may bring behind it.
   uint64_t input_bytes_max = 1024 * 1024;
   uint64_t output_bytes_max = 64 * 1024 * 1024;  // most bytes waiting to be sent; more closes the connection
   uint64_t output_pause_bytes = 256 * 1024;      // above it received() is not called until half of it is left
 };
 
-// One connection, while it is there. The kernel owns the socket; this borrows it, can be moved and not copied, and lets go
-// of it when the connection closes: from then on is_open() is false, writing and the like do nothing, and questions answer
-// nothing. [worker]
+// One connection, while it is there. The kernel owns the socket; this borrows it, can be moved and not copied, and lets
+// go of it when the connection closes: from then on is_open() is false, writing and the like do nothing, and questions
+// answer nothing. [worker]
 class Connection {
  public:
   Connection(const orbit_net_v1* net, orbit_connection* raw) noexcept : net_(net), raw_(raw) {}
@@ -106,8 +106,8 @@ template <class Handler, class... Shared>
 struct ListenState;
 }
 
-// What a protocol does with one connection; derive, and take a Connection as first argument of the constructor. An exception
-// out of any of these functions, or of the constructor, is logged and closes the connection.
+// What a protocol does with one connection; derive, and take a Connection as first argument of the constructor. An
+// exception out of any of these functions, or of the constructor, is logged and closes the connection.
 //
 // Always held by a std::shared_ptr. Who waits for something gives it `weak_from_this()`: when the connection has closed
 // meanwhile, lock() answers null, or, if someone held it longer, connection().is_open() is false.
@@ -118,13 +118,14 @@ class ConnectionHandler : public std::enable_shared_from_this<ConnectionHandler>
   ConnectionHandler& operator=(const ConnectionHandler&) = delete;
   virtual ~ConnectionHandler() = default;
 
-  // Bytes that were received and not consumed yet. Returns how many are consumed now; the rest is kept, and comes again with
-  // more, after resume(), or when output that was over the limit is sent. [worker]
+  // Bytes that were received and not consumed yet. Returns how many are consumed now; the rest is kept, and comes again
+  // with more, after resume(), or when output that was over the limit is sent. [worker]
   virtual size_t received(Bytes data) = 0;
   // Output that was over output_pause_bytes fell below half of it; received() goes on by itself. [worker]
   virtual void drained() {}
-  // The connection is gone, whoever closed it. ok: closed by plugin or peer; deadline_exceeded: idle; resource_exhausted: a
-  // limit; unavailable: an I/O error, or the node stops. Last call; connection() is not open any more. [worker]
+  // The connection is gone, whoever closed it. ok: closed by plugin or peer; deadline_exceeded: idle;
+  // resource_exhausted: a limit; unavailable: an I/O error, or the node stops. Last call; connection() is not open any
+  // more. [worker]
   virtual void closed(Code why) { static_cast<void>(why); }
 
  protected:
@@ -213,7 +214,8 @@ struct ListenState final : ListenStateBase {
 
 }  // namespace detail
 
-// A listening address. Keep it as long as the plugin object lives: connections use it until the node has stopped. [main]
+// A listening address. Keep it as long as the plugin object lives: connections use it until the node has stopped.
+// [main]
 class Listener {
  public:
   Listener() noexcept = default;  // listens nowhere
@@ -233,8 +235,8 @@ class Listener {
   std::unique_ptr<detail::ListenStateBase> state_;
 };
 
-// Binds at once, so that an error is told here, and makes a Handler(Connection, shared...) for every connection from then
-// on. `shared` is borrowed and must live as long as the Listener. Call it in the plugin's start(). [main]
+// Binds at once, so that an error is told here, and makes a Handler(Connection, shared...) for every connection from
+// then on. `shared` is borrowed and must live as long as the Listener. Call it in the plugin's start(). [main]
 template <class Handler, class... Shared>
 Result<Listener> listen(Host host, const ListenOptions& options, Shared&... shared) {
   using State = detail::ListenState<Handler, Shared...>;

@@ -45,7 +45,8 @@ void Codec::run(std::string_view line) {
   if (command.empty()) return;
   if (command == "PING") return write_line("PONG");
   if (command == "CALL") return call(line);
-  error("UNIMPLEMENTED", "unknown command '" + std::string(command.substr(0, kNameBytesShown)) + "'; known: PING, CALL");
+  const std::string shown(command.substr(0, kNameBytesShown));
+  error("UNIMPLEMENTED", "unknown command '" + shown + "'; known: PING, CALL");
 }
 
 void Codec::call(std::string_view arguments) {
