@@ -65,7 +65,7 @@ bool Scheduler::step() noexcept {
     } else {
       // The next one's line is here by now, asked for one turn ago; what it points to comes while this turn runs.
       __builtin_prefetch(run_head_->actor);
-      __builtin_prefetch(run_head_->mailbox.head);
+      prefetch_envelope(run_head_->mailbox.head);
       if (run_head_->run_next != nullptr) __builtin_prefetch(run_head_->run_next);
     }
     a->scheduled = false;
@@ -162,6 +162,7 @@ void Scheduler::deliver_hinted() noexcept {
   while (!hinted_.empty()) {
     orbit_envelope* envelope = hinted_.pop();
     if (!hinted_.empty()) __builtin_prefetch(hinted_.head->next, 1);
+    if (!hinted_.empty()) __builtin_prefetch(&hinted_.head->flags);
     orbit_activation* a = envelope->target;
     __builtin_prefetch(a->actor, 1);
     __builtin_prefetch(static_cast<const char*>(a->actor) + 64, 1);
