@@ -158,6 +158,7 @@ Pending* Scheduler::make_submission(bool sync, bool keep_trying) {
 
 void Scheduler::submit(Pending* pending) noexcept {
   in_flight_.push_back(pending);
+  pending->failures_seen = failures_seen_;
   committer_.submit(pending);
 }
 
@@ -193,7 +194,7 @@ bool Scheduler::collect_slice(FlushClass& cls, size_t most) noexcept {
       a->dirty = static_cast<uint8_t>(a->dirty & ~(1u << p));
       collect(a, cls.closing->batch);
       a->gate = cls.closing->seq;
-      if (sync) cls.closing->members.push_back(a);
+      if (sync) cls.closing->members.push_back({a, table_.tag(a)});
     }
   }
   if (cls.head[p] != nullptr) return false;
@@ -272,6 +273,7 @@ void Scheduler::pending_done(Pending* pending) noexcept {
   now_ns_ = executor_.coarse_monotonic_ns();
   in_flight_.erase(std::find(in_flight_.begin(), in_flight_.end(), pending));
   const bool failed = pending->code != ORBIT_OK;
+  failures_seen_ += failed;
   // Taken out first: what runs below may reuse everything else.
   EnvelopeQueue parked = pending->parked;
   pending->parked = EnvelopeQueue();
@@ -290,14 +292,16 @@ void Scheduler::pending_done(Pending* pending) noexcept {
 
   if (failed) {
     // Memory is ahead of storage: these actors start again from what is stored.
-    for (orbit_activation* a : members) {
+    for (const auto& [a, tag] : members) {
+      // An earlier failure may have dropped it already; it may even have left since.
+      if (!table_.holds(tag) || a->actor == nullptr) continue;
       a->dirty = 0;
       a->doomed = true;
     }
     for (FlushClass& cls : classes_)
       if (cls.rule.durability == ORBIT_DURABILITY_SYNC) fail_sync(cls, code, message);
-    for (orbit_activation* a : members) {
-      if (!a->doomed || a->current != nullptr) continue;
+    for (const auto& [a, tag] : members) {
+      if (!table_.holds(tag) || !a->doomed || a->current != nullptr) continue;
       drop_actor(a);
       start_load(a);
     }

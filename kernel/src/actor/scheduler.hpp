@@ -57,7 +57,7 @@ struct alignas(64) SchedulerTallies {
 struct Pending : Submission {
   EnvelopeQueue parked;                                                  // replies
   std::vector<std::function<void(orbit_code, const std::string&)>> then; // run when done
-  std::vector<orbit_activation*> members;                                // SYNC only: dropped when it fails
+  std::vector<std::pair<orbit_activation*, uint64_t>> members;           // SYNC only, with tags: dropped when it fails
 };
 
 class Scheduler final : public Resident {
@@ -216,6 +216,7 @@ class Scheduler final : public Resident {
 
   std::deque<FlushClass> classes_;
   uint64_t next_seq_ = 1;
+  uint64_t failures_seen_ = 0;
   std::deque<Pending*> in_flight_;
   std::vector<Pending*> spare_pending_;
   std::vector<orbit_hold*> spare_holds_;

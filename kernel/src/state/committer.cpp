@@ -36,7 +36,7 @@ void WriteBatch::append_to(std::vector<orbit_write_op>& out) const {
 }
 
 Committer::Committer(Executor& executor, const orbit_storage_v1* storage, void* storage_self)
-    : executor_(executor), storage_(storage), storage_self_(storage_self) {}
+    : executor_(executor), storage_(storage), storage_self_(storage_self), failures_given_(executor.workers()) {}
 
 void Committer::submit(Submission* submission) noexcept {
   submission->code = ORBIT_OK;
@@ -143,21 +143,30 @@ Result<> Committer::prepare_counts() {
 
 bool Committer::write_some() noexcept {
   bool retrying = false;
+  std::vector<Submission*> refused;
+  std::string why;
   {
     const std::lock_guard lock(mutex_);
     group_.clear();
-    if (failing_.load(std::memory_order_relaxed)) {
-      if (executor_.monotonic_ns() < retry_at_ns_) {
-        // Too early to try: answer those that may be refused, keep the rest.
-        for (Submission* s : queue_) (s->keep_trying ? retained_ : group_).push_back(s);
-        queue_.clear();
-        if (group_.empty()) return running_ = false;
-      } else {
-        retrying = true;
-        retained_.insert(retained_.end(), queue_.begin(), queue_.end());
-        queue_.clear();
-        group_.swap(retained_);
-      }
+    const bool failing = failing_.load(std::memory_order_relaxed);
+    const bool too_early = failing && executor_.monotonic_ns() < retry_at_ns_;
+    std::erase_if(queue_, [&](Submission* s) {
+      if (s->keep_trying || (!too_early && s->failures_seen == failures_given_[s->worker])) return false;
+      refused.push_back(s);
+      return true;
+    });
+    if (!refused.empty()) {
+      why = reason_;
+      for (const Submission* s : refused) ++failures_given_[s->worker];
+    } else if (too_early) {
+      retained_.insert(retained_.end(), queue_.begin(), queue_.end());
+      queue_.clear();
+      return running_ = false;
+    } else if (failing) {
+      retrying = true;
+      retained_.insert(retained_.end(), queue_.begin(), queue_.end());
+      queue_.clear();
+      group_.swap(retained_);
     } else {
       if (queue_.empty()) return running_ = false;
       size_t bytes = 0;
@@ -167,15 +176,9 @@ bool Committer::write_some() noexcept {
       group_.assign(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(count));
       queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(count));
     }
-    if (!retrying && failing_.load(std::memory_order_relaxed)) {
-      for (Submission* s : group_) {
-        s->code = ORBIT_UNAVAILABLE;
-        s->message = reason_;
-      }
-    }
   }
-  if (!retrying && failing_.load(std::memory_order_relaxed)) {
-    finish(group_, ORBIT_UNAVAILABLE, reason());
+  if (!refused.empty()) {
+    finish(refused, ORBIT_UNAVAILABLE, why);
     return true;
   }
 
@@ -223,14 +226,16 @@ bool Committer::write_some() noexcept {
 
   counters_.failures.fetch_add(1, std::memory_order_relaxed);
   const std::string message = error.take(code).message;
-  std::vector<Submission*> refused;
   {
     const std::lock_guard lock(mutex_);
     failing_.store(true, std::memory_order_release);
     reason_ = message;
     backoff_ns_ = std::clamp(backoff_ns_ * 2, kBackoffMinNs, kBackoffMaxNs);
     retry_at_ns_ = executor_.monotonic_ns() + backoff_ns_;
-    for (Submission* s : group_) (s->keep_trying ? retained_ : refused).push_back(s);
+    for (Submission* s : group_) {
+      (s->keep_trying ? retained_ : refused).push_back(s);
+      if (!s->keep_trying) ++failures_given_[s->worker];
+    }
   }
   finish(refused, code, message);
   return true;

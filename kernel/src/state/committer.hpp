@@ -63,6 +63,7 @@ struct Submission {
   bool keep_trying = false; // its turns were acknowledged already: on failure retry until it succeeds, never drop
   uint32_t worker = 0;
   uint64_t seq = 0;        // the submitter's own number
+  uint64_t failures_seen = 0;  // how many of its worker's submissions had come back failed when this one was submitted
   orbit_code code = ORBIT_OK;
   std::string message;
   void* owner = nullptr;
@@ -117,6 +118,9 @@ class Committer {
   std::string reason_;
   uint64_t retry_at_ns_ = 0;
   uint64_t backoff_ns_ = 0;
+  // Per worker, how many submissions have failed. One that was submitted before its worker had heard of all of them rests on
+  // memory that is being dropped, and is refused too.
+  std::vector<uint64_t> failures_given_;
   bool running_ = false;
   std::atomic<bool> pending_start_{false};
   std::atomic<bool> failing_{false};
