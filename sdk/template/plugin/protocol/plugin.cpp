@@ -19,7 +19,7 @@ class @Name@Protocol final : public orbit::Plugin {
       orbit::option_integer("connections_max", "1024", 1, 65536, "Open connections; more are told so and closed."),
       orbit::option_integer("line_bytes_max", "65536", 64, 16777216,
                             "Bytes of a request's line; more is an error and closes the connection."),
-      orbit::option_integer("output_bytes_max", "67108864", 65536, 1e12,
+      orbit::option_integer("output_bytes_max", "67108864", 1048576, 1e12,
                             "Bytes of answers that a client has not read; more closes the connection."),
       orbit::option_integer("idle_timeout_ms", "300000", 1000, 86400000,
                             "A connection without a byte for so long is closed."),
