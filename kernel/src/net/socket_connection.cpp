@@ -112,6 +112,8 @@ void SocketConnection::ready(uint32_t events) noexcept {
     mark_dirty();
   }
   if ((events & ~static_cast<uint32_t>(EPOLLOUT)) == 0) return;
+  // What is kept is delivered first, or each round would receive more than it consumes.
+  if (again_) return;
   if (takes_input() && !peer_finished_) return receive();
   if ((events & EPOLLERR) != 0) return doom(ORBIT_UNAVAILABLE);
   if ((events & EPOLLHUP) != 0) return doom(ORBIT_OK);

@@ -67,6 +67,31 @@ TEST_CASE("a never-reading client of a well-behaved codec is not read from any m
   CHECK(fixture.closed_codes() == std::vector<orbit_code>{ORBIT_UNAVAILABLE});
 }
 
+TEST_CASE("a client that pipelines and reads all the while is not cut off when answers are larger than questions") {
+  constexpr size_t kQuestions = 2'000'000;
+  constexpr size_t kAnswerBytes = 16;
+  NetFixture fixture(1);
+  auto options = NetFixture::options();
+  options.output_bytes_max = 1024 * 1024;
+  options.output_pause_bytes = 16 * 1024;
+  options.input_bytes_max = 256 * 1024;
+  fixture.received = [](orbit_connection* connection, const char*, size_t size) -> size_t {
+    const std::string answer(kAnswerBytes, 'a');
+    size_t consumed = 0;
+    while (consumed < size && net_table()->output_bytes(connection) <= 16 * 1024) {
+      net_table()->write(connection, answer.data(), answer.size());
+      ++consumed;
+    }
+    return consumed;
+  };
+  Client client(fixture.listen(options));
+  std::thread sender([&client] { client.send(std::string(kQuestions, 'q')); });
+  const size_t got = client.read(kQuestions * kAnswerBytes).size();
+  client.shut_write();
+  sender.join();
+  CHECK(got == kQuestions * kAnswerBytes);
+}
+
 TEST_CASE("input that is never consumed closes at input_bytes_max") {
   NetFixture fixture;
   auto options = NetFixture::options();
