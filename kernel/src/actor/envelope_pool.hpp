@@ -15,6 +15,7 @@ static_assert(offsetof(orbit_envelope, room) % 16 == 0 && sizeof(orbit_envelope)
 
 // Its header and the first line of its room.
 inline void prefetch_envelope(const orbit_envelope* envelope) noexcept {
+  if (envelope == nullptr) return;
   const auto* at = reinterpret_cast<const char*>(envelope);
   __builtin_prefetch(at, 1);
   __builtin_prefetch(at + 64, 1);

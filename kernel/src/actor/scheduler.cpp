@@ -164,8 +164,10 @@ void Scheduler::deliver_hinted() noexcept {
     if (!hinted_.empty()) __builtin_prefetch(hinted_.head->next, 1);
     if (!hinted_.empty()) __builtin_prefetch(&hinted_.head->flags);
     orbit_activation* a = envelope->target;
-    __builtin_prefetch(a->actor, 1);
-    __builtin_prefetch(static_cast<const char*>(a->actor) + 64, 1);
+    if (a->actor != nullptr) {
+      __builtin_prefetch(a->actor, 1);
+      __builtin_prefetch(static_cast<const char*>(a->actor) + 64, 1);
+    }
     deliver(a, envelope);
   }
 }

@@ -17,8 +17,8 @@ namespace {
 
 // Instances end with the process, as activations may outlive the test's block.
 std::vector<orbit_plugin_instance*>& kept() {
-  static std::vector<orbit_plugin_instance*> all;
-  return all;
+  static auto* all = new std::vector<orbit_plugin_instance*>;
+  return *all;
 }
 
 struct Module {
