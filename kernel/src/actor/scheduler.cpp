@@ -44,9 +44,14 @@ Scheduler::~Scheduler() {
     if (a->actor != nullptr) a->version->def->destroy(a->actor);
     a->actor = nullptr;
   });
+  // What the engine refused to the end: nobody is left to hear of it.
   for (FlushClass& cls : classes_) {
-    delete cls.open;
-    delete cls.closing;
+    if (cls.open != nullptr) in_flight_.push_back(cls.open);
+    if (cls.closing != nullptr) in_flight_.push_back(cls.closing);
+  }
+  for (Pending* pending : in_flight_) {
+    while (!pending->parked.empty()) free_envelope(pending->parked.pop());
+    delete pending;
   }
   for (Pending* pending : spare_pending_) delete pending;
   delete_holds();
