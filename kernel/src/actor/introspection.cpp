@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <charconv>
 
+#include "actor/names.hpp"
 #include "actor/runtime.hpp"
 #include "state/record_format.hpp"
 
@@ -36,31 +37,11 @@ std::string_view state_name(ModuleState state) {
   }
 }
 
-// JSON text is UTF-8; keys are any bytes: what is not printable ASCII, and the percent sign, is percent-encoded.
-std::string shown(std::string_view key) {
-  bool plain = true;
-  for (const char c : key) plain = plain && static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f && c != '%';
-  if (plain) return std::string(key);
-  constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : key) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f && c != '%') {
-      out.push_back(c);
-    } else {
-      out.push_back('%');
-      out.push_back(kHex[byte >> 4]);
-      out.push_back(kHex[byte & 15]);
-    }
-  }
-  return out;
-}
-
 json::object describe(const Scheduler& scheduler, const orbit_activation* a) {
   const uint64_t idle_ns = scheduler.now_ns() - std::min<uint64_t>(scheduler.now_ns(), static_cast<uint64_t>(a->last_used) << 24);
   json::object out;
   out["type"] = a->type->name;
-  out["key"] = shown(a->key());
+  out["key"] = shown_key(a->key());
   out["worker"] = scheduler.worker();
   out["mailbox"] = a->queued;
   out["memory_bytes"] = static_cast<uint64_t>(a->memory_bytes) * 16 + sizeof(orbit_activation);
@@ -123,7 +104,7 @@ void on_activation(Runtime& runtime, const std::string& type_name, const std::st
     Scheduler& scheduler = runtime.scheduler(owner);
     orbit_activation* a = scheduler.table().find(type, mixed, key);
     const orbit_code code = a != nullptr ? ORBIT_OK : ORBIT_NOT_FOUND;
-    std::string text = a != nullptr ? act(scheduler, a) : type->name + "/" + shown(key) + " is not in memory";
+    std::string text = a != nullptr ? act(scheduler, a) : type->name + "/" + shown_key(key) + " is not in memory";
     runtime.post(home, [done, code, text = std::move(text)] { done(code, text); });
   });
 }
@@ -192,6 +173,7 @@ std::string Runtime::workers_json() const {
     row["remote_messages_total"] = t.remote_messages.get();
     row["rejected_total"] = t.rejected.get();
     row["expired_total"] = t.expired.get();
+    row["cancelled_total"] = t.cancelled.get();
     row["failed_turns_total"] = t.failed_turns.get();
     row["loads_total"] = t.loads.get();
     row["deactivations_total"] = t.deactivations.get();
@@ -248,6 +230,7 @@ void Runtime::append_metrics(std::string& text) const {
   per_worker("orbit_rejected_messages_total", "counter", "Messages refused before their turn: a full mailbox, an unknown type, a bound.",
              &SchedulerTallies::rejected);
   per_worker("orbit_expired_messages_total", "counter", "Messages whose deadline passed before their turn.", &SchedulerTallies::expired);
+  per_worker("orbit_cancelled_calls_total", "counter", "Calls cancelled while they waited or ran.", &SchedulerTallies::cancelled);
   per_worker("orbit_failed_turns_total", "counter", "Turns that ended with an error.", &SchedulerTallies::failed_turns);
   per_worker("orbit_call_cycles_total", "counter", "Calls refused because they would wait for themselves.", &SchedulerTallies::cycles);
   per_worker("orbit_activations_total", "counter", "Activations made.", &SchedulerTallies::activations);

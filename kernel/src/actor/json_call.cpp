@@ -3,7 +3,9 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "actor/names.hpp"
 #include "actor/runtime.hpp"
 
 namespace orbit::kernel {
@@ -29,10 +31,30 @@ struct Call {
   const orbit_method* method;
   void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message);
   void* ctx;
+  bool* answered;  // null once start_json has returned
+  orbit_envelope* envelope;
+  orbit_timer timer;  // 0: no deadline, or it has passed and `done` was called
 };
+
+// The caller is answered at its deadline, whatever the turn does.
+void out_of_time(void* ctx) {
+  auto* call = static_cast<Call*>(ctx);
+  call->timer = 0;
+  const std::string text = "the call of " + std::string(call->method->name) + " of " +
+                           actor_name(call->version->type->name, from_c(call->envelope->key)) +
+                           " was not answered by its deadline; its turn, if it runs, is told so";
+  std::exchange(call->done, nullptr)(call->ctx, ORBIT_DEADLINE_EXCEEDED, to_c(text));
+  this_scheduler()->cancel(call->envelope);
+}
 
 void answered(void* ctx, orbit_envelope* reply) {
   const std::unique_ptr<Call> call(static_cast<Call*>(ctx));
+  if (call->answered != nullptr) *call->answered = true;
+  if (call->timer != 0) this_runtime()->executor().cancel(call->timer);
+  if (call->done == nullptr) {
+    this_scheduler()->free_envelope(reply);
+    return;
+  }
   orbit_code code = reply->code;
   std::string text = reply->message != nullptr ? reply->message : "";
   if (code == ORBIT_OK && reply->ops != nullptr) {
@@ -62,9 +84,12 @@ std::string known_methods(const TypeVersion& version) {
 
 }  // namespace
 
-void call_json(orbit_bytes type_name, orbit_bytes key, orbit_bytes method_name, orbit_bytes json, uint64_t deadline_ns,
-               void (*done)(void*, orbit_code, orbit_bytes), void* ctx) {
-  const auto refuse = [&](orbit_code code, const std::string& message) { done(ctx, code, to_c(message)); };
+orbit_envelope* start_json(orbit_bytes type_name, orbit_bytes key, orbit_bytes method_name, orbit_bytes json, uint64_t deadline_ns,
+                           void (*done)(void*, orbit_code, orbit_bytes), void* ctx) {
+  const auto refuse = [&](orbit_code code, const std::string& message) -> orbit_envelope* {
+    done(ctx, code, to_c(message));
+    return nullptr;
+  };
   Runtime* runtime = this_runtime();
   orbit_type* type = runtime->types().find(from_c(type_name));
   const TypeVersion* version = type != nullptr ? type->current.load(std::memory_order_acquire) : nullptr;
@@ -88,8 +113,18 @@ void call_json(orbit_bytes type_name, orbit_bytes key, orbit_bytes method_name, 
   envelope->ops = &kBytesOps;
   envelope->payload = new std::string(std::move(*binary));
   envelope->on_reply = &answered;
-  envelope->reply_ctx = new Call{version, method, done, ctx};
+  bool answered = false;
+  auto* call = new Call{version, method, done, ctx, &answered, envelope, 0};
+  envelope->reply_ctx = call;
   scheduler->send(envelope, nullptr);
+  if (answered) return nullptr;
+  call->answered = nullptr;
+  if (deadline_ns != 0) {
+    Executor& executor = runtime->executor();
+    const uint64_t now_ns = executor.monotonic_ns();
+    call->timer = executor.after(deadline_ns > now_ns ? deadline_ns - now_ns : 0, &out_of_time, call);
+  }
+  return envelope;
 }
 
 }  // namespace orbit::kernel

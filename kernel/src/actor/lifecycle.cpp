@@ -246,9 +246,12 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
   a->version->activations.fetch_add(1, std::memory_order_relaxed);
   tallies_.activations.add();
   orbit_activation* const outer = current_;
+  orbit_envelope* const outer_turn = turn_;
   current_ = a;
+  turn_ = nullptr;
   const orbit_code load_code = def->load(a->actor, records.data(), records.size(), header.version, &error);
   current_ = outer;
+  turn_ = outer_turn;
   if (load_code != ORBIT_OK) {
     drop_actor(a);
     fail_mailbox(a, load_code, error.message);

@@ -47,12 +47,24 @@ const orbit_actors_v1 kApi = {
     .list = &list_actors,
     .count = &count_actors,
     .erase_all = &erase_all_actors,
-    .call_json = &call_json,
+    .call_json = [](orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
+                    void (*done)(void*, orbit_code, orbit_bytes),
+                    void* ctx) { start_json(type, key, method, json, deadline_ns, done, ctx); },
     .writable = [](orbit_error* error) -> orbit_code {
       const Committer& committer = the_runtime->committer();
       if (committer.writable()) [[likely]] return ORBIT_OK;
       return to_c(Code::unavailable, committer.reason(), error);
     },
+    .cancel = [](orbit_envelope* call) { this_scheduler()->cancel(call); },
+    .cancelled = []() -> int {
+      const Scheduler* scheduler = this_scheduler();
+      return scheduler != nullptr && scheduler->turn() != nullptr && (scheduler->turn()->flags & kCancelled) != 0;
+    },
+    .deadline_ns = []() -> uint64_t {
+      const Scheduler* scheduler = this_scheduler();
+      return scheduler != nullptr && scheduler->turn() != nullptr ? scheduler->turn()->deadline_ns : 0;
+    },
+    .start_json = &start_json,
 };
 
 }  // namespace

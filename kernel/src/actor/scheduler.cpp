@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "actor/names.hpp"
 #include "actor/runtime.hpp"
+#include "observe/assert.hpp"
 #include "state/record_format.hpp"
 
 namespace orbit::kernel {
@@ -14,7 +16,6 @@ namespace {
 constexpr uint32_t kTurnsPerStep = 2048;
 constexpr uint32_t kTurnsPerMailbox = 1024;  // in a row, before others get their share
 constexpr uint32_t kDepthMax = 24;           // nested inline turns and replies on one stack
-constexpr uint32_t kHopsMax = 256;           // length of a call chain
 
 // A chain of envelopes on its way to another worker, in the room of an envelope of its own.
 struct Parcel : Job {
@@ -24,7 +25,7 @@ struct Parcel : Job {
 };
 static_assert(sizeof(Parcel) <= ORBIT_ENVELOPE_ROOM);
 
-std::string actor_name(const orbit_activation* a) { return a->type->name + "/" + std::string(a->key()); }
+std::string name_of(const orbit_activation* a) { return actor_name(a->type->name, a->key()); }
 
 }  // namespace
 
@@ -141,9 +142,16 @@ void Scheduler::refuse(orbit_envelope* envelope, orbit_code code, std::string_vi
 void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
   envelope->caller = current_;
   envelope->reply_worker = static_cast<uint16_t>(worker_);
-  if (current_ != nullptr && current_->current != nullptr) {
-    envelope->hops = current_->current->hops + 1;
-    if (envelope->deadline_ns == 0) envelope->deadline_ns = current_->current->deadline_ns;
+  if (turn_ != nullptr && envelope->on_reply != nullptr) {
+    if (turn_->deadline_ns != 0 && turn_->deadline_ns - 1 < envelope->deadline_ns - 1)
+      envelope->deadline_ns = turn_->deadline_ns;
+    if ((envelope->flags & ORBIT_ENVELOPE_AWAITED) != 0) {
+      if ((turn_->flags & kCancelled) != 0 && (envelope->flags & ORBIT_ENVELOPE_SHIELDED) == 0) [[unlikely]] {
+        refuse(envelope, ORBIT_CANCELLED, "the call was cancelled by the caller of " + name_of(current_));
+        return;
+      }
+      join_chain(envelope);
+    }
   }
   if (hint != nullptr && table_.holds(hint[1])) {
     auto* a = reinterpret_cast<orbit_activation*>(hint[0]);
@@ -168,7 +176,7 @@ void Scheduler::deliver_hinted() noexcept {
     orbit_envelope* envelope = hinted_.pop();
     if (!hinted_.empty()) __builtin_prefetch(hinted_.head->next, 1);
     if (!hinted_.empty()) __builtin_prefetch(&hinted_.head->flags);
-    orbit_activation* a = envelope->target;
+    auto* a = static_cast<orbit_activation*>(envelope->target);
     if (a->actor != nullptr) {
       __builtin_prefetch(a->actor, 1);
       __builtin_prefetch(static_cast<const char*>(a->actor) + 64, 1);
@@ -227,23 +235,16 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
     return;
   }
   if (a->stage == Stage::active && a->queued >= a->version->mailbox_max) {
-    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: the mailbox of " + actor_name(a) + " holds " +
+    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: the mailbox of " + name_of(a) + " holds " +
                                                    std::to_string(a->queued) + " messages, its limit; try again later");
     return;
   }
   if (a->stage == Stage::loading && a->queued >= runtime_.mailbox_max()) {
-    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: " + actor_name(a) + " is being activated and " +
+    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: " + name_of(a) + " is being activated and " +
                                                    std::to_string(a->queued) + " messages wait for it, the limit");
     return;
   }
-  if (a->current != nullptr && envelope->caller != nullptr && envelope->on_reply != nullptr) {
-    std::string path;
-    if (closes_cycle(a, envelope, &path)) {
-      tallies_.cycles.add();
-      refuse(envelope, ORBIT_FAILED_PRECONDITION, "the call would wait for itself: " + path);
-      return;
-    }
-  }
+  if (a->current != nullptr && envelope->chain != 0 && refuse_cycle(a, envelope)) return;
   retain_payload(envelope);
   if ((envelope->flags & kOwnsKey) == 0) envelope->key = {a->key_data, a->key_size};
   a->mailbox.push(envelope);
@@ -251,45 +252,32 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
   if (a->stage == Stage::active && a->current == nullptr && !a->leaving) schedule(a);
 }
 
-// Follows the callers on this worker; a chain that leaves the worker is bounded by its deadline and kHopsMax instead.
-bool Scheduler::closes_cycle(const orbit_activation* a, const orbit_envelope* envelope, std::string* path) const {
-  if (envelope->hops > kHopsMax) {
-    *path = "a chain of more than " + std::to_string(kHopsMax) + " calls";
-    return true;
-  }
-  std::string chain = actor_name(a);
-  const orbit_activation* caller = envelope->caller;
-  for (uint32_t i = 0; caller != nullptr && i <= kHopsMax; ++i) {
-    chain = actor_name(caller) + " -> " + chain;
-    if (caller == a) {
-      *path = chain;
-      return true;
-    }
-    const orbit_envelope* turn = caller->current;
-    if (turn == nullptr || turn->reply_worker != worker_ || turn->on_reply == nullptr) return false;
-    caller = turn->caller;
-  }
-  return false;
-}
-
 void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
   if (envelope->deadline_ns != 0 && envelope->deadline_ns <= now_ns_) [[unlikely]] {
     tallies_.expired.add();
-    set_error(envelope, ORBIT_DEADLINE_EXCEEDED, "the deadline passed before the turn of " + actor_name(a) + " began");
+    set_error(envelope, ORBIT_DEADLINE_EXCEEDED, "the deadline passed before the turn of " + name_of(a) + " began");
     reply(envelope);
     return;
   }
   if (a->dirty != 0) before_change(a);
   a->last_used = now_tick_;
   a->current = envelope;
+  envelope->target = nullptr;
+  envelope->hash = now_ns_;
   orbit_activation* const outer = current_;
+  orbit_envelope* const outer_turn = turn_;
   current_ = a;
+  turn_ = envelope;
   const int outcome = a->version->def->invoke(a->actor, envelope);
   current_ = outer;
+  turn_ = outer_turn;
   tallies_.turns.add();
   if (outcome == ORBIT_TURN_DONE) {
     end_turn(a, envelope);
     if (!a->mailbox.empty() && a->current == nullptr && a->stage == Stage::active && !a->leaving) schedule(a);
+  } else if (a->current == envelope && (envelope->flags & kOwnsKey) == 0) {
+    // One that ran inside send still borrows the sender's.
+    envelope->key = {a->key_data, a->key_size};
   }
 }
 
@@ -300,8 +288,9 @@ void Scheduler::finish(orbit_activation* a, orbit_envelope* envelope) noexcept {
 
 void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
   a->current = nullptr;
+  invariant(children_of(envelope) == 0, "a turn ends after the calls that it awaits (ORBIT_ENVELOPE_AWAITED)");
   if (a->doomed) [[unlikely]] {
-    set_error(envelope, ORBIT_ABORTED, "an earlier change of " + actor_name(a) + " could not be stored; nothing was changed");
+    set_error(envelope, ORBIT_ABORTED, "an earlier change of " + name_of(a) + " could not be stored; nothing was changed");
     reply(envelope);
     drop_actor(a);
     start_load(a);
@@ -334,11 +323,18 @@ void Scheduler::reply(orbit_envelope* envelope) noexcept {
     return;
   }
   orbit_activation* const outer = current_;
-  current_ = envelope->caller;
+  orbit_envelope* const outer_turn = turn_;
+  turn_ = awaiting_turn(envelope);
+  current_ = nullptr;
+  if (turn_ != nullptr) {
+    current_ = envelope->caller;
+    leave_chain(envelope);
+  }
   ++depth_;
   envelope->on_reply(envelope->reply_ctx, envelope);
   --depth_;
   current_ = outer;
+  turn_ = outer_turn;
 }
 
 void Scheduler::send_away(uint32_t worker, orbit_envelope* envelope) noexcept {
@@ -380,6 +376,10 @@ void Scheduler::receive(orbit_envelope* chain) noexcept {
     if ((envelope->flags & ORBIT_ENVELOPE_REPLIED) != 0) {
       envelope->flags = static_cast<uint16_t>(envelope->flags & ~ORBIT_ENVELOPE_REPLIED);
       reply(envelope);
+      continue;
+    }
+    if (envelope->method == kMethodCancel) [[unlikely]] {
+      cancel_arrived(envelope);
       continue;
     }
     const uint64_t mixed = ActivationTable::mix(envelope->type, envelope->hash);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "actor/activation.hpp"
+#include "actor/chain.hpp"
 #include "executor/executor.hpp"
 #include "orbit/result.hpp"
 #include "state/committer.hpp"
@@ -27,6 +28,8 @@ class Runtime;
 
 // Kernel methods that never reach an actor type.
 inline constexpr uint32_t kMethodHold = ORBIT_METHOD_SYSTEM + 0x10;
+// Tells another worker that a call was cancelled.
+inline constexpr uint32_t kMethodCancel = ORBIT_METHOD_SYSTEM + 0x11;
 // Answers a hold's envelope where the type is frozen; never leaves the kernel.
 inline constexpr orbit_code kHoldMeetsFrozen = -1;
 
@@ -49,8 +52,8 @@ class Tally {
 };
 
 struct alignas(64) SchedulerTallies {
-  Tally turns, messages, remote_messages, rejected, expired, failed_turns, activations, loads, load_failures, deactivations,
-      queued, memory_bytes, cycles;
+  Tally turns, messages, remote_messages, rejected, expired, cancelled, failed_turns, activations, loads, load_failures,
+      deactivations, queued, memory_bytes, cycles;
 };
 
 // A submission with everything that waits for it.
@@ -79,6 +82,12 @@ class Scheduler final : public Resident {
   void reply(orbit_envelope* envelope) noexcept;
   void receive(orbit_envelope* chain) noexcept;  // from another worker: calls and replies
   orbit_activation* current() const noexcept { return current_; }
+  // The turn that runs; null outside turns.
+  const orbit_envelope* turn() const noexcept { return turn_; }
+
+  // ---- chains of calls (chain.cpp) ----------------------------------------------------------------------------------
+  // The sender of a call that was sent from this worker and is not answered yet no longer wants the answer.
+  void cancel(orbit_envelope* call) noexcept;
 
   // ---- holds (hold.cpp) ---------------------------------------------------------------------------------------------
   void hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept;
@@ -142,7 +151,14 @@ class Scheduler final : public Resident {
   void send_away(uint32_t worker, orbit_envelope* envelope) noexcept;
   void flush_outboxes() noexcept;
   void refuse(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept;
-  bool closes_cycle(const orbit_activation* a, const orbit_envelope* envelope, std::string* path) const;
+
+  // chain.cpp
+  void join_chain(orbit_envelope* envelope) noexcept;
+  void leave_chain(orbit_envelope* envelope) noexcept;
+  bool refuse_cycle(const orbit_activation* a, orbit_envelope* envelope) noexcept;
+  void cancel_arrived(orbit_envelope* notice) noexcept;
+  void cancel_here(const orbit_type* type, std::string_view key, orbit_envelope* call) noexcept;
+  void cancel_turn(orbit_envelope* turn) noexcept;
 
   // hold.cpp
   friend struct ::orbit_hold;
@@ -207,12 +223,14 @@ class Scheduler final : public Resident {
   orbit_activation* run_head_ = nullptr;
   orbit_activation* run_tail_ = nullptr;
   orbit_activation* current_ = nullptr;
+  orbit_envelope* turn_ = nullptr;  // the running turn of current_
   uint32_t depth_ = 0;
   uint64_t now_ns_ = 0;
   uint32_t now_tick_ = 0;  // now_ns_ / 2^24: 16.8 ms
   EnvelopeQueue hinted_;  // sent with a hint, not in their mailboxes yet; their activations must stay
   std::vector<EnvelopeQueue> outbox_;
   bool outbox_used_ = false;
+  FanOuts fan_outs_;
 
   std::deque<FlushClass> classes_;
   uint64_t next_seq_ = 1;

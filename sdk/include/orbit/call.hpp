@@ -8,6 +8,10 @@
 //
 // A call starts when it is awaited. When the callee answers at once (it is idle on the same worker), the caller does not
 // suspend. A call that is destroyed before it was awaited is not made.
+//
+// A call made inside a turn belongs to the turn's chain: it has the turn's deadline if that is earlier than its own, it fails
+// with FAILED_PRECONDITION and the path when it would wait for itself, and when the turn's caller cancels, it is cancelled and
+// every later call of the turn fails with CANCELLED (see orbit::cancelled).
 #pragma once
 
 #include <concepts>
@@ -77,6 +81,11 @@ class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
    private:
     Call& call_;
   };
+  // The call is made, and goes on, although the turn that makes it was cancelled: for cleaning up.
+  Call&& shielded() && noexcept {
+    if (envelope_ != nullptr) envelope_->flags |= ORBIT_ENVELOPE_SHIELDED;
+    return static_cast<Call&&>(*this);
+  }
   // Awaits an error as a value instead of an exception.
   ResultAwaiter as_result() && noexcept { return ResultAwaiter(*this); }
 
@@ -85,7 +94,7 @@ class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
     if (request == nullptr) [[unlikely]] return true;
     request->on_reply = &on_reply;
     request->reply_ctx = this;
-    request->flags |= ORBIT_ENVELOPE_INLINE;
+    request->flags |= ORBIT_ENVELOPE_INLINE | ORBIT_ENVELOPE_AWAITED;
     host_actors.send(request, hint_);
     return envelope_ != nullptr;
   }
@@ -116,6 +125,12 @@ class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
   uint64_t* hint_;
   std::coroutine_handle<> waiting_;
 };
+
+// Whether the caller of the current turn, or somebody further up the chain of calls, no longer wants its answer. A turn that
+// works for long without calling anyone asks now and then, and ends with CANCELLED. False outside turns.
+inline bool cancelled() noexcept { return host_actors.cancelled() != 0; }
+// The time (monotonic, of orbit.workers/1) by which the current turn's caller wants its answer; 0: none.
+inline uint64_t deadline_ns() noexcept { return host_actors.deadline_ns(); }
 
 // Base of generated proxies: names one actor. Making one is cheap, keeping one is cheaper: it remembers where the actor is.
 // Belongs to one worker; a copy is a proxy of the same actor that starts without that memory.

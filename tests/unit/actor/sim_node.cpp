@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "state/record_format.hpp"
 
@@ -24,8 +25,75 @@ struct Number {
 const char kToken = 0;
 const orbit_payload_ops kNumberOps = {sizeof(orbit_payload_ops), 0, &kToken, nullptr, nullptr, nullptr};
 
+const orbit_payload_ops kRouteOps = {sizeof(orbit_payload_ops), 0, &kRouteOps, nullptr, nullptr,
+                                     [](void* object) { delete static_cast<Route*>(object); }};
+
+void put_route(orbit_envelope* envelope, Route route) {
+  envelope->ops = &kRouteOps;
+  envelope->payload = new Route(std::move(route));
+}
+
+// A call that a cell's pending turn awaits.
+struct Awaited {
+  Cell* cell;
+  orbit_envelope* turn;
+};
+
+// Passes the envelope on along its route; true when its turn is over.
+int relay(Cell* cell, orbit_envelope* envelope) {
+  const orbit_actors_v1* api = Runtime::api();
+  const bool one_way = envelope->method == kPost;
+  Route route = *static_cast<Route*>(envelope->payload);
+  kRouteOps.destroy(envelope->payload);
+  envelope->ops = nullptr;
+  envelope->payload = envelope->room;
+  cell->deadline_seen_ns = api->deadline_ns();
+  const size_t end = std::min(route.path.find(' '), route.path.size());
+  std::string next = route.path.substr(0, end);
+  route.path.erase(0, end + 1);
+  const bool shielded = next.starts_with('*');
+  if (shielded) next.erase(0, 1);
+  const std::string type = next.substr(0, next.find('/'));
+  const std::string key = next.substr(next.find('/') + 1);
+  orbit_envelope* call = api->allocate();
+  call->type = api->type(type.c_str());
+  call->key = orbit::to_c(key);
+  if (route.path.empty()) {
+    call->method = route.last;
+    call->ops = &kNumberOps;
+    call->payload = new (call->room) Number{route.argument};
+  } else {
+    call->method = envelope->method;
+    put_route(call, std::move(route));
+  }
+  if (one_way) {
+    api->send(call, nullptr);
+    return ORBIT_TURN_DONE;
+  }
+  call->flags = static_cast<uint16_t>(ORBIT_ENVELOPE_AWAITED | ORBIT_ENVELOPE_INLINE | (shielded ? ORBIT_ENVELOPE_SHIELDED : 0));
+  auto* awaited = new Awaited{cell, envelope};
+  call->reply_ctx = awaited;
+  call->on_reply = [](void* ctx, orbit_envelope* reply) {
+    const std::unique_ptr<Awaited> done(static_cast<Awaited*>(ctx));
+    CHECK(Runtime::api()->current() == done->cell->activation);
+    orbit_envelope* turn = done->turn;
+    done->cell->heard.push_back(reply->message != nullptr ? reply->message : "");
+    if (reply->code != ORBIT_OK)
+      Runtime::api()->fail(turn, reply->code, {reply->message, std::strlen(reply->message)});
+    if (reply->ops == &kNumberOps) {
+      turn->ops = &kNumberOps;
+      turn->payload = new (turn->room) Number{static_cast<Number*>(reply->payload)->value};
+    }
+    Runtime::api()->free_envelope(reply);
+    Runtime::api()->finish(done->cell->activation, turn);
+  };
+  api->send(call, nullptr);
+  return ORBIT_TURN_PENDING;
+}
+
 int invoke(void* actor, orbit_envelope* envelope) {
   auto* cell = static_cast<Cell*>(actor);
+  if (envelope->method == kRelay || envelope->method == kPost) return relay(cell, envelope);
   const int64_t argument = envelope->ops == &kNumberOps ? static_cast<Number*>(envelope->payload)->value : 0;
   const orbit_actors_v1* api = Runtime::api();
   const auto answer = [&](int64_t value, bool dirty) {
@@ -45,6 +113,7 @@ int invoke(void* actor, orbit_envelope* envelope) {
       api->fail(envelope, ORBIT_ABORTED, {"asked to fail", 13});
       return ORBIT_TURN_DONE;
     case kSleep:
+      cell->deadline_seen_ns = api->deadline_ns();
       cell->sleeping = envelope;
       return ORBIT_TURN_PENDING;
     case kExpireAt:
@@ -197,30 +266,65 @@ SimNode::~SimNode() { executor.stop(); }
 
 std::shared_ptr<Answer> SimNode::send(uint32_t from_worker, const std::string& type, const std::string& key, Method method,
                                       int64_t argument, uint64_t deadline_ns) {
+  return send_with(from_worker, type, key, method, deadline_ns, [argument](orbit_envelope* envelope) {
+    envelope->ops = &kNumberOps;
+    envelope->payload = new (envelope->room) Number{argument};
+  });
+}
+
+std::shared_ptr<Answer> SimNode::relay(const std::string& route, Method last, int64_t argument, uint64_t deadline_ns) {
+  const size_t slash = route.find('/');
+  const size_t blank = route.find(' ');
+  return send_with(0, route.substr(0, slash), route.substr(slash + 1, blank - slash - 1), kRelay, deadline_ns,
+                   [=](orbit_envelope* envelope) { put_route(envelope, {route.substr(blank + 1), last, argument}); });
+}
+
+std::shared_ptr<Answer> SimNode::send_with(uint32_t from_worker, const std::string& type, const std::string& key, Method method,
+                                           uint64_t deadline_ns, std::function<void(orbit_envelope*)> fill) {
   auto answer = std::make_shared<Answer>();
-  runtime.post(from_worker, [type, key, method, argument, deadline_ns, answer] {
+  runtime.post(from_worker, [type, key, method, deadline_ns, answer, fill = std::move(fill)] {
     const orbit_actors_v1* api = Runtime::api();
     orbit_envelope* envelope = api->allocate();
     envelope->type = api->type(type.c_str());
     envelope->key = orbit::to_c(key);
     envelope->method = method;
     envelope->deadline_ns = deadline_ns;
-    envelope->ops = &kNumberOps;
-    envelope->payload = new (envelope->room) Number{argument};
+    fill(envelope);
     envelope->reply_ctx = new std::shared_ptr<Answer>(answer);
     envelope->on_reply = [](void* ctx, orbit_envelope* reply) {
       const std::unique_ptr<std::shared_ptr<Answer>> owned(static_cast<std::shared_ptr<Answer>*>(ctx));
       Answer& to = **owned;
       CHECK_FALSE(to.arrived);
+      CHECK(Runtime::api()->current() == nullptr);
       to.arrived = true;
+      to.call = nullptr;
       to.code = reply->code;
       if (reply->message != nullptr) to.message = reply->message;
       if (reply->ops == &kNumberOps) to.value = static_cast<Number*>(reply->payload)->value;
       Runtime::api()->free_envelope(reply);
     };
+    answer->call = envelope;
     api->send(envelope, nullptr);
   });
   return answer;
+}
+
+void SimNode::wake(const std::string& type, const std::string& key) {
+  Cell* found = cell(type, key);
+  REQUIRE(found != nullptr);
+  REQUIRE(found->sleeping != nullptr);
+  on_worker(found->activation->worker, [found] {
+    orbit_envelope* turn = std::exchange(found->sleeping, nullptr);
+    if (turn->ops != nullptr && turn->ops->destroy != nullptr) turn->ops->destroy(turn->payload);
+    turn->ops = nullptr;
+    Runtime::api()->finish(found->activation, turn);
+  });
+}
+
+void SimNode::cancel(uint32_t worker, const std::shared_ptr<Answer>& answer) {
+  on_worker(worker, [&] {
+    if (answer->call != nullptr) Runtime::api()->cancel(answer->call);
+  });
 }
 
 const Answer& SimNode::wait(const std::shared_ptr<Answer>& answer) {

@@ -28,7 +28,16 @@ struct Disk {
   static const orbit_storage_cached_v1 kCachedTable;  // answers at once, so that activation happens inside send
 };
 
-enum Method : uint32_t { kAdd = 1, kGet = 2, kFail = 3, kAddAndFail = 4, kSleep = 5, kExpireAt = 6, kSetSub = 7, kErase = 8 };
+enum Method : uint32_t { kAdd = 1, kGet = 2, kFail = 3, kAddAndFail = 4, kSleep = 5, kExpireAt = 6, kSetSub = 7, kErase = 8,
+                         kRelay = 9, kPost = 10 };
+
+// What kRelay and kPost take: where to go on, "type/key" by "type/key", separated by blanks; '*' before a name: shielded. The
+// last one gets `last`.
+struct Route {
+  std::string path;
+  Method last = kGet;
+  int64_t argument = 0;
+};
 
 struct Cell {
   orbit_activation* activation = nullptr;
@@ -39,6 +48,8 @@ struct Cell {
   std::map<std::string, std::string> changed_subs;
   bool exists = false;
   orbit_envelope* sleeping = nullptr;  // a pending turn
+  std::vector<std::string> heard;      // what the calls it made were answered
+  uint64_t deadline_seen_ns = 0;
 };
 
 struct Answer {
@@ -46,6 +57,7 @@ struct Answer {
   orbit_code code = ORBIT_OK;
   std::string message;
   int64_t value = 0;
+  orbit_envelope* call = nullptr;  // until it arrives
 };
 
 struct SimNode {
@@ -55,6 +67,12 @@ struct SimNode {
   // Sends from a worker; the answer fills in while the node steps.
   std::shared_ptr<Answer> send(uint32_t from_worker, const std::string& type, const std::string& key, Method method,
                                int64_t argument = 0, uint64_t deadline_ns = 0);
+  // Has the first actor of the route call the second, and so on; each passes on what it is answered.
+  std::shared_ptr<Answer> relay(const std::string& route, Method last, int64_t argument = 0, uint64_t deadline_ns = 0);
+  // Ends the pending turn of a cell.
+  void wake(const std::string& type, const std::string& key);
+  // No longer wants an answer that `send` or `relay` of that worker promised.
+  void cancel(uint32_t worker, const std::shared_ptr<Answer>& answer);
   // Steps until the answer is there.
   const Answer& wait(const std::shared_ptr<Answer>& answer);
   const Answer& call(const std::string& type, const std::string& key, Method method, int64_t argument = 0) {
@@ -73,6 +91,8 @@ struct SimNode {
   Runtime runtime;
 
  private:
+  std::shared_ptr<Answer> send_with(uint32_t from_worker, const std::string& type, const std::string& key, Method method,
+                                    uint64_t deadline_ns, std::function<void(orbit_envelope*)> fill);
   std::shared_ptr<Answer> last_;
 };
 

@@ -29,6 +29,8 @@ Node::Node() : host_{sizeof(orbit_host), ORBIT_ABI_MAJOR, ORBIT_ABI_MINOR, &get_
   table_.finish = &finish;
   table_.writable = &writable;
   table_.deactivate_when_idle = &deactivate_when_idle;
+  table_.cancelled = []() -> int { return 0; };
+  table_.deadline_ns = []() -> uint64_t { return 0; };
   the_table = &table_;
   REQUIRE(orbit::connect_module(&host_));
 }

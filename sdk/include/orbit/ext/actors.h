@@ -49,7 +49,13 @@ typedef struct orbit_payload_ops {
 enum {
   ORBIT_ENVELOPE_DIRTY = 1u,    /* set by the callee: this turn changed state; commit it before the reply leaves */
   ORBIT_ENVELOPE_INLINE = 2u,   /* set by the sender: may run inside send() when the actor is idle on this worker */
-  ORBIT_ENVELOPE_REPLIED = 4u   /* kernel */
+  ORBIT_ENVELOPE_REPLIED = 4u,  /* kernel */
+  /* Set by the sender of a call from within a turn: that turn does not end before the reply came. The call then belongs to
+   * the turn's chain: a cycle of calls is found, cancelling the turn cancels the call, and on_reply runs as part of the turn.
+   * The kernel ends the process when the promise is broken. */
+  ORBIT_ENVELOPE_AWAITED = 8u,
+  /* Set by the sender: the call is made although its turn was cancelled (to clean up), and is not cancelled with it. */
+  ORBIT_ENVELOPE_SHIELDED = 16u
 };
 
 /* Method numbers at and above this are the kernel's own. */
@@ -61,22 +67,23 @@ enum {
  * kernel; a reply belongs to on_reply's callee until it calls free_envelope. The fields marked (k) are the kernel's. */
 struct orbit_envelope {
   orbit_envelope* next;          /* (k) */
-  orbit_activation* target;      /* (k) */
+  void* target;                  /* (k) where it goes; while its turn runs, the call that it waits for */
   const orbit_type* type;        /* whom it is for */
-  uint64_t hash;                 /* (k) */
+  uint64_t hash;                 /* (k) of the key; once its turn has begun, when that was */
   orbit_bytes key;               /* whom it is for; borrowed until send returns, then the kernel's copy */
   const orbit_payload_ops* ops;  /* of payload; null: no payload */
   void* payload;                 /* into room[], or elsewhere */
   void (*on_reply)(void* ctx, orbit_envelope* reply); /* null: one-way. Called once, on the sender's worker */
   void* reply_ctx;
   orbit_activation* caller;      /* (k) whose turn sent it; null: from outside */
-  uint64_t deadline_ns;          /* monotonic; 0: none. Expired before its turn: ORBIT_DEADLINE_EXCEEDED */
-  uint64_t gate;                 /* (k) */
+  uint64_t deadline_ns;          /* monotonic; 0: none. Expired before its turn: ORBIT_DEADLINE_EXCEEDED. A call from within a
+                                    turn gets the turn's deadline when that is earlier; a one-way message does not */
+  uint64_t chain;                /* (k) the turn that waits for it */
   uint32_t method;               /* orbit_method.id: which of the type's methods */
   uint16_t flags;
   uint16_t reply_worker;         /* (k) */
   orbit_code code;               /* of the reply */
-  uint32_t hops;                 /* (k) length of the call chain */
+  uint32_t hops;                 /* (k) length of the call chain; while its turn runs, also how many calls it waits for */
   char* message;                 /* (k) of an error reply; set with fail() */
   char room[ORBIT_ENVELOPE_ROOM]; /* a small payload lives here, 16-byte aligned */
 };
@@ -220,8 +227,8 @@ typedef struct orbit_actors_v1 {
   void (*fail)(orbit_envelope* envelope, orbit_code code, orbit_bytes message);
   /* Ends a pending turn; the envelope is as `invoke` leaves it for ORBIT_TURN_DONE. [worker] */
   void (*finish)(orbit_activation* activation, orbit_envelope* envelope);
-  /* While code of an activation runs outside invoke (a resumed coroutine), the kernel sets the current activation itself;
-   * this tells whose turn it is, or null. [worker] */
+  /* While code of an activation runs outside invoke (a coroutine that an awaited reply resumes), the kernel sets the current
+   * activation itself; this tells whose turn it is, or null. [worker] */
   orbit_activation* (*current)(void);
   /* Asks for the activation to leave memory when its mailbox is empty. [worker] */
   void (*deactivate_when_idle)(orbit_activation* activation);
@@ -245,13 +252,30 @@ typedef struct orbit_actors_v1 {
   void (*erase_all)(const orbit_type* type, void (*done)(void* ctx, orbit_code code, const char* message), void* ctx);
 
   /* A call as a person would write it: the method by name, the request as JSON (protobuf's JSON mapping; empty: {}), the
-   * answer as JSON. All borrowed for the call. done on the calling worker. [worker] */
+   * answer as JSON. All borrowed for the call. done on the calling worker; at the deadline at the latest, when the call is
+   * cancelled. [worker] */
   void (*call_json)(orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
                     void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
 
   /* ORBIT_OK, or why a turn should not change state now: the storage engine refuses writes (a full disk). Cheap; ask before
    * changing anything that is not SYNC, whose callers are answered before the engine is. [worker] */
   orbit_code (*writable)(orbit_error* error);
+
+  /* ---- later additions: look at struct_size ---- */
+
+  /* The sender of a call no longer wants its answer. A message that waits in a mailbox is answered with ORBIT_CANCELLED at
+   * once (possibly before cancel returns); a turn that runs is told: see cancelled(), and the calls that it waits for are
+   * cancelled in turn. on_reply comes in any case, with whatever the turn ended with. `call` was sent from this worker with
+   * on_reply, which has not been called yet. [worker] */
+  void (*cancel)(orbit_envelope* call);
+  /* Whether the caller of the current turn, or somebody further up its chain, has cancelled: its further calls fail with
+   * ORBIT_CANCELLED unless ORBIT_ENVELOPE_SHIELDED. 0 outside turns. [worker] */
+  int (*cancelled)(void);
+  /* The current turn's deadline, monotonic; 0: none, or outside turns. [worker] */
+  uint64_t (*deadline_ns)(void);
+  /* As call_json. Returns what `cancel` takes, until done is called; null when done was called already. [worker] */
+  orbit_envelope* (*start_json)(orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
+                                void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
 } orbit_actors_v1;
 
 #ifdef __cplusplus
