@@ -2,8 +2,10 @@
 // Cuts, submissions and what waits for them; see the head of scheduler.hpp.
 #include <algorithm>
 
+#include "actor/due_index.hpp"
 #include "actor/runtime.hpp"
 #include "actor/scheduler.hpp"
+#include "observe/assert.hpp"
 #include "state/record_format.hpp"
 
 namespace orbit::kernel {
@@ -14,7 +16,9 @@ constexpr size_t kSlice = 128;  // activations collected per round while a cut c
 
 // What orbit_writer's functions need.
 struct Collect {
+  Pending* pending;
   WriteBatch* batch;
+  Scheduler* scheduler;
   orbit_activation* a;
   std::string main_key;
   std::string sub_key;  // the prefix of all sub-records; put and remove append and cut again
@@ -22,19 +26,27 @@ struct Collect {
   size_t sub_prefix;
 };
 
+// No name: the expiry of the state.
+void change_due(Collect& c, std::string_view name, uint64_t at_ms, bool add) {
+  std::string key(1, kDueSpace);
+  append_u64_be(key, at_ms);
+  append_actor(key, c.a->type->name, c.a->hash, c.a->key());
+  key.append(name);
+  if (add) {
+    c.batch->put(key, {});
+    c.batch->note_due(at_ms);
+  } else {
+    c.batch->remove(key);
+  }
+}
+
 void set_expiry(Collect& c, uint64_t expires_at_ms) {
   orbit_activation* a = c.a;
   if (a->expires_at_ms == expires_at_ms) return;
   for (const bool add : {false, true}) {
     const uint64_t at = add ? expires_at_ms : a->expires_at_ms;
     if (at == 0) continue;
-    std::string key(1, kExpirySpace);
-    append_u64_be(key, at);
-    append_actor(key, a->type->name, a->hash, a->key());
-    if (add)
-      c.batch->put(key, {});
-    else
-      c.batch->remove(key);
+    change_due(c, {}, at, add);
   }
   a->expires_at_ms = expires_at_ms;
 }
@@ -77,14 +89,34 @@ constexpr orbit_writer kWriterFunctions = {
       c.a->has_main = false;
       set_expiry(c, 0);
     },
+    [](void* ctx, orbit_bytes name, uint64_t was_ms, uint64_t at_ms) {
+      auto& c = *static_cast<Collect*>(ctx);
+      invariant(name.size != 0 && name.size <= ORBIT_DUE_NAME_MAX, "the name given to set_due has 1 to ORBIT_DUE_NAME_MAX bytes");
+      if (was_ms == at_ms) return;
+      if (was_ms != 0) change_due(c, from_c(name), was_ms, false);
+      if (at_ms != 0) change_due(c, from_c(name), at_ms, true);
+    },
+    [](void* ctx, uint64_t cookie) {
+      auto& c = *static_cast<Collect*>(ctx);
+      // A hold collects activations of other workers too, whose tables only they may read.
+      const bool here = c.a->worker == c.scheduler->worker();
+      c.pending->stored.push_back({c.a, here ? c.scheduler->table().tag(c.a) : 0, c.a->actor, cookie});
+    },
 };
+
+// Modules built before there was `stored` have a shorter table.
+bool hears_of_storing(const orbit_actor_type* def) noexcept {
+  return def->struct_size >= offsetof(orbit_actor_type, stored) + sizeof def->stored && def->stored != nullptr;
+}
 
 }  // namespace
 
-void Scheduler::collect(orbit_activation* a, WriteBatch& batch) noexcept {
+void Scheduler::collect(orbit_activation* a, Pending& pending) noexcept {
   // Reused: a worker collects one activation at a time.
   thread_local Collect c;
-  c.batch = &batch;
+  c.pending = &pending;
+  c.batch = &pending.batch;
+  c.scheduler = this;
   c.a = a;
   c.main_key.assign(1, kMainSpace);
   append_actor(c.main_key, a->type->name, a->hash, a->key());
@@ -131,7 +163,7 @@ void Scheduler::before_change(orbit_activation* a) noexcept {
   if (cls.closing == nullptr) return;
   const uint32_t closed = FlushClass::parity(cls.cut - 1);
   if ((a->dirty & (1u << closed)) == 0) return;
-  collect(a, cls.closing->batch);
+  collect(a, *cls.closing);
   a->gate = cls.closing->seq;
   a->dirty = static_cast<uint8_t>(a->dirty & ~(1u << closed));
 }
@@ -192,7 +224,7 @@ bool Scheduler::collect_slice(FlushClass& cls, size_t most) noexcept {
     a->linked = static_cast<uint8_t>(a->linked & ~(1u << p));
     if ((a->dirty & (1u << p)) != 0) {
       a->dirty = static_cast<uint8_t>(a->dirty & ~(1u << p));
-      collect(a, cls.closing->batch);
+      collect(a, *cls.closing);
       a->gate = cls.closing->seq;
       if (sync) cls.closing->members.push_back({a, table_.tag(a)});
     }
@@ -283,6 +315,10 @@ void Scheduler::pending_done(Pending* pending) noexcept {
   pending->members.clear();
   const orbit_code code = pending->code;
   const std::string message = std::move(pending->message);
+  auto stored = std::move(pending->stored);
+  pending->stored.clear();
+  if (!failed && pending->batch.earliest_due_ms() != WriteBatch::kNoDue)
+    runtime_.due_index().added(pending->batch.earliest_due_ms());
   if (pending->batch.bytes() < (1u << 20) && spare_pending_.size() < 16) {
     pending->batch.clear();
     spare_pending_.push_back(pending);
@@ -312,11 +348,26 @@ void Scheduler::pending_done(Pending* pending) noexcept {
     reply(envelope);
   }
   for (auto& function : then) function(code, message);
+  if (!failed)
+    for (const Pending::Stored& one : stored) tell_stored(one);
   if (wait_head_ != nullptr) {
     // What was stored now may make room.
     if (held_bytes() > limits_.memory_bytes_max) sweep(table_.slots(), true);
     resume_waiting();
   }
+}
+
+void Scheduler::tell_stored(const Pending::Stored& one) noexcept {
+  if (one.a->worker != worker_) {
+    runtime_.post(one.a->worker, [&there = runtime_.scheduler(one.a->worker), one] { there.tell_stored(one); });
+    return;
+  }
+  if ((one.tag != 0 && !table_.holds(one.tag)) || one.a->actor != one.actor || !hears_of_storing(one.a->version->def)) return;
+  orbit_activation* const outer = std::exchange(current_, nullptr);
+  orbit_envelope* const outer_turn = std::exchange(turn_, nullptr);
+  one.a->version->def->stored(one.actor, one.cookie);
+  current_ = outer;
+  turn_ = outer_turn;
 }
 
 // A commit failed: turns that ran after it, on the memory that it left, fail with it.

@@ -401,7 +401,7 @@ void Scheduler::release_together(orbit_hold* hold, orbit_hold_committed committe
   for (orbit_hold::Item& item : hold->items) {
     if (!item.dirty) continue;
     ++item.a->record_version;
-    collect(item.a, pending->batch);
+    collect(item.a, *pending);
     if (item.worker == worker_) {
       item.a->gate = pending->seq;
       account_memory(item.a);

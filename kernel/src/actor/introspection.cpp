@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <charconv>
 
+#include "actor/due_index.hpp"
 #include "actor/names.hpp"
 #include "actor/runtime.hpp"
 #include "state/record_format.hpp"
@@ -237,6 +238,7 @@ void Runtime::append_metrics(std::string& text) const {
   per_worker("orbit_deactivations_total", "counter", "Activations that left memory.", &SchedulerTallies::deactivations);
   per_worker("orbit_state_loads_total", "counter", "Reads of an actor's state.", &SchedulerTallies::loads);
   per_worker("orbit_failed_activations_total", "counter", "Activations that could not be made.", &SchedulerTallies::load_failures);
+  per_worker("orbit_timer_ticks_total", "counter", "Ticks of actors' timers.", &SchedulerTallies::timer_ticks);
   per_worker("orbit_actor_memory_bytes", "gauge", "Memory held by activations and their state.", &SchedulerTallies::memory_bytes);
   head("orbit_activations", "gauge", "Activations in memory, by type.");
   types_.each_type([&text](const orbit_type& type) {
@@ -256,6 +258,11 @@ void Runtime::append_metrics(std::string& text) const {
   single("orbit_commit_operations_total", "counter", "Puts and deletes in commits.", c.operations);
   single("orbit_commit_bytes_total", "counter", "Bytes of keys and values in commits.", c.bytes);
   single("orbit_commit_failures_total", "counter", "Commits that the storage engine refused.", c.failures);
+  const DueIndex::Counters& due = due_index_->counters();
+  single("orbit_due_sent_total", "counter", "Reminders and expiries sent to their actors.", due.sent);
+  single("orbit_due_failed_total", "counter", "Those that an actor did not take; they come again.", due.failed);
+  single("orbit_due_read_total", "counter", "Entries read from the stored index of what is due.", due.read);
+  single("orbit_due_waiting", "gauge", "Entries of that index in memory.", due.waiting);
   single("orbit_storage_writable", "gauge", "1 while the storage engine takes writes.", committer_.writable() ? 1 : 0);
 }
 

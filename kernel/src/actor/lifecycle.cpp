@@ -298,6 +298,7 @@ void Scheduler::drop_actor(orbit_activation* a) noexcept {
   a->doomed = false;
   memory_bytes_ -= static_cast<uint64_t>(a->memory_bytes) * 16;
   a->memory_bytes = 0;
+  if (a->has_timers) timers_.drop(a);
   if (a->actor == nullptr) return;
   a->version->def->destroy(a->actor);
   a->version->activations.fetch_sub(1, std::memory_order_relaxed);

@@ -6,7 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "actor/expiry.hpp"
+#include "actor/due_index.hpp"
 #include "actor/json_call.hpp"
 #include "actor/listing.hpp"
 
@@ -65,6 +65,16 @@ const orbit_actors_v1 kApi = {
       return scheduler != nullptr && scheduler->turn() != nullptr ? scheduler->turn()->deadline_ns : 0;
     },
     .start_json = &start_json,
+    .start_timer = [](orbit_activation* activation, uint64_t due_ms, uint64_t period_ms, uint64_t cookie, uint32_t flags,
+                      uint64_t* timer, orbit_error* error) -> orbit_code {
+      const auto started = this_scheduler()->timers().start(activation, due_ms, period_ms, cookie, flags);
+      if (!started) return to_c(started.error(), error);
+      *timer = *started;
+      return ORBIT_OK;
+    },
+    .cancel_timer = [](orbit_activation* activation, uint64_t timer) -> int {
+      return this_scheduler()->timers().cancel(activation, timer) ? 1 : 0;
+    },
 };
 
 }  // namespace
@@ -100,7 +110,7 @@ Runtime::Runtime(Executor& executor, RuntimeOptions options, const orbit_storage
     schedulers_.push_back(std::make_unique<Scheduler>(*this, worker, limits));
     executor.attach(worker, schedulers_.back().get());
   }
-  expiry_ = std::make_unique<ExpirySweeper>(*this);
+  due_index_ = std::make_unique<DueIndex>(*this);
 }
 
 Runtime::~Runtime() { the_runtime = nullptr; }
@@ -136,7 +146,7 @@ void Runtime::on_all_workers(uint32_t home, std::function<void(Scheduler&, std::
 }
 
 void Runtime::start() {
-  post(0, [this] { expiry_->arm(); });
+  post(0, [this] { due_index_->start(); });
 }
 
 Result<> Runtime::publish_module(const std::string& name, const std::string& version, const std::string& file,
@@ -144,6 +154,7 @@ Result<> Runtime::publish_module(const std::string& name, const std::string& ver
   auto changed = types_.publish(name, version, file, types);
   if (!changed) return tl::unexpected<Error>(changed.error());
   leave_changed(*changed);
+  due_index_->types_changed();
   return {};
 }
 
@@ -205,6 +216,9 @@ Runtime::DrainReport Runtime::flush(uint64_t timeout_ms) {
 }
 
 Runtime::DrainReport Runtime::drain(uint64_t timeout_ms) {
+  // What is due from here on is for the next start.
+  due_index_->stop();
+  for (uint32_t worker = 0; worker < workers(); ++worker) post(worker, [this, worker] { scheduler(worker).timers().stop(); });
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   DrainReport report;
   // Turns that still run may change state after a flush: repeat until a round finds everybody quiet.

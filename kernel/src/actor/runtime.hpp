@@ -23,11 +23,10 @@ struct RuntimeOptions {
   uint64_t memory_bytes_max = 4ull << 30;          // of the node: actors in memory
   uint32_t loads_max = 128;                        // per worker
   uint64_t load_bytes_max = 512ull << 20;          // most bytes of one actor's records
-  uint64_t expiry_interval_ms = 100;               // how often due expiries are looked for
   bool threads_are_fixed = true;                   // false for a simulated executor, whose workers share a thread
 };
 
-class ExpirySweeper;
+class DueIndex;
 
 // One per process at a time. Made before the executor starts (it attaches a scheduler to every worker).
 class Runtime {
@@ -79,6 +78,7 @@ class Runtime {
   Executor& executor() noexcept { return executor_; }
   Committer& committer() noexcept { return committer_; }
   TypeRegistry& types() noexcept { return types_; }
+  DueIndex& due_index() noexcept { return *due_index_; }
   const orbit_storage_cached_v1* cached_storage() const noexcept { return cached_; }
   Scheduler& scheduler(uint32_t worker) noexcept { return *schedulers_[worker]; }
   uint32_t workers() const noexcept { return static_cast<uint32_t>(schedulers_.size()); }
@@ -102,7 +102,7 @@ class Runtime {
   Committer committer_;
   TypeRegistry types_;
   std::vector<std::unique_ptr<Scheduler>> schedulers_;
-  std::unique_ptr<ExpirySweeper> expiry_;
+  std::unique_ptr<DueIndex> due_index_;
 };
 
 // The runtime of this process, or null.

@@ -36,6 +36,7 @@ Scheduler::Scheduler(Runtime& runtime, uint32_t worker, SchedulerLimits limits)
       worker_(worker),
       limits_(limits),
       table_(worker),
+      timers_(*this),
       now_ns_(executor_.monotonic_ns()),
       outbox_(runtime.executor().workers()) {}
 
@@ -260,7 +261,7 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
     return;
   }
   if (a->dirty != 0) before_change(a);
-  a->last_used = now_tick_;
+  if (envelope->method != ORBIT_METHOD_TIMER) a->last_used = now_tick_;
   a->current = envelope;
   envelope->target = nullptr;
   envelope->hash = now_ns_;

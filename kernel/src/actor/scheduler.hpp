@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "actor/activation.hpp"
+#include "actor/actor_timers.hpp"
 #include "actor/chain.hpp"
 #include "executor/executor.hpp"
 #include "orbit/result.hpp"
@@ -53,7 +54,7 @@ class Tally {
 
 struct alignas(64) SchedulerTallies {
   Tally turns, messages, remote_messages, rejected, expired, cancelled, failed_turns, activations, loads, load_failures,
-      deactivations, queued, memory_bytes, cycles;
+      deactivations, queued, memory_bytes, cycles, timer_ticks;
 };
 
 // A submission with everything that waits for it.
@@ -61,6 +62,13 @@ struct Pending : Submission {
   EnvelopeQueue parked;                                                  // replies
   std::vector<std::function<void(orbit_code, const std::string&)>> then; // run when done
   std::vector<std::pair<orbit_activation*, uint64_t>> members;           // SYNC only, with tags: dropped when it fails
+  struct Stored {
+    orbit_activation* a;
+    uint64_t tag;     // of the activation; 0 when another worker owns it
+    void* actor;
+    uint64_t cookie;
+  };
+  std::vector<Stored> stored;                                            // who asked to hear of it (orbit_actor_type.stored)
 };
 
 class Scheduler final : public Resident {
@@ -89,6 +97,29 @@ class Scheduler final : public Resident {
   // The sender of a call that was sent from this worker and is not answered yet no longer wants the answer.
   void cancel(orbit_envelope* call) noexcept;
 
+  // ---- ticks (actor_timers.cpp, due_index.cpp) ----------------------------------------------------------------------
+  ActorTimers& timers() noexcept { return timers_; }
+  enum class Tick { sent, not_now, no_room };
+  // Has an activation of this worker run a turn that `fill` describes (method, payload, on_reply).
+  template <class Fill>
+  Tick deliver_tick(orbit_activation* a, bool counts_as_use, Fill&& fill) noexcept {
+    if (a->stage != Stage::active || a->leaving) return Tick::not_now;
+    if (a->queued >= a->version->mailbox_max) return Tick::no_room;
+    now_ns_ = executor_.coarse_monotonic_ns();
+    now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
+    if (counts_as_use) a->last_used = now_tick_;
+    orbit_envelope* envelope = pool_.allocate();
+    envelope->type = a->type;
+    envelope->hash = a->hash;
+    envelope->key = {a->key_data, a->key_size};
+    envelope->flags = ORBIT_ENVELOPE_INLINE;
+    envelope->reply_worker = static_cast<uint16_t>(worker_);
+    fill(envelope);
+    deliver_hinted();
+    deliver(a, envelope);
+    return Tick::sent;
+  }
+
   // ---- holds (hold.cpp) ---------------------------------------------------------------------------------------------
   void hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept;
   void release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept;
@@ -101,7 +132,7 @@ class Scheduler final : public Resident {
   Pending* make_submission(bool sync, bool keep_trying);
   void submit(Pending* pending) noexcept;
   // Writes the activation's changes into a batch, with the kernel's header and expiry index.
-  void collect(orbit_activation* a, WriteBatch& batch) noexcept;
+  void collect(orbit_activation* a, Pending& pending) noexcept;
 
   // ---- lifecycle ----------------------------------------------------------------------------------------------------
   // Asks one activation, or all that match, to leave memory when they may.
@@ -184,6 +215,7 @@ class Scheduler final : public Resident {
   bool collect_slice(FlushClass& cls, size_t most) noexcept;
   void commit_round() noexcept;
   void pending_done(Pending* pending) noexcept;
+  void tell_stored(const Pending::Stored& stored) noexcept;
   void fail_sync(FlushClass& cls, orbit_code code, const std::string& message) noexcept;
   bool stored(const orbit_activation* a) const noexcept;
   Pending* find_pending(uint64_t seq) noexcept;
@@ -218,6 +250,7 @@ class Scheduler final : public Resident {
 
   EnvelopePool pool_;
   ActivationTable table_;
+  ActorTimers timers_;
   SchedulerTallies tallies_;
 
   orbit_activation* run_head_ = nullptr;

@@ -33,7 +33,12 @@ class WriteBatch {
     data_.clear();
     ops_.clear();
     counts_.clear();
+    earliest_due_ms_ = kNoDue;
   }
+  // The batch adds something to the index of what is due when; remembered is the earliest.
+  static constexpr uint64_t kNoDue = UINT64_MAX;
+  void note_due(uint64_t at_ms) noexcept { earliest_due_ms_ = at_ms < earliest_due_ms_ ? at_ms : earliest_due_ms_; }
+  uint64_t earliest_due_ms() const noexcept { return earliest_due_ms_; }
   // Appends this batch's operations to a list for the engine; valid while the batch is unchanged.
   void append_to(std::vector<orbit_write_op>& out) const;
   struct CountChange {
@@ -54,6 +59,7 @@ class WriteBatch {
   std::string data_;
   std::vector<Op> ops_;
   std::vector<CountChange> counts_;
+  uint64_t earliest_due_ms_ = kNoDue;
 };
 
 // A batch on its way. Owned by the submitting worker; in the committer's hands between submit and `done`.

@@ -15,7 +15,7 @@ namespace orbit::kernel {
 // First byte of every key.
 inline constexpr char kMainSpace = 'a';   // 'a' type hash key            -> main record
 inline constexpr char kSubSpace = 's';    // 's' type hash key subkey     -> sub-record, opaque
-inline constexpr char kExpirySpace = 'x'; // 'x' expires_at_ms type hash key -> empty
+inline constexpr char kDueSpace = 'x';    // 'x' due_ms type hash key name -> empty; no name: the actor's state expires
 inline constexpr char kMetaSpace = 'm';   // the kernel's own notes
 
 // The stable 64-bit hash of an actor's key (XXH3); part of the stored format.

@@ -62,6 +62,29 @@ enum {
 #define ORBIT_METHOD_SYSTEM 0xffffff00u
 /* The state's expires_at_ms has passed: erase it if that is still so. No payload, no reply. */
 #define ORBIT_METHOD_EXPIRE 0xffffff01u
+/* A timer of this activation is due. Payload: orbit_timer_tick. The next tick waits for the end of this turn. */
+#define ORBIT_METHOD_TIMER 0xffffff02u
+/* A moment that the actor asked for with orbit_writer.set_due has come. Payload: orbit_due_tick. Comes again, with growing
+ * delays, until the actor answers ORBIT_OK; it must then have moved or removed that entry, in this turn or before. */
+#define ORBIT_METHOD_DUE 0xffffff03u
+/* Events of a stream, see orbit/ext/streams.h. Payload: orbit_stream_batch. */
+#define ORBIT_METHOD_EVENTS 0xffffff04u
+
+/* Payloads of the kernel's methods: borrowed, valid while the turn runs; nobody but the kernel destroys them. */
+typedef struct orbit_timer_tick {
+  uint32_t struct_size;
+  uint32_t skipped;   /* ticks left out since the last one, because its turn took longer than the period */
+  uint64_t timer;     /* as start_timer returned it */
+  uint64_t cookie;    /* as start_timer was given it */
+} orbit_timer_tick;
+
+typedef struct orbit_due_tick {
+  uint32_t struct_size;
+  uint32_t reserved;
+  orbit_bytes name;   /* as given to set_due */
+  uint64_t due_ms;    /* the moment that was asked for, Unix time */
+  uint64_t now_ms;    /* when the kernel sent it, Unix time */
+} orbit_due_tick;
 
 /* A call on its way to an actor, and then its reply on the way back. Comes from allocate; after send it belongs to the
  * kernel; a reply belongs to on_reply's callee until it calls free_envelope. The fields marked (k) are the kernel's. */
@@ -109,7 +132,15 @@ typedef struct orbit_writer {
   void (*remove_all_subrecords)(void* ctx);
   /* Removes the main record (and with it the actor from listings). */
   void (*remove_main)(void* ctx);
+  /* Moves the actor's entry `name` (1 to ORBIT_DUE_NAME_MAX bytes) in the node's index of what is due when: it was stored for
+   * was_ms (0: not stored) and is now at at_ms (0: no more), Unix time. From at_ms on the actor gets ORBIT_METHOD_DUE, also
+   * when it is not in memory and after any restart. The actor keeps its own record of the entry: only it can tell was_ms. */
+  void (*set_due)(void* ctx, orbit_bytes name, uint64_t was_ms, uint64_t at_ms);
+  /* Once this batch is in the storage engine, as safely as the type's durability says, orbit_actor_type.stored is called. */
+  void (*when_stored)(void* ctx, uint64_t cookie);
 } orbit_writer;
+
+#define ORBIT_DUE_NAME_MAX 200u
 
 /* ---- actor types ---------------------------------------------------------------------------------------------- */
 
@@ -177,6 +208,9 @@ typedef struct orbit_actor_type {
   size_t (*memory_bytes)(const void* actor);
   /* Whether the activation may leave memory now (a watched key must not). Null: always. [worker] */
   int (*may_deactivate)(const void* actor);
+  /* What orbit_writer.when_stored asked for. Not called when the batch failed (the actor object is dropped then) or when the
+   * actor has left memory meanwhile. Runs between turns: must not change state. May be null. [worker] */
+  void (*stored)(void* actor, uint64_t cookie);
 } orbit_actor_type;
 
 typedef struct orbit_actor_types_v1 {
@@ -276,7 +310,18 @@ typedef struct orbit_actors_v1 {
   /* As call_json. Returns what `cancel` takes, until done is called; null when done was called already. [worker] */
   orbit_envelope* (*start_json)(orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
                                 void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
+  /* Starts a timer of an activation: from due_ms on (of the injected clock), then every period_ms (0: once), the actor gets
+   * ORBIT_METHOD_TIMER as a turn like any other. Ticks keep to the grid start + due + n * period; those whose time passed
+   * while the turn of an earlier one ran are left out and counted. Ends with the activation. RESOURCE_EXHAUSTED with more
+   * than ORBIT_TIMERS_MAX timers. [worker, while code of that actor runs] */
+  orbit_code (*start_timer)(orbit_activation* activation, uint64_t due_ms, uint64_t period_ms, uint64_t cookie,
+                            uint32_t flags, uint64_t* timer, orbit_error* error);
+  /* Returns 1 when there was such a timer. A tick that waits in the mailbox already still comes. [worker] */
+  int (*cancel_timer)(orbit_activation* activation, uint64_t timer);
 } orbit_actors_v1;
+
+#define ORBIT_TIMERS_MAX 64u
+enum { ORBIT_TIMER_KEEPS_ACTIVE = 1u /* ticks count as use: the activation does not become idle */ };
 
 #ifdef __cplusplus
 }
