@@ -14,8 +14,10 @@ using Variables = std::map<std::string, std::string>;
 Variables variables_of(const Service& service) {
   return {{"Service", service.name},
           {"full_name", service.full_name},
-          {"State", cpp_class(*service.state)},
-          {"state_name", service.state->full_name()},
+          {"State", service.state != nullptr ? cpp_class(*service.state) : "orbit::NoState"},
+          {"state_name", service.state != nullptr ? "\"" + service.state->full_name() + "\"" : "nullptr"},
+          {"stateless", std::to_string(service.stateless)},
+          {"overload", service.overload},
           {"durability", service.durability},
           {"key_kind", service.key_kind},
           {"flush_delay_ms", std::to_string(service.flush_delay_ms)},
@@ -28,7 +30,8 @@ Variables variables_of(const Service& service, size_t index) {
   const Method& method = service.methods[index];
   const std::string input = cpp_class(*method.input);
   const std::string output = method.one_way ? "void" : cpp_class(*method.output);
-  const std::string flags = method.read_only ? "ORBIT_METHOD_READ_ONLY" : method.one_way ? "ORBIT_METHOD_ONE_WAY" : "0";
+  std::string flags = method.read_only ? "ORBIT_METHOD_READ_ONLY" : method.one_way ? "ORBIT_METHOD_ONE_WAY" : "0";
+  if (method.reentrant) flags += " | ORBIT_METHOD_REENTRANT";
   return {{"Method", method.proto_name},
           {"id", "orbit_method_id(\"" + method.proto_name + "\", " + std::to_string(method.proto_name.size()) + ")"},
           {"method", method.cpp_name},
@@ -50,11 +53,13 @@ void emit_traits(const Service& service, pb::io::Printer& out) {
             "  using State = $State$;\n"
             "  static constexpr orbit::KeyKind kKeyKind = orbit::KeyKind::$key_kind$;\n"
             "  static constexpr const char* kName = \"$full_name$\";\n"
-            "  static constexpr const char* kStateType = \"$state_name$\";\n"
+            "  static constexpr const char* kStateType = $state_name$;\n"
             "  static constexpr orbit_durability kDurability = $durability$;\n"
             "  static constexpr uint64_t kFlushDelayMs = $flush_delay_ms$;\n"
             "  static constexpr uint64_t kIdleTimeoutMs = $idle_timeout_ms$;\n"
             "  static constexpr uint32_t kMailboxMax = $mailbox_max$;\n"
+            "  static constexpr uint32_t kStatelessCopies = $stateless$;\n"
+            "  static constexpr orbit_overload kOverload = $overload$;\n"
             "  static constexpr uint32_t kMethodCount = $method_count$;\n"
             "  static constexpr orbit_method kMethods[kMethodCount] = {\n");
   for (size_t i = 0; i < service.methods.size(); ++i) {

@@ -47,6 +47,13 @@ bool read_options(const v1::ActorOptions& options, Service* service, std::string
     case v1::KEY_BYTES: service->key_kind = "bytes"; break;
     default: *error = service->full_name + ": key has an unknown value"; return false;
   }
+  switch (options.overload()) {
+    case v1::OVERLOAD_UNSPECIFIED:
+    case v1::OVERLOAD_REJECT: service->overload = "ORBIT_OVERLOAD_REJECT"; break;
+    case v1::OVERLOAD_DROP_OLDEST: service->overload = "ORBIT_OVERLOAD_DROP_OLDEST"; break;
+    default: *error = service->full_name + ": overload has an unknown value"; return false;
+  }
+  service->stateless = options.stateless();
   if (options.flush_delay_ms() != 0 && options.durability() != v1::DURABILITY_ASYNC) {
     *error = service->full_name + ": flush_delay_ms has a meaning only with durability: DURABILITY_ASYNC";
     return false;
@@ -69,6 +76,7 @@ bool read_method(const google::protobuf::MethodDescriptor& from, Method* method,
   method->output = from.output_type();
   method->read_only = options.read_only();
   method->one_way = options.one_way();
+  method->reentrant = options.reentrant();
   if (method->read_only && method->one_way) {
     *error = from.full_name() + ": a method that is read_only and one_way can do nothing";
     return false;
@@ -85,12 +93,17 @@ bool read_service(const google::protobuf::FileDescriptor& file, const google::pr
   const v1::ActorOptions& options = from.options().GetExtension(v1::actor);
   service->name = from.name();
   service->full_name = from.full_name();
-  if (options.state().empty()) {
+  if (options.stateless() != 0) {
+    if (!options.state().empty() || options.durability() != v1::DURABILITY_UNSPECIFIED) {
+      *error = from.full_name() + ": a stateless type has neither state nor durability";
+      return false;
+    }
+  } else if (options.state().empty()) {
     *error = from.full_name() + ": (orbit.v1.actor) must name the state message, as in { state: \"" + from.name() + "State\" }";
     return false;
   }
-  service->state = find_message(file, options.state());
-  if (service->state == nullptr) {
+  if (options.stateless() == 0) service->state = find_message(file, options.state());
+  if (service->state == nullptr && options.stateless() == 0) {
     *error = from.full_name() + ": there is no message '" + options.state() + "' for its state in this file or its imports";
     return false;
   }
@@ -110,6 +123,7 @@ bool read_service(const google::protobuf::FileDescriptor& file, const google::pr
   for (int i = 0; i < from.method_count(); ++i) {
     Method& method = service->methods.emplace_back();
     if (!read_method(*from.method(i), &method, error)) return false;
+    method.reentrant = method.reentrant || options.reentrant();
     if (!names.insert(method.cpp_name).second) {
       *error = from.method(i)->full_name() + ": another method is '" + method.cpp_name + "' in C++ too";
       return false;

@@ -17,17 +17,20 @@ struct Method {
   const google::protobuf::Descriptor* output = nullptr;
   bool read_only = false;
   bool one_way = false;
+  bool reentrant = false;
 };
 
 struct Service {
   std::string name;       // "Account"
   std::string full_name;  // "bank.Account"
-  const google::protobuf::Descriptor* state = nullptr;
+  const google::protobuf::Descriptor* state = nullptr;  // null: stateless
   std::string durability;  // ORBIT_DURABILITY_...
   std::string key_kind;    // enumerator of orbit::KeyKind
   uint64_t flush_delay_ms = 0;
   uint64_t idle_timeout_ms = 0;
   uint32_t mailbox_max = 0;
+  uint32_t stateless = 0;
+  std::string overload;    // ORBIT_OVERLOAD_...
   std::vector<Method> methods;
 };
 

@@ -42,6 +42,7 @@ struct alignas(64) orbit_activation {
   bool scheduled : 1 = false;              // in the run queue, or in the queue of waiting loads
   bool leaving : 1 = false;                // takes no more turns until its changes are stored; then leaves memory
   bool doomed : 1 = false;                 // its memory is ahead of a failed commit: drop it when its turn ends
+  bool several : 1 = false;                // more than one turn is open; Scheduler::open_turns_ has them
   bool has_main : 1 = false;               // a main record is stored, or on its way
   bool has_timers : 1 = false;             // ActorTimers knows of some
   uint8_t dirty = 0;                       // bit p: changed in the cut of parity p and not collected yet

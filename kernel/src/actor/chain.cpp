@@ -54,7 +54,8 @@ bool take_out(EnvelopeQueue& queue, const orbit_envelope* wanted) noexcept {
 // The running turn awaits the call.
 void Scheduler::join_chain(orbit_envelope* envelope) noexcept {
   orbit_envelope* const turn = turn_;
-  envelope->chain = reinterpret_cast<uint64_t>(turn) | ((envelope->flags & ORBIT_ENVELOPE_SHIELDED) != 0 ? kShielded : 0);
+  envelope->chain = reinterpret_cast<uint64_t>(turn) | ((envelope->flags & ORBIT_ENVELOPE_SHIELDED) != 0 ? kShielded : 0) |
+                    ((envelope->flags & ORBIT_ENVELOPE_REENTRY) != 0 ? kReentry : 0);
   envelope->hops = hops_of(turn) + (hops_of(turn) <= kHopsMax);
   if (children_of(turn) == 0) {
     turn->target = envelope;
@@ -80,20 +81,79 @@ void Scheduler::leave_chain(orbit_envelope* envelope) noexcept {
   }
 }
 
-// Whether the call would wait for the turn that `a` runs, which waits for the call.
-bool Scheduler::refuse_cycle(const orbit_activation* a, orbit_envelope* envelope) noexcept {
+// Whether `call`, which waits for a place in the actor of that open turn, may run while the turn waits.
+static bool passes(const TypeVersion& version, const orbit_envelope* open, const orbit_envelope* call) noexcept {
+  if (open->type == nullptr) return false;  // a hold
+  const orbit_method* method = version.method(open->method);
+  const uint32_t flags = method != nullptr ? method->flags : 0;
+  if ((flags & ORBIT_METHOD_REENTRANT) != 0) return true;
+  if ((flags & ORBIT_METHOD_READ_ONLY) != 0) {
+    const orbit_method* its = version.method(call->method);
+    if (its != nullptr && (its->flags & ORBIT_METHOD_READ_ONLY) != 0) return true;
+  }
+  for (const orbit_envelope* step = call; step->chain != 0; step = awaiting_turn(step))
+    if (awaiting_turn(step) == open) return (step->chain & kReentry) != 0;
+  return false;
+}
+
+// Whether the first waiting message of an actor with open turns may run now.
+bool Scheduler::admits(const orbit_activation* a) const noexcept {
+  const orbit_envelope* next = a->mailbox.head;
+  if (next->method == kMethodHold || a->doomed) return false;
+  if (a->leaving && next->chain == 0) return false;  // it leaves once its open turns have ended, which this may wait for
+  if (!a->version->interleaves && next->chain == 0) return false;
+  if (!a->several) return passes(*a->version, a->current, next);
+  const auto& open = open_turns_.find(a)->second;
+  return std::all_of(open.begin(), open.end(), [&](const orbit_envelope* turn) { return passes(*a->version, turn, next); });
+}
+
+void Scheduler::open_another(orbit_activation* a, orbit_envelope* envelope) {
+  auto& open = open_turns_[a];
+  if (open.empty()) open.push_back(a->current);
+  open.push_back(envelope);
+  a->several = true;
+}
+
+void Scheduler::close_one(orbit_activation* a, const orbit_envelope* envelope) noexcept {
+  const auto found = open_turns_.find(a);
+  auto& open = found->second;
+  open.erase(std::find(open.begin(), open.end(), envelope));
+  a->current = open.back();
+  if (open.size() != 1) return;
+  open_turns_.erase(found);
+  a->several = false;
+}
+
+// A call of a chain that is open on `a` already: refused when it would wait for itself, and else put before what waits there,
+// because that waits for the chain. False: the chain has nothing open on `a`.
+bool Scheduler::come_back(orbit_activation* a, orbit_envelope* envelope) noexcept {
   if (hops_of(envelope) > kHopsMax) {
     tallies_.cycles.add();
     refuse(envelope, ORBIT_FAILED_PRECONDITION, "the call chain to " + actor_name(a->type->name, a->key()) + " has more than " +
                                                     std::to_string(kHopsMax) + " calls, the limit");
     return true;
   }
+  bool open_here = false;
   const orbit_envelope* call = envelope;
-  while (call->chain != 0 && call->caller != a) call = awaiting_turn(call);
-  if (call->chain == 0) return false;
+  for (; call->chain != 0; call = awaiting_turn(call)) {
+    if (call->caller != a) continue;
+    if (!passes(*a->version, awaiting_turn(call), envelope)) break;
+    open_here = true;
+  }
+  if (call->chain == 0 && !open_here) return false;
+  if (call->chain == 0) {
+    retain_payload(envelope);
+    if ((envelope->flags & kOwnsKey) == 0) envelope->key = {a->key_data, a->key_size};
+    a->mailbox.push_front(envelope);
+    ++a->queued;
+    if (runnable(a)) schedule(a);
+    return true;
+  }
   std::vector<const orbit_activation*> path = {a};
-  for (const orbit_envelope* step = envelope; path.size() == 1 || path.back() != a; step = awaiting_turn(step))
+  for (const orbit_envelope* step = envelope;; step = awaiting_turn(step)) {
     path.push_back(step->caller);
+    if (step == call) break;
+  }
   std::reverse(path.begin(), path.end());
   tallies_.cycles.add();
   refuse(envelope, ORBIT_FAILED_PRECONDITION, "the call would wait for itself: " + path_text(path));
@@ -104,9 +164,15 @@ void Scheduler::cancel(orbit_envelope* call) noexcept {
   deliver_hinted();
   const std::string_view key = from_c(call->key);
   const uint64_t hash = key_hash(key);
+  const TypeVersion* version = call->type->current.load(std::memory_order_acquire);
+  if (version != nullptr && version->stateless_copies != 0) {
+    for (uint32_t copy = 0; copy < version->stateless_copies; ++copy)
+      if (cancel_here(call->type, copy_hash(hash, copy), key, call)) return;
+    return;
+  }
   const uint32_t owner = runtime_.worker_of(ActivationTable::mix(call->type, hash));
   if (owner == worker_) {
-    cancel_here(call->type, key, call);
+    cancel_here(call->type, hash, key, call);
     return;
   }
   if (take_out(outbox_[owner], call)) {
@@ -126,23 +192,29 @@ void Scheduler::cancel(orbit_envelope* call) noexcept {
 }
 
 void Scheduler::cancel_arrived(orbit_envelope* notice) noexcept {
-  cancel_here(notice->type, from_c(notice->key), reinterpret_cast<CancelNotice*>(notice->room)->call);
+  cancel_here(notice->type, notice->hash, from_c(notice->key), reinterpret_cast<CancelNotice*>(notice->room)->call);
   free_envelope(notice);
 }
 
 // The call is touched only if it is found here: otherwise it has been answered, and may be somebody else's by now.
-void Scheduler::cancel_here(const orbit_type* type, std::string_view key, orbit_envelope* call) noexcept {
-  orbit_activation* a = table_.find(type, ActivationTable::mix(type, key_hash(key)), key);
-  if (a == nullptr) return;
-  if (a->current == call) {
-    cancel_turn(call);
-    return;
+bool Scheduler::cancel_here(const orbit_type* type, uint64_t hash, std::string_view key, orbit_envelope* call) noexcept {
+  orbit_activation* a = table_.find(type, ActivationTable::mix(type, hash), key);
+  if (a == nullptr) return false;
+  bool runs = a->current == call;
+  if (a->several) {
+    const auto& open = open_turns_.find(a)->second;
+    runs = std::find(open.begin(), open.end(), call) != open.end();
   }
-  if (!take_out(a->mailbox, call)) return;
+  if (runs) {
+    cancel_turn(call);
+    return true;
+  }
+  if (!take_out(a->mailbox, call)) return false;
   --a->queued;
   tallies_.cancelled.add();
   set_error(call, ORBIT_CANCELLED, "the call was cancelled before the turn of " + actor_name(type->name, key) + " began");
   reply(call);
+  return true;
 }
 
 void Scheduler::cancel_turn(orbit_envelope* turn) noexcept {

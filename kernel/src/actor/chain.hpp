@@ -25,6 +25,7 @@ inline constexpr uint16_t kCancelled = 0x400;
 
 // orbit_envelope.chain: the awaiting turn, and in the low bits of its address what must be readable wherever the call is.
 inline constexpr uint64_t kShielded = 1;
+inline constexpr uint64_t kReentry = 2;
 inline constexpr uint64_t kChainBits = 15;
 
 inline orbit_envelope* awaiting_turn(const orbit_envelope* call) noexcept {

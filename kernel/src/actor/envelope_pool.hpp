@@ -125,6 +125,11 @@ struct EnvelopeQueue {
       head = envelope;
     tail = envelope;
   }
+  void push_front(orbit_envelope* envelope) noexcept {
+    envelope->next = head;
+    head = envelope;
+    if (tail == nullptr) tail = envelope;
+  }
   orbit_envelope* pop() noexcept {
     orbit_envelope* envelope = head;
     head = envelope->next;

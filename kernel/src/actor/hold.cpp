@@ -200,6 +200,13 @@ void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadlin
     item.dirty = false;
     item.a = nullptr;
     hold->remote = hold->remote || item.worker != worker_;
+    const TypeVersion* version = item.type->current.load(std::memory_order_acquire);
+    if (version != nullptr && version->stateless_copies != 0) {
+      granted(ctx, nullptr, nullptr, 0, ORBIT_FAILED_PRECONDITION,
+              ("actors of the stateless type " + item.type->name + " cannot be held").c_str());
+      recycle(hold);
+      return;
+    }
     hold->order[i] = static_cast<uint32_t>(i);
     if (item.key.size() > ORBIT_ACTOR_KEY_MAX) {
       granted(ctx, nullptr, nullptr, 0, ORBIT_INVALID_ARGUMENT,
@@ -317,7 +324,7 @@ void Scheduler::unhold(orbit_activation* a, bool failed) noexcept {
     start_load(a);
     return;
   }
-  if (!a->mailbox.empty() && a->stage == Stage::active && !a->leaving) schedule(a);
+  if (runnable(a)) schedule(a);
 }
 
 void Scheduler::release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept {

@@ -122,6 +122,10 @@ void Scheduler::start_load(orbit_activation* a) noexcept {
     fail_mailbox(a, ORBIT_NOT_FOUND, "no actor type " + a->type->name + " is loaded on this node");
     return;
   }
+  if (a->version->stateless_copies != 0) {
+    complete_load(a, {}, {}, ORBIT_OK, {});
+    return;
+  }
   // Over the bound on memory new activations wait until others have been stored and have left.
   if (loading_ >= limits_.loads_max || over_memory()) {
     a->scheduled = true;

@@ -64,6 +64,10 @@ const orbit_actors_v1 kApi = {
       const Scheduler* scheduler = this_scheduler();
       return scheduler != nullptr && scheduler->turn() != nullptr ? scheduler->turn()->deadline_ns : 0;
     },
+    .turn = []() -> const void* {
+      const Scheduler* scheduler = this_scheduler();
+      return scheduler != nullptr ? scheduler->turn() : nullptr;
+    },
     .start_json = &start_json,
     .start_timer = [](orbit_activation* activation, uint64_t due_ms, uint64_t period_ms, uint64_t cookie, uint32_t flags,
                       uint64_t* timer, orbit_error* error) -> orbit_code {

@@ -98,8 +98,8 @@ void Scheduler::end_of_round() noexcept {
 
 void Scheduler::run_mailbox(orbit_activation* a, uint32_t& budget) noexcept {
   uint32_t turns = std::min(budget, kTurnsPerMailbox);
-  while (turns != 0 && a->stage == Stage::active && a->current == nullptr && !a->mailbox.empty() && !a->leaving) {
-    if (a->version != a->type->current.load(std::memory_order_acquire)) {
+  while (turns != 0 && runnable(a)) {
+    if (a->current == nullptr && a->version != a->type->current.load(std::memory_order_acquire)) {
       leave(a);
       return;
     }
@@ -113,7 +113,7 @@ void Scheduler::run_mailbox(orbit_activation* a, uint32_t& budget) noexcept {
     }
     run_turn(a, envelope);
   }
-  if (a->stage == Stage::active && a->current == nullptr && !a->mailbox.empty() && !a->leaving) schedule(a);
+  if (runnable(a)) schedule(a);
 }
 
 void Scheduler::schedule(orbit_activation* a) noexcept {
@@ -199,6 +199,11 @@ void Scheduler::look_up(orbit_envelope* envelope, uint64_t* hint) noexcept {
   }
   const std::string_view key = from_c(envelope->key);
   envelope->hash = key_hash(key);
+  const TypeVersion* version = envelope->type->current.load(std::memory_order_acquire);
+  if (version != nullptr && version->stateless_copies != 0) [[unlikely]] {
+    to_copy(envelope, version->stateless_copies);
+    return;
+  }
   const uint64_t mixed = ActivationTable::mix(envelope->type, envelope->hash);
   const uint32_t owner = runtime_.worker_of(mixed);
   if (owner != worker_) {
@@ -219,6 +224,30 @@ void Scheduler::look_up(orbit_envelope* envelope, uint64_t* hint) noexcept {
     hint[1] = table_.tag(a);
   }
   deliver(a, envelope);
+}
+
+// An idle copy on this worker, else a new one, else the one with the least to do.
+void Scheduler::to_copy(orbit_envelope* envelope, uint32_t copies) noexcept {
+  const uint64_t hash = envelope->hash;
+  const std::string_view key = from_c(envelope->key);
+  orbit_activation* chosen = nullptr;
+  for (uint32_t copy = 0; copy < copies; ++copy) {
+    const uint64_t its_hash = copy_hash(hash, copy);
+    orbit_activation* a = table_.find(envelope->type, ActivationTable::mix(envelope->type, its_hash), key);
+    if (a == nullptr) {
+      Error error;
+      a = activation(const_cast<orbit_type*>(envelope->type), its_hash, key, error);
+      if (a == nullptr && chosen == nullptr) return refuse(envelope, static_cast<orbit_code>(error.code), error.message);
+      if (a != nullptr) chosen = a;
+      break;
+    }
+    if (a->idle()) {
+      chosen = a;
+      break;
+    }
+    if (chosen == nullptr || a->queued < chosen->queued) chosen = a;
+  }
+  deliver(chosen, envelope);
 }
 
 void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept {
@@ -245,12 +274,12 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
                                                    std::to_string(a->queued) + " messages wait for it, the limit");
     return;
   }
-  if (a->current != nullptr && envelope->chain != 0 && refuse_cycle(a, envelope)) return;
+  if (a->current != nullptr && envelope->chain != 0 && come_back(a, envelope)) return;
   retain_payload(envelope);
   if ((envelope->flags & kOwnsKey) == 0) envelope->key = {a->key_data, a->key_size};
   a->mailbox.push(envelope);
   ++a->queued;
-  if (a->stage == Stage::active && a->current == nullptr && !a->leaving) schedule(a);
+  if (runnable(a)) schedule(a);
 }
 
 void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
@@ -262,6 +291,7 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
   }
   if (a->dirty != 0) before_change(a);
   if (envelope->method != ORBIT_METHOD_TIMER) a->last_used = now_tick_;
+  if (a->current != nullptr) [[unlikely]] open_another(a, envelope);
   a->current = envelope;
   envelope->target = nullptr;
   envelope->hash = now_ns_;
@@ -275,7 +305,7 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
   tallies_.turns.add();
   if (outcome == ORBIT_TURN_DONE) {
     end_turn(a, envelope);
-    if (!a->mailbox.empty() && a->current == nullptr && a->stage == Stage::active && !a->leaving) schedule(a);
+    if (runnable(a)) schedule(a);
   } else if (a->current == envelope && (envelope->flags & kOwnsKey) == 0) {
     // One that ran inside send still borrows the sender's.
     envelope->key = {a->key_data, a->key_size};
@@ -284,21 +314,25 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
 
 void Scheduler::finish(orbit_activation* a, orbit_envelope* envelope) noexcept {
   end_turn(a, envelope);
-  if (!a->mailbox.empty() && a->stage == Stage::active && !a->leaving) schedule(a);
+  if (runnable(a)) schedule(a);
 }
 
 void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
-  a->current = nullptr;
+  if (a->several) [[unlikely]]
+    close_one(a, envelope);
+  else
+    a->current = nullptr;
   invariant(children_of(envelope) == 0, "a turn ends after the calls that it awaits (ORBIT_ENVELOPE_AWAITED)");
   if (a->doomed) [[unlikely]] {
     set_error(envelope, ORBIT_ABORTED, "an earlier change of " + name_of(a) + " could not be stored; nothing was changed");
+    if (a->current != nullptr) return reply(envelope);
     reply(envelope);
     drop_actor(a);
     start_load(a);
     return;
   }
   if (envelope->code != ORBIT_OK) tallies_.failed_turns.add();
-  if ((envelope->flags & ORBIT_ENVELOPE_DIRTY) != 0) mark_dirty(a);
+  if ((envelope->flags & ORBIT_ENVELOPE_DIRTY) != 0 && a->version->stateless_copies == 0) mark_dirty(a);
   if (envelope->on_reply == nullptr) {
     free_envelope(envelope);
     return;

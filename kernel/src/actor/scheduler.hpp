@@ -34,6 +34,9 @@ inline constexpr uint32_t kMethodCancel = ORBIT_METHOD_SYSTEM + 0x11;
 // Answers a hold's envelope where the type is frozen; never leaves the kernel.
 inline constexpr orbit_code kHoldMeetsFrozen = -1;
 
+// Copies of a stateless actor are found by key hashes of their own.
+inline uint64_t copy_hash(uint64_t hash, uint32_t copy) noexcept { return hash + copy * 0x9e3779b97f4a7c15ull; }
+
 struct SchedulerLimits {
   uint64_t activations_max = 2'000'000;      // per worker
   uint64_t memory_bytes_max = 1ull << 30;    // per worker: actor objects and slots
@@ -173,6 +176,7 @@ class Scheduler final : public Resident {
 
   // scheduler.cpp
   void look_up(orbit_envelope* envelope, uint64_t* hint) noexcept;
+  void to_copy(orbit_envelope* envelope, uint32_t copies) noexcept;
   void deliver_hinted() noexcept;
   void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
   void run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
@@ -186,9 +190,16 @@ class Scheduler final : public Resident {
   // chain.cpp
   void join_chain(orbit_envelope* envelope) noexcept;
   void leave_chain(orbit_envelope* envelope) noexcept;
-  bool refuse_cycle(const orbit_activation* a, orbit_envelope* envelope) noexcept;
+  bool admits(const orbit_activation* a) const noexcept;
+  // Whether the first waiting message may run now.
+  bool runnable(const orbit_activation* a) const noexcept {
+    return !a->mailbox.empty() && a->stage == Stage::active && (a->current == nullptr ? !a->leaving : admits(a));
+  }
+  void open_another(orbit_activation* a, orbit_envelope* envelope);
+  void close_one(orbit_activation* a, const orbit_envelope* envelope) noexcept;
+  bool come_back(orbit_activation* a, orbit_envelope* envelope) noexcept;
   void cancel_arrived(orbit_envelope* notice) noexcept;
-  void cancel_here(const orbit_type* type, std::string_view key, orbit_envelope* call) noexcept;
+  bool cancel_here(const orbit_type* type, uint64_t hash, std::string_view key, orbit_envelope* call) noexcept;
   void cancel_turn(orbit_envelope* turn) noexcept;
 
   // hold.cpp
@@ -264,6 +275,7 @@ class Scheduler final : public Resident {
   std::vector<EnvelopeQueue> outbox_;
   bool outbox_used_ = false;
   FanOuts fan_outs_;
+  std::unordered_map<const orbit_activation*, std::vector<orbit_envelope*>> open_turns_;  // of those with several
 
   std::deque<FlushClass> classes_;
   uint64_t next_seq_ = 1;

@@ -118,6 +118,20 @@ Result<std::vector<orbit_type*>> TypeRegistry::publish(const std::string& name, 
     if (rule.durability == ORBIT_DURABILITY_ASYNC)
       rule.delay_ns = (def->flush_delay_ms != 0 ? def->flush_delay_ms : defaults_.flush_delay_ms) * 1'000'000;
     made->flush_class = flush_class(rule);
+    const auto has = [def](size_t end) { return def->struct_size >= end; };
+    if (has(offsetof(orbit_actor_type, stateless_copies) + sizeof def->stateless_copies))
+      made->stateless_copies = def->stateless_copies;
+    if (has(offsetof(orbit_actor_type, overload) + sizeof def->overload)) made->overload = def->overload;
+    if (has(offsetof(orbit_actor_type, deactivating) + sizeof def->deactivating)) made->deactivating = def->deactivating;
+    if (made->stateless_copies > kStatelessCopiesMax)
+      return fail(Code::invalid_argument, file + ": actor type " + std::string(type_name) + " asks for " +
+                                              std::to_string(made->stateless_copies) + " stateless copies per worker, at most " +
+                                              std::to_string(kStatelessCopiesMax) + " are allowed");
+    if (made->overload > ORBIT_OVERLOAD_DROP_OLDEST)
+      return fail(Code::invalid_argument, file + ": actor type " + std::string(type_name) + " has overload policy " +
+                                              std::to_string(made->overload) + ", expected 0 (reject) or 1 (drop oldest)");
+    for (uint32_t i = 0; i < def->method_count; ++i)
+      made->interleaves = made->interleaves || (def->methods[i].flags & (ORBIT_METHOD_READ_ONLY | ORBIT_METHOD_REENTRANT)) != 0;
     made->mailbox_max = def->mailbox_max != 0 ? def->mailbox_max : defaults_.mailbox_max;
     made->idle_timeout_ns = (def->idle_timeout_ms != 0 ? def->idle_timeout_ms : defaults_.idle_timeout_ms) * 1'000'000;
     if (def->descriptor_set.size != 0) {

@@ -36,6 +36,10 @@ struct TypeVersion {
   uint32_t flush_class = 0;
   uint32_t mailbox_max = 0;
   uint64_t idle_timeout_ns = 0;
+  bool interleaves = false;         // a method is read-only or reentrant
+  orbit_overload overload = ORBIT_OVERLOAD_REJECT;
+  uint32_t stateless_copies = 0;    // 0: it has state
+  int (*deactivating)(void* actor, orbit_deactivation reason) = nullptr;
   mutable std::atomic<int64_t> activations{0};
 
   const orbit_method* method(uint32_t id) const noexcept;
@@ -68,6 +72,9 @@ struct orbit_type {
 };
 
 namespace orbit::kernel {
+
+// Of each actor of a stateless type, per worker.
+inline constexpr uint32_t kStatelessCopiesMax = 256;
 
 struct TypeDefaults {
   uint64_t flush_delay_ms = 1000;

@@ -15,7 +15,10 @@
 //
 // A turn is atomic: when a method throws or returns an error, the state is as it was before the turn, and the caller gets
 // the code and message (orbit::CallError keeps its code, any other exception is INTERNAL). One turn at a time; while a Task
-// waits the actor takes no other. Plain members of the class are not part of the state: they are lost when the actor leaves
+// waits the actor takes no other, with these exceptions: while a read_only method waits, other read_only methods run; while a
+// `reentrant` one waits, or one whose call was made .reentrant() and comes back, other turns run. When another turn comes in
+// while one waits that has changed the state, these changes are kept, as if that turn had ended there: each turn is atomic
+// only between two of its waits, a failure undoes what the turn changed since. Plain members of the class are not part of the state: they are lost when the actor leaves
 // memory, and not rolled back.
 #pragma once
 
@@ -23,9 +26,11 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 
 #include "call.hpp"
 #include "detail/state_backups.hpp"
+#include "detail/turn.hpp"
 #include "task.hpp"
 
 namespace orbit {
@@ -36,7 +41,19 @@ inline constexpr size_t kStateBytesMax = size_t{64} << 20;
 namespace detail {
 template <class Impl>
 struct ActorGlue;
-}
+
+// Of actors with several open turns: the one that made the latest changes.
+inline thread_local std::unordered_map<const void*, const void*> state_owners;
+}  // namespace detail
+
+// The state of a stateless actor type.
+struct NoState {
+  void Clear() noexcept {}
+  void Swap(NoState*) noexcept {}
+  size_t ByteSizeLong() const noexcept { return 0; }
+  bool ParseFromArray(const void*, int) noexcept { return true; }
+  std::string SerializeAsString() const { return {}; }
+};
 
 // Base of the generated bases. Not thread safe; everything runs on the worker that owns the activation.
 template <class Description>
@@ -55,7 +72,8 @@ class Actor {
  protected:
   Actor() = default;
   ~Actor() {
-    if (pending_) pending_.destroy();
+    detail::PromiseBase::destroy_all(pending_);
+    if (overlap_) detail::state_owners.erase(this);
     if (backup_ != nullptr) detail::state_backups<State>.release(backup_);
   }
 
@@ -89,7 +107,12 @@ class Actor {
   friend struct detail::ActorGlue;
 
   void begin_change() {
-    if (backup_ != nullptr) return;
+    if constexpr (Description::kStatelessCopies != 0) static_assert(detail::kNever<Description>, "a stateless actor has no state");
+    if (backup_ != nullptr) {
+      if (!overlap_ || detail::state_owners[this] == host_actors.turn()) [[likely]] return;
+      keep_waiting_changes();
+    }
+    if (overlap_) detail::state_owners[this] = host_actors.turn();
     if constexpr (Description::kDurability != ORBIT_DURABILITY_SYNC) check_writable();
     backup_ = detail::state_backups<State>.copy_of(state_);
     backup_exists_ = exists_;
@@ -100,14 +123,45 @@ class Actor {
     if (const orbit_code code = host_actors.writable(&error); code != ORBIT_OK) [[unlikely]]
       throw CallError(static_cast<Code>(code), error.message);
   }
-  // Ends a turn's changes; true when there were any.
-  bool keep_changes() noexcept {
-    if (backup_ == nullptr) return false;
+  // Another turn comes in while one waits: that one's changes stay.
+  void begin_overlap() {
+    keep_waiting_changes();
+    overlap_ = true;
+    detail::state_owners.try_emplace(this, nullptr);
+  }
+  void keep_waiting_changes() noexcept {
+    if (backup_ == nullptr) return;
     detail::state_backups<State>.release(std::exchange(backup_, nullptr));
     changed_ = true;
-    return true;
+    unannounced_ = true;
   }
-  void undo_changes() noexcept {
+  // Whether what has changed since `backup_` was changed by that turn.
+  bool owns_changes(const void* turn) const noexcept {
+    return backup_ != nullptr && (!overlap_ || detail::state_owners[this] == turn);
+  }
+  // Ends a turn's changes; true when there are any that the node does not know of.
+  bool keep_changes(const void* turn) noexcept {
+    if (backup_ == nullptr && !overlap_ && !unannounced_) [[likely]] return false;
+    if (owns_changes(turn)) {
+      detail::state_backups<State>.release(std::exchange(backup_, nullptr));
+      changed_ = true;
+      unannounced_ = true;
+    }
+    end_overlap();
+    return std::exchange(unannounced_, false);
+  }
+  // True when there are others' changes that the node does not know of.
+  bool undo_changes(const void* turn) noexcept {
+    if (owns_changes(turn)) undo_all_changes();
+    end_overlap();
+    return std::exchange(unannounced_, false);
+  }
+  void end_overlap() noexcept {
+    if (!overlap_ || pending_ != nullptr) return;
+    overlap_ = false;
+    detail::state_owners.erase(this);
+  }
+  void undo_all_changes() noexcept {
     if (backup_ == nullptr) return;
     state_.Swap(backup_);
     exists_ = backup_exists_;
@@ -115,10 +169,12 @@ class Actor {
   }
 
   orbit_activation* activation_ = nullptr;
-  std::coroutine_handle<> pending_;  // the turn's frame while it waits
+  detail::PromiseBase* pending_ = nullptr;  // the turns that wait
   State* backup_ = nullptr;          // the state before the running turn, once that changed it
   bool exists_ = false;
   bool backup_exists_ = false;
+  bool overlap_ = false;             // more than one turn is open; detail::state_owners says whose changes backup_ undoes
+  bool unannounced_ = false;         // kept changes that no turn has reported as DIRTY yet
   bool changed_ = false;             // completed turns changed what collect has not written yet
   std::optional<Key<Description::kKeyKind>> key_;     // set right after construction
   State state_;

@@ -86,6 +86,12 @@ class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
     if (envelope_ != nullptr) envelope_->flags |= ORBIT_ENVELOPE_SHIELDED;
     return static_cast<Call&&>(*this);
   }
+  // Calls of the chain that this one begins may come back to the actor that makes it, and run there while it waits; without this
+  // they fail, because they would wait for themselves. What the turn has changed is kept when one does (see actor.hpp).
+  Call&& reentrant() && noexcept {
+    if (envelope_ != nullptr) envelope_->flags |= ORBIT_ENVELOPE_REENTRY;
+    return static_cast<Call&&>(*this);
+  }
   // Awaits an error as a value instead of an exception.
   ResultAwaiter as_result() && noexcept { return ResultAwaiter(*this); }
 

@@ -59,8 +59,28 @@ class PromiseBase {
     envelope_ = envelope;
   }
 
+  // The open turns of one actor, as a list.
+  void link(PromiseBase** head, std::coroutine_handle<> frame) noexcept {
+    frame_ = frame;
+    next_ = *head;
+    *head = this;
+  }
+  void unlink(PromiseBase** head) noexcept {
+    while (*head != this) head = &(*head)->next_;
+    *head = next_;
+  }
+  static void destroy_all(PromiseBase* head) noexcept {
+    while (head != nullptr) {
+      PromiseBase* const next = head->next_;
+      head->frame_.destroy();
+      head = next;
+    }
+  }
+
  private:
   std::coroutine_handle<> continuation_ = std::noop_coroutine();
+  PromiseBase* next_ = nullptr;
+  std::coroutine_handle<> frame_;
   TurnEnd turn_end_ = nullptr;
   void* actor_ = nullptr;
   void* envelope_ = nullptr;

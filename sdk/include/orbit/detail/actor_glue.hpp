@@ -45,10 +45,11 @@ struct ActorGlue {
       }
       Result<> activated = call_on_activate(impl);
       if (activated && !state_fits(impl)) activated = fail(Code::resource_exhausted, state_too_large());
+      // What it changed is stored with what the next changing turn changes.
       if (activated)
-        impl.keep_changes();
+        impl.keep_changes(nullptr);
       else
-        impl.undo_changes();
+        impl.undo_all_changes();
       return activated;
     });
   }
@@ -80,6 +81,7 @@ struct ActorGlue {
   [[gnu::always_inline]] static inline int run(Impl& impl, orbit_envelope* envelope, Function function) noexcept {
     using Return = std::invoke_result_t<Function, Impl&, Request&&>;
     try {
+      if (impl.pending_ != nullptr) [[unlikely]] impl.begin_overlap();
       Result<Request*> request = payload_as<Request>(envelope);
       if (!request) [[unlikely]] return end_failed(impl, envelope, request.error());
       if constexpr (MethodReturn<Return>::kTask) {
@@ -132,13 +134,14 @@ struct ActorGlue {
     host_actors.fail(envelope, code, to_c(message));
   }
   [[gnu::noinline]] static int end_failed(Impl& impl, orbit_envelope* envelope, const Error& error) noexcept {
-    impl.undo_changes();
+    const bool dirty = impl.undo_changes(envelope);
     fail_envelope(envelope, static_cast<orbit_code>(error.code), error.message);
+    if (dirty) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
     return ORBIT_TURN_DONE;
   }
   // In a handler only.
   [[gnu::noinline]] static int end_thrown(Impl& impl, orbit_envelope* envelope) noexcept {
-    impl.undo_changes();
+    const bool dirty = impl.undo_changes(envelope);
     try {
       throw;
     } catch (const CallError& error) {
@@ -150,6 +153,7 @@ struct ActorGlue {
     } catch (...) {
       fail_envelope(envelope, ORBIT_INTERNAL, "an exception that is no std::exception");
     }
+    if (dirty) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
     return ORBIT_TURN_DONE;
   }
 
@@ -161,7 +165,7 @@ struct ActorGlue {
   static int end_changes(Impl& impl, orbit_envelope* envelope) noexcept {
     if (!state_fits(impl)) [[unlikely]]
       return end_failed(impl, envelope, {Code::resource_exhausted, state_too_large()});
-    if (impl.keep_changes()) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+    if (impl.keep_changes(envelope)) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
     return ORBIT_TURN_DONE;
   }
 
@@ -192,7 +196,7 @@ struct ActorGlue {
     const typename Task<T>::Handle frame = task.release();
     frame.resume();
     if (frame.done()) return end_task<Reply>(impl, envelope, frame);
-    impl.pending_ = frame;
+    frame.promise().link(&impl.pending_, frame);
     frame.promise().end_turn_with(&end_pending<Reply, T>, &impl, envelope);
     return ORBIT_TURN_PENDING;
   }
@@ -216,8 +220,9 @@ struct ActorGlue {
   static void end_pending(void* actor, void* raw_envelope, std::coroutine_handle<> raw_frame) noexcept {
     auto& impl = *static_cast<Impl*>(actor);
     auto* envelope = static_cast<orbit_envelope*>(raw_envelope);
-    impl.pending_ = nullptr;
-    end_task<Reply>(impl, envelope, std::coroutine_handle<Promise<T>>::from_address(raw_frame.address()));
+    const auto frame = std::coroutine_handle<Promise<T>>::from_address(raw_frame.address());
+    frame.promise().unlink(&impl.pending_);
+    end_task<Reply>(impl, envelope, frame);
     host_actors.finish(impl.activation_, envelope);
   }
 };
@@ -246,6 +251,10 @@ const orbit_actor_type* actor_type() {
       &Glue::invoke,
       &Glue::collect,
       &Glue::memory_bytes,
+      nullptr,
+      nullptr,
+      Service::kStatelessCopies,
+      Service::kOverload,
       nullptr,
   };
   return &type;

@@ -55,7 +55,10 @@ enum {
    * The kernel ends the process when the promise is broken. */
   ORBIT_ENVELOPE_AWAITED = 8u,
   /* Set by the sender: the call is made although its turn was cancelled (to clean up), and is not cancelled with it. */
-  ORBIT_ENVELOPE_SHIELDED = 16u
+  ORBIT_ENVELOPE_SHIELDED = 16u,
+  /* Set by the sender of an awaited call: calls of the chain that come back to the sender's actor may enter it while its turn
+   * waits for this one, instead of being a cycle. */
+  ORBIT_ENVELOPE_REENTRY = 32u
 };
 
 /* Method numbers at and above this are the kernel's own. */
@@ -151,7 +154,29 @@ enum {
   ORBIT_DURABILITY_NONE = 3   /* written when the activation leaves memory and at an orderly stop; no promise */
 };
 
-enum { ORBIT_METHOD_READ_ONLY = 1u, ORBIT_METHOD_ONE_WAY = 2u };
+enum {
+  ORBIT_METHOD_READ_ONLY = 1u, /* while a turn of it waits, turns of other read-only methods may run */
+  ORBIT_METHOD_ONE_WAY = 2u,
+  ORBIT_METHOD_REENTRANT = 4u  /* while a turn of it waits, any other turn may run */
+};
+
+/* What happens to a message for an actor whose mailbox is full. */
+typedef uint32_t orbit_overload;
+enum {
+  ORBIT_OVERLOAD_REJECT = 0,     /* it is refused: a call with ORBIT_RESOURCE_EXHAUSTED, a one-way message is a dead letter */
+  ORBIT_OVERLOAD_DROP_OLDEST = 1 /* the oldest one-way message that waits makes room and is a dead letter; none: as REJECT */
+};
+
+/* Why an activation leaves memory. */
+typedef uint32_t orbit_deactivation;
+enum {
+  ORBIT_DEACTIVATION_IDLE = 1,     /* not used for its idle timeout */
+  ORBIT_DEACTIVATION_MEMORY = 2,   /* a bound on memory or activations */
+  ORBIT_DEACTIVATION_ASKED = 3,    /* deactivate_when_idle, or an operator */
+  ORBIT_DEACTIVATION_UPGRADE = 4,  /* another version of the module takes over, or the module is retired */
+  ORBIT_DEACTIVATION_SHUTDOWN = 5, /* the node stops */
+  ORBIT_DEACTIVATION_ERASED = 6    /* erase_all: what it changes now is not stored */
+};
 
 typedef struct orbit_method {
   uint32_t struct_size;
@@ -211,6 +236,16 @@ typedef struct orbit_actor_type {
   /* What orbit_writer.when_stored asked for. Not called when the batch failed (the actor object is dropped then) or when the
    * actor has left memory meanwhile. Runs between turns: must not change state. May be null. [worker] */
   void (*stored)(void* actor, uint64_t cookie);
+
+  /* ---- later additions: read only if struct_size says that they are there ---- */
+
+  /* Not 0: a stateless worker. Up to that many activations of each actor on every worker, and a message goes to one on its
+   * sender's worker: an idle one, else a new one, else the one with the shortest mailbox. Nothing is loaded or stored. */
+  uint32_t stateless_copies;
+  orbit_overload overload;
+  /* The activation is about to leave memory: no turn runs, and none will. May change state; returns whether it did, and that is
+   * stored before it leaves. May be null. [worker] */
+  int (*deactivating)(void* actor, orbit_deactivation reason);
 } orbit_actor_type;
 
 typedef struct orbit_actor_types_v1 {
@@ -307,6 +342,8 @@ typedef struct orbit_actors_v1 {
   int (*cancelled)(void);
   /* The current turn's deadline, monotonic; 0: none, or outside turns. [worker] */
   uint64_t (*deadline_ns)(void);
+  /* Names the current turn among those that are open on its actor; null outside turns. [worker] */
+  const void* (*turn)(void);
   /* As call_json. Returns what `cancel` takes, until done is called; null when done was called already. [worker] */
   orbit_envelope* (*start_json)(orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
                                 void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
