@@ -12,7 +12,9 @@ constexpr orbit_option kNode[] = {
     option_string("name", "\"orbit\"", "Name of this node, for people: in logs, metrics and answers."),
     option_integer("workers", "0", 0, 254, "Worker threads, which run connections and actors; 0: one for each core."),
     option_boolean("pin_workers", "false", "Bind each worker to a processor of its own."),
-    option_integer("spin_us", "0", 0, 1000, "How long a worker without work looks for more before it sleeps."),
+    option_integer("spin_us", "50", 0, 1000,
+                   "How long a worker without work looks for more before it sleeps, while work keeps coming this soon. Sleep "
+                   "and wake-up cost the asker too; 0: sleep at once."),
     option_string("data_dir", "\"data\"",
                   "Folder of the node itself: copies of loaded modules and the list of them. Relative to the working "
                   "directory; made when it is not there."),

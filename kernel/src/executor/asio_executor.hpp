@@ -27,7 +27,7 @@ class Poller;
 struct AsioExecutorOptions {
   uint32_t workers = 1;
   bool pin_workers = false;      // worker i on the i-th processor that the process may use
-  uint32_t spin_us = 0;          // how long a worker without work looks on before it sleeps
+  uint32_t spin_us = 0;          // how long a worker without work looks on before it sleeps, while that pays
   uint32_t io_threads = 4;
   size_t io_queue_max = 4096;
   uint64_t seed = 0;             // 0: taken from the system

@@ -18,6 +18,8 @@ namespace {
 // A worker that is busy with messages between actors looks at its sockets this often: often enough for their latency,
 // seldom enough that the system call does not show.
 constexpr uint64_t kBusyPollIntervalNs = 10'000;
+// A worker gives up spinning after this many times that brought nothing.
+constexpr uint32_t kSpinsInVain = 8;
 constexpr uint64_t kSleepMaxNs = 3'600'000'000'000;
 // Residents that hand each other work for ever must not keep a node from ending.
 constexpr uint64_t kStopMaxNs = 5'000'000'000;
@@ -76,13 +78,25 @@ int64_t AsioExecutor::Worker::wait_ns() noexcept {
   if (more_ || stop_.load(std::memory_order_relaxed)) return 0;
   const uint64_t deadline_ns = timers.next_deadline_ns();
   if (deadline_ns <= now_ns) return 0;
-  if (now_ns - last_work_ns_ < spin_ns_) return 0;
+  if (spins_left_ != 0) {
+    if (now_ns - last_work_ns_ < spin_ns_) {
+      ::sched_yield();  // whoever shares this core, perhaps the very one that is waited for, comes first
+      return 0;
+    }
+    --spins_left_;
+  }
   sleeping_.store(true);
   if (!inbox_.empty() || stop_.load()) {
     sleeping_.store(false, std::memory_order_relaxed);
     return 0;
   }
   return deadline_ns == Timers::kNever ? -1 : static_cast<int64_t>(std::min(deadline_ns - now_ns, kSleepMaxNs));
+}
+
+void AsioExecutor::Worker::end_pause() noexcept {
+  // A pause that spinning covers, or would have covered, earns the next ones; a worker that is asked now and then sleeps.
+  if (now_ns - last_work_ns_ < spin_ns_) spins_left_ = kSpinsInVain;
+  last_work_ns_ = now_ns;
 }
 
 bool AsioExecutor::Worker::asio_has_work() noexcept {
@@ -136,7 +150,7 @@ void AsioExecutor::Worker::run() noexcept {
     }
     worked |= timers.run_due(now_ns) != 0;
     more_ = step_residents();
-    if (worked || more_) last_work_ns_ = now_ns;
+    if (worked || more_) end_pause();
     if (stopping && ((!more_ && inbox_.empty()) || now_ns > stop_deadline_ns)) return;
   }
 }

@@ -44,6 +44,7 @@ class AsioExecutor::Worker {
   bool step_residents() noexcept;  // one step and one end of round; true while there is more
   // How long this round may wait for I/O: 0 while there is work or while the worker spins.
   int64_t wait_ns() noexcept;
+  void end_pause() noexcept;  // there was work in this round
   bool poll(int64_t timeout_ns) noexcept;
   bool asio_has_work() noexcept;
   void sleep_in_asio(int64_t timeout_ns) noexcept;
@@ -60,6 +61,7 @@ class AsioExecutor::Worker {
   alignas(64) boost::asio::posix::stream_descriptor poller_in_asio_;
   bool more_ = true;  // residents may have been handed work before start
   uint64_t last_work_ns_ = 0;
+  uint32_t spins_left_ = 0;  // in vain, until it sleeps without
   uint64_t last_poll_ns_ = 0;
   std::thread thread_;
 };
