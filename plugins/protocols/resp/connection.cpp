@@ -46,7 +46,7 @@ void closed(void* context, orbit_code) {
 }
 
 constexpr orbit_connection_handler kHandler = {
-    sizeof(orbit_connection_handler), 0, &opened, &received, &drained, &closed};
+    sizeof(orbit_connection_handler), 0, &opened, &received, &drained, &closed, nullptr};
 
 }  // namespace
 
