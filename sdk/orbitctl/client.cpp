@@ -3,21 +3,25 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <boost/url/encode.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/rfc/unreserved_chars.hpp>
 #include <boost/url/url_view.hpp>
+#include <chrono>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "exit_code.hpp"
 
 namespace orbit::ctl {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
 namespace http = boost::beast::http;
+using boost::system::error_code;
 
 std::string encode(std::string_view bytes) {
   return boost::urls::encode({bytes.data(), bytes.size()}, boost::urls::unreserved_chars);
@@ -35,53 +39,127 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
   while (base_path_.ends_with('/')) base_path_.pop_back();
 }
 
-Answer Client::request(std::string_view method, std::string_view path, std::string_view json) const {
-  http::request<http::string_body> request;
-  request.method_string({method.data(), method.size()});
-  request.target(base_path_ + std::string(path));
-  request.set(http::field::host, authority_);
-  request.set(http::field::user_agent, "orbitctl");
-  request.set(http::field::connection, "close");
-  if (!options_.token.empty()) request.set(http::field::authorization, "Bearer " + options_.token);
-  if (!json.empty()) {
-    request.set(http::field::content_type, "application/json");
-    request.body() = json;
-  }
-  request.prepare_payload();
+namespace {
 
-  // Only the asynchronous operations know a timeout; each step runs the loop until it is done.
-  asio::io_context loop;
-  asio::ip::tcp::resolver resolver(loop);
-  beast::tcp_stream stream(loop);
-  stream.expires_after(options_.timeout);
-  const auto step = [&](const char* what, auto&& start) {
-    beast::error_code result;
-    start([&result](beast::error_code error, auto&&...) { result = error; });
-    loop.restart();
-    loop.run();
-    if (!result) return;
-    if (result == beast::error::timeout)
+// One connection whose operations share one deadline. Only asynchronous operations know a timeout; each runs the loop until
+// it is done or the time is over.
+class Connection {
+ public:
+  explicit Connection(std::chrono::milliseconds timeout)
+      : deadline_(std::chrono::steady_clock::now() + timeout), socket_(loop_) {}
+
+  asio::io_context& loop() noexcept { return loop_; }
+
+  void connect(const asio::ip::tcp::endpoint& endpoint, error_code& error) {
+    error_code ignored;
+    socket_.close(ignored);
+    error = run([&](auto done) { socket_.async_connect(endpoint, std::move(done)); });
+  }
+
+  void write(std::string_view bytes, error_code& error) {
+    while (!bytes.empty()) {
+      size_t written = 0;
+      error = run([&](auto done) { socket_.async_write_some(asio::buffer(bytes.data(), bytes.size()), std::move(done)); },
+                  &written);
+      if (error) return;
+      bytes.remove_prefix(written);
+    }
+  }
+
+  size_t read(std::span<char> buffer, error_code& error) {
+    size_t count = 0;
+    error = run([&](auto done) { socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()), std::move(done)); },
+                &count);
+    return count;
+  }
+
+ private:
+  template <class Start>
+  error_code run(Start&& start, size_t* count = nullptr) {
+    error_code result = asio::error::timed_out;
+    start([&result, count](error_code error, size_t transferred = 0) {
+      result = error;
+      if (count != nullptr) *count = transferred;
+    });
+    loop_.restart();
+    loop_.run_until(deadline_);
+    if (!loop_.stopped()) {
+      // Its handler refers to this function's locals, and must have run before they go.
+      error_code ignored;
+      socket_.close(ignored);
+      loop_.run();
+      return asio::error::timed_out;
+    }
+    return result;
+  }
+
+  const std::chrono::steady_clock::time_point deadline_;
+  asio::io_context loop_;
+  asio::ip::tcp::socket socket_;
+};
+
+}  // namespace
+
+Answer Client::request(std::string_view method, std::string_view path, std::string_view json) const {
+  std::string request;
+  request.append(method).append(" ").append(base_path_).append(path).append(" HTTP/1.1\r\nHost: ").append(authority_);
+  request.append("\r\nUser-Agent: orbitctl\r\nConnection: close\r\n");
+  if (!options_.token.empty()) request.append("Authorization: Bearer ").append(options_.token).append("\r\n");
+  if (!json.empty()) request.append("Content-Type: application/json\r\n");
+  if (!json.empty() || (method != "GET" && method != "HEAD" && method != "DELETE"))
+    request.append("Content-Length: ").append(std::to_string(json.size())).append("\r\n");
+  request.append("\r\n").append(json);
+
+  Connection connection(options_.timeout);
+  const auto check = [&](std::string_view what, const error_code& error, std::string_view advice = {}) {
+    if (!error) return;
+    if (error == asio::error::timed_out)
       throw Failure(kExitUnreachable, "the node at " + options_.url + " gave no answer within " +
                                           std::to_string(options_.timeout.count()) + " ms (--timeout)");
-    throw Failure(kExitUnreachable, std::string(what) + " the node at " + options_.url + ": " + result.message());
+    throw Failure(kExitUnreachable,
+                  std::string(what) + " the node at " + options_.url + ": " + error.message() + std::string(advice));
   };
 
-  beast::error_code resolved;
-  const auto endpoints = resolver.resolve(host_, port_, resolved);
-  if (resolved) throw Failure(kExitUnreachable, "cannot find the node at " + options_.url + ": " + resolved.message());
-  try {
-    step("cannot reach", [&](auto done) { stream.async_connect(endpoints, std::move(done)); });
-  } catch (const Failure& failure) {
-    throw Failure(kExitUnreachable, std::string(failure.what()) +
-                                        "; is it running? start it with ./dev run, or name another one with --url");
+  error_code error;
+  asio::ip::tcp::resolver resolver(connection.loop());
+  const auto endpoints = resolver.resolve(host_, port_, error);
+  check("cannot find", error);
+  error = asio::error::host_not_found;
+  for (const auto& endpoint : endpoints) {
+    connection.connect(endpoint.endpoint(), error);
+    if (!error) break;
   }
-  beast::flat_buffer buffer;
+  check("cannot reach", error, "; is it running? start it with ./dev run, or name another one with --url");
+  connection.write(request, error);
+  check("cannot send to", error);
+
   http::response_parser<http::string_body> parser;
   parser.body_limit(kAnswerBytesMax);
-  step("cannot send to", [&](auto done) { http::async_write(stream, request, std::move(done)); });
-  step("no HTTP answer from", [&](auto done) { http::async_read(stream, buffer, parser, std::move(done)); });
-  beast::error_code ignored;
-  stream.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  parser.eager(true);
+  std::string received;
+  std::vector<char> buffer(64 * 1024);
+  while (!parser.is_done()) {
+    const size_t count = connection.read(buffer, error);
+    if (error == asio::error::eof) {
+      // The end of the connection ends a body of unknown length, and cuts off any other.
+      if (parser.got_some()) parser.put_eof(error);
+      else error = http::error::end_of_stream;
+      check("no HTTP answer from", error);
+      break;
+    }
+    check("no HTTP answer from", error);
+    received.append(buffer.data(), count);
+    while (!received.empty() && !parser.is_done()) {
+      const size_t used = parser.put(asio::buffer(received), error);
+      received.erase(0, used);
+      if (error == http::error::need_more) {
+        error = {};
+        break;
+      }
+      check("no HTTP answer from", error);
+      if (used == 0) break;
+    }
+  }
   return {static_cast<int>(parser.get().result_int()), std::move(parser.get().body())};
 }
 

@@ -11,8 +11,10 @@
 
 #include "old_plugin.h"
 #include "plugin/plugin_host.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace orbit::kernel;
+using orbit::test::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
@@ -20,18 +22,9 @@ namespace {
 const std::string kBroken = std::string(ABI_PLUGINS) + "/broken/";
 const std::string kOld = std::string(ABI_PLUGINS) + "/old/old_plugin.so";
 
-struct Folder {
-  std::string path;
-  Folder() {
-    char name[] = "/tmp/orbit-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { fs::remove_all(path); }
-};
-
 // A plugin host with the interfaces that do not need a node.
 struct Host {
-  Folder folder;
+  TemporaryFolder folder;
   std::unique_ptr<Log> log;
   Metrics metrics;
   ExtensionRegistry extensions;
@@ -209,7 +202,7 @@ TEST_CASE("a library that hangs when it is tried is given up after probe_timeout
 }
 
 TEST_CASE("a truncated library is refused, wherever it is cut") {
-  Folder folder;
+  TemporaryFolder folder;
   const std::string file = folder.path + "/truncated.so";
   const std::string whole = read(kBroken + "intact.so");
   // What lies behind the last segment (debug information) is not loaded and not missed.
@@ -231,7 +224,7 @@ TEST_CASE("a truncated library is refused, wherever it is cut") {
 }
 
 TEST_CASE("a library with a corrupt program header is refused, whichever bit is wrong") {
-  Folder folder;
+  TemporaryFolder folder;
   const std::string file = folder.path + "/corrupt.so";
   const std::string whole = read(kBroken + "intact.so");
   // Some flips do no harm (an alignment, an unused flag); none may hurt this process.
@@ -253,7 +246,7 @@ TEST_CASE("a library with a corrupt program header is refused, whichever bit is 
 }
 
 TEST_CASE("what is no library at all is refused with what was found") {
-  Folder folder;
+  TemporaryFolder folder;
   write(folder.path + "/empty.so", "");
   write(folder.path + "/text.so", "this is no library");
   fs::create_directory(folder.path + "/folder.so");
@@ -275,7 +268,7 @@ TEST_CASE("a file with another id than the configuration says is refused") {
 TEST_CASE("one id in two files is refused, in two entries and in the search paths") {
   Host two(entry("a", "test.broken", kBroken + "intact.so") + entry("b", "test.broken", kBroken + "newer_minor.so"));
   check_parts(two.run().at(0), {"plugin 'b'", "newer_minor.so", "intact.so", "expected one file for one id"});
-  Folder folder;
+  TemporaryFolder folder;
   fs::copy(kBroken + "intact.so", folder.path + "/one.so");
   fs::copy(kBroken + "intact.so", folder.path + "/two.so");
   Host searched(entry("thing", "test.broken", ""), {folder.path});
@@ -291,7 +284,7 @@ TEST_CASE("one file serves several instances") {
 }
 
 TEST_CASE("a plugin without path is found by its id; when it is not, the message says what was searched") {
-  Folder folder;
+  TemporaryFolder folder;
   fs::copy(kOld, folder.path + "/any_name.so");
   write(folder.path + "/junk.so", "junk");
   Host found(entry("old", "test.old", "", "[plugin.config]\ntext = \"x\"\n"), {folder.path});

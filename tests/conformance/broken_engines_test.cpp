@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // The suite is worth something only if it fails: engines with one fault each, and the case that must find it.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <map>
@@ -39,7 +38,7 @@ Data& disk() {
   return data;
 }
 
-// A copy for each snapshot and scan: slow and plainly right, but for the fault.
+// A copy for each snapshot and for what a scan visits: slow and plainly right, but for the fault.
 class Engine final : public orbit::Storage {
  public:
   class Snapshot final : public orbit::StorageSnapshot {
@@ -52,13 +51,15 @@ class Engine final : public orbit::Storage {
     if (fault == Fault::writes_lost_on_reopen && !disk().empty()) disk().erase(disk().begin());
   }
   orbit::Result<bool> get(const orbit::StorageSnapshot* snapshot, orbit::Bytes key, orbit::ValueSink value) override {
-    const Data data = state(snapshot);
+    std::lock_guard lock(mutex_);
+    const Data& data = state(snapshot);
     const auto found = data.find(std::string(key));
     if (found != data.end()) value.append(found->second);
     return found != data.end();
   }
   orbit::Result<> multi_get(const orbit::StorageSnapshot* snapshot, orbit::KeyList keys, orbit::VisitValue visit) override {
-    const Data data = state(snapshot);
+    std::lock_guard lock(mutex_);
+    const Data& data = state(snapshot);
     for (size_t i = 0; i < keys.size(); ++i) {
       const auto found = data.find(std::string(keys[i]));
       visit(i, found != data.end(), found != data.end() ? orbit::Bytes(found->second) : orbit::Bytes());
@@ -67,11 +68,13 @@ class Engine final : public orbit::Storage {
   }
   orbit::Result<> scan(const orbit::StorageSnapshot* snapshot, orbit::Bytes from, orbit::Bytes to, bool reverse,
                        orbit::VisitEntry visit) override {
-    const Data data = state(snapshot);
-    std::vector<std::pair<orbit::Bytes, orbit::Bytes>> range;
-    for (const auto& [key, value] : data) {
-      const bool below = to.empty() || key < to || (fault == Fault::upper_bound_included && key == to);
-      if (orbit::Bytes(key) >= from && below) range.emplace_back(key, value);
+    std::vector<std::pair<std::string, std::string>> range;
+    {
+      std::lock_guard lock(mutex_);
+      for (const auto& [key, value] : state(snapshot)) {
+        const bool below = to.empty() || key < to || (fault == Fault::upper_bound_included && key == to);
+        if (orbit::Bytes(key) >= from && below) range.emplace_back(key, value);
+      }
     }
     if (reverse && fault != Fault::reverse_ignored) std::reverse(range.begin(), range.end());
     for (const auto& [key, value] : range)
@@ -93,7 +96,10 @@ class Engine final : public orbit::Storage {
   }
   orbit::Result<> sync() override { return {}; }
   uint64_t size_bytes() override { return uint64_t{1} << 30; }
-  orbit::Result<std::unique_ptr<orbit::StorageSnapshot>> create_snapshot() { return std::make_unique<Snapshot>(state(nullptr)); }
+  orbit::Result<std::unique_ptr<orbit::StorageSnapshot>> create_snapshot() {
+    std::lock_guard lock(mutex_);
+    return std::make_unique<Snapshot>(state(nullptr));
+  }
   orbit::Result<orbit::CachedGet> get_cached(orbit::Bytes key, orbit::ValueSink value) {
     if (fault == Fault::cached_get_is_stale && last_.contains(std::string(key)))
       return value.append(last_[std::string(key)]), orbit::CachedGet::found;
@@ -101,8 +107,8 @@ class Engine final : public orbit::Storage {
   }
 
  private:
-  Data state(const orbit::StorageSnapshot* snapshot) {
-    std::lock_guard lock(mutex_);
+  // What a snapshot, or without one the disk, holds; with mutex_ held.
+  const Data& state(const orbit::StorageSnapshot* snapshot) const {
     if (snapshot == nullptr || fault == Fault::snapshot_moves) return disk();
     return static_cast<const Snapshot*>(snapshot)->data;
   }

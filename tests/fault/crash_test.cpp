@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // What a node keeps when it is killed: with durability "sync" everything that it acknowledged, with "async" what was there at
 // some earlier moment of each key; nothing that is atomic is ever torn.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <stdlib.h>
 

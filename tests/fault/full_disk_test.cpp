@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // A disk that fills up gives clients an error and costs nothing that was acknowledged; when there is room again writes go on
 // without a restart. The disk is a small tmpfs in a mount namespace of this process, which needs root.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <sched.h>
 #include <sys/mount.h>

@@ -13,8 +13,8 @@ namespace {
 
 constexpr uint64_t kNever = UINT64_MAX;
 constexpr uint64_t kFailedScanMs = 1000;
-constexpr char kTickToken = 0;
-constexpr orbit_payload_ops kTickOps = {sizeof(orbit_payload_ops), 0, &kTickToken, nullptr, nullptr, nullptr};
+constexpr char kDueToken = 0;
+constexpr orbit_payload_ops kDueOps = {sizeof(orbit_payload_ops), 0, &kDueToken, nullptr, nullptr, nullptr};
 
 struct Parsed {
   uint64_t due_ms;
@@ -223,7 +223,7 @@ void DueIndex::deliver(Entry entry) {
     envelope->method = ORBIT_METHOD_EXPIRE;
   } else {
     envelope->method = ORBIT_METHOD_DUE;
-    envelope->ops = &kTickOps;
+    envelope->ops = &kDueOps;
     envelope->payload = new (envelope->room)
         orbit_due_tick{sizeof(orbit_due_tick), 0, to_c(delivery->name), at->due_ms, runtime_.executor().unix_ms()};
   }

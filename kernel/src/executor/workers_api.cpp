@@ -36,7 +36,7 @@ orbit_timer after(const orbit_host* host, uint64_t delay_ms, orbit_function func
   return executor_of(host).after((delay_ms < kDelayMaxMs ? delay_ms : kDelayMaxMs) * 1'000'000, function, ctx);
 }
 
-constexpr orbit_workers_v1 kTable = {
+constexpr orbit_workers_v1 kWorkersTable = {
     sizeof(orbit_workers_v1),
     0,
     [](const orbit_host* host) { return executor_of(host).workers(); },
@@ -54,7 +54,7 @@ constexpr orbit_workers_v1 kTable = {
 
 }  // namespace
 
-const orbit_workers_v1* workers_table() noexcept { return &kTable; }
+const orbit_workers_v1* workers_table() noexcept { return &kWorkersTable; }
 
 Executor& executor_of(const orbit_host* host) noexcept {
   // Hosts live until the process ends and never change their executor, so the last answer stays right.

@@ -2,7 +2,6 @@
 #include "net/net_api.hpp"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstring>
 
 namespace orbit::kernel {
@@ -24,13 +23,9 @@ orbit_code listen(const orbit_host* host, const orbit_listen_options* options, c
   return at_edge(error, [&]() -> Result<> {
     auto* const net = static_cast<Net*>(const_cast<void*>(host->get_extension(host, kNetExtension)));
     if (net == nullptr) return fail(Code::unimplemented, "this node has no network");
-    // What orbit.net/1 had at first; later fields are null in a shorter struct.
-    constexpr size_t kHandlerBytesMin = offsetof(orbit_connection_handler, peer_finished);
-    if (options->struct_size < sizeof *options || handler->struct_size < kHandlerBytesMin)
+    if (options->struct_size < sizeof *options || handler->struct_size < sizeof *handler)
       return fail(Code::invalid_argument, "listen: options or handler are shorter than those of orbit.net/1");
-    orbit_connection_handler whole{};
-    std::memcpy(&whole, handler, std::min<size_t>(handler->struct_size, sizeof whole));
-    auto made = net->listen(*options, whole, self);
+    auto made = net->listen(*options, *handler, self);
     if (!made) return tl::unexpected<Error>(made.error());
     *listener = *made;
     return {};
@@ -43,7 +38,7 @@ void write(orbit_connection* connection, const char* data, size_t size) {
   of(connection).commit(size);
 }
 
-constexpr orbit_net_v1 kTable = {
+constexpr orbit_net_v1 kNetTable = {
     sizeof(orbit_net_v1),
     0,
     &listen,
@@ -68,6 +63,6 @@ constexpr orbit_net_v1 kTable = {
 
 }  // namespace
 
-const orbit_net_v1* net_table() noexcept { return &kTable; }
+const orbit_net_v1* net_table() noexcept { return &kNetTable; }
 
 }  // namespace orbit::kernel

@@ -116,7 +116,7 @@ void log_levels(orbit_sink sink) {
                  json::object{{"default", log_level_name(log.default_level())}, {"loggers", std::move(loggers)}}));
 }
 
-constexpr orbit_node_v1 kTable = {
+constexpr orbit_node_v1 kNodeTable = {
     .struct_size = sizeof(orbit_node_v1),
     .reserved = 0,
     .node = [](orbit_sink sink) { emit(sink, this_node()->node_json()); },
@@ -149,6 +149,6 @@ constexpr orbit_node_v1 kTable = {
 
 }  // namespace
 
-const orbit_node_v1* node_table() noexcept { return &kTable; }
+const orbit_node_v1* node_table() noexcept { return &kNodeTable; }
 
 }  // namespace orbit::kernel

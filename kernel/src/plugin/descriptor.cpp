@@ -22,10 +22,6 @@ bool good_id(std::string_view id) {
   });
 }
 
-tl::unexpected<Error> refuse(const std::string& file, std::string text) {
-  return fail(Code::failed_precondition, file + ": " + std::move(text));
-}
-
 Result<std::vector<std::string>> read_ids(const char* const* list, const char* what, const std::string& file) {
   std::vector<std::string> out;
   if (list == nullptr) return out;

@@ -33,12 +33,6 @@ std::string code_text(orbit_code code, const std::string& message) {
   return std::string(code_name(code)) + (message.empty() ? "" : ": " + message);
 }
 
-tl::unexpected<Error> refuse(const std::string& where, std::string text) {
-  for (char& c : text)
-    if (c == '\n') c = ' ';
-  return fail(Code::failed_precondition, where + ": " + text);
-}
-
 std::string late(const char* step, const char* limit, std::chrono::milliseconds timeout) {
   return std::string("`") + step + "` did not return within " + limit + " (" + std::to_string(timeout.count()) + " ms)";
 }

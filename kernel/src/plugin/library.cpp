@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
 #include <cerrno>
@@ -14,13 +15,14 @@
 namespace orbit::kernel {
 namespace {
 
-tl::unexpected<Error> refuse(const std::string& file, std::string text) {
-  return fail(Code::failed_precondition, file + ": " + std::move(text));
-}
-
 constexpr const char* kExpected = "expected an ELF shared library for this machine";
 
 }  // namespace
+
+tl::unexpected<Error> refuse(const std::string& file, std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return fail(Code::failed_precondition, file + ": " + text);
+}
 
 Result<> inspect_library(const std::string& file) {
   struct stat status{};

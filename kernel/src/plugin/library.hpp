@@ -27,6 +27,9 @@ struct Descriptor {
   decltype(orbit_plugin_descriptor::create) create = nullptr;
 };
 
+// Why a file is not used, in the one form every refusal has: "FILE: TEXT" on one line.
+tl::unexpected<Error> refuse(const std::string& file, std::string text);
+
 // Checks what a plugin returned. `file` is used in messages.
 Result<Descriptor> read_descriptor(const orbit_plugin_descriptor* raw, const std::string& file);
 

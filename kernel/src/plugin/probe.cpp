@@ -19,10 +19,6 @@ namespace {
 
 constexpr size_t kAnswerBytesMax = 1u << 20;
 
-tl::unexpected<Error> refuse(const std::string& file, std::string text) {
-  return fail(Code::failed_precondition, file + ": " + std::move(text));
-}
-
 struct Pipe {
   int read = -1;
   int write = -1;
@@ -89,7 +85,7 @@ std::optional<std::string> read_answer(int fd, int64_t timeout_ms) {
   return out;
 }
 
-void write_all(int fd, std::string_view text) noexcept {
+void write_answer(int fd, std::string_view text) noexcept {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
@@ -156,7 +152,7 @@ int probe_child(const std::string& file) noexcept {
     } else {
       answer["error"] = descriptor.error().message;
     }
-    write_all(kProbeAnswerFd, boost::json::serialize(answer));
+    write_answer(kProbeAnswerFd, boost::json::serialize(answer));
     return 0;
   } catch (...) {
     return 1;

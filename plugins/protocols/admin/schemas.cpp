@@ -59,7 +59,8 @@ const char* const kSchemas = R"json({
   "Worker": {
     "type": "object",
     "required": ["worker", "activations", "memory_bytes", "turns_total", "messages_total", "remote_messages_total",
-                 "rejected_total", "expired_total", "failed_turns_total", "loads_total", "deactivations_total", "connections"],
+                 "rejected_total", "expired_total", "cancelled_total", "failed_turns_total", "loads_total",
+                 "deactivations_total", "connections"],
     "properties": {
       "worker": {"type": "integer", "minimum": 0, "description": "Its number, from 0."},
       "activations": {"type": "integer", "minimum": 0, "description": "Actors in memory."},
@@ -69,6 +70,7 @@ const char* const kSchemas = R"json({
       "remote_messages_total": {"type": "integer", "minimum": 0, "description": "Messages sent to another worker."},
       "rejected_total": {"type": "integer", "minimum": 0, "description": "Messages refused before their turn, by a bound for example."},
       "expired_total": {"type": "integer", "minimum": 0, "description": "Messages whose deadline passed before their turn."},
+      "cancelled_total": {"type": "integer", "minimum": 0, "description": "Messages whose caller gave up before their turn."},
       "failed_turns_total": {"type": "integer", "minimum": 0, "description": "Turns that ended with an error."},
       "loads_total": {"type": "integer", "minimum": 0, "description": "Reads of an actor's state."},
       "deactivations_total": {"type": "integer", "minimum": 0, "description": "Actors that left memory."},

@@ -120,7 +120,7 @@ bool Session::judge_head() {
   match_ = match_route(head.method, target_.segments);
   const bool open = match_.route != nullptr && match_.route->open;
   if (auto refusal = server_.guard().refuse(head, target_.authority, open)) {
-    send(std::move(*refusal), ends);
+    send(*refusal, ends);
     return false;
   }
   const auto object = [&](int status, Code code, std::string_view detail) {
@@ -131,7 +131,7 @@ bool Session::judge_head() {
     if (match_.allow.empty()) return object(404, Code::not_found, "no such path; GET /openapi.json describes all");
     Response response = problem(405, Code::unimplemented, "this path has " + match_.allow + " only", head.target);
     response.headers.emplace_back("Allow", match_.allow);
-    send(std::move(response), ends);
+    send(response, ends);
     return false;
   }
   const Route& route = *match_.route;

@@ -22,7 +22,7 @@ bool match_class(std::string_view pattern, size_t& at, unsigned char c) noexcept
       break;
     } else if (at + 2 < pattern.size() && pattern[at + 1] == '-') {
       const auto [low, high] =
-          std::minmax(static_cast<unsigned char>(pattern[at]), static_cast<unsigned char>(pattern[at + 2]));
+          std::minmax({static_cast<unsigned char>(pattern[at]), static_cast<unsigned char>(pattern[at + 2])});
       found |= c >= low && c <= high;
       at += 2;
     } else {

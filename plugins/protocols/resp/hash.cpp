@@ -6,15 +6,15 @@
 namespace orbit::resp {
 namespace {
 
-constexpr char kSubkeyPrefix = 'f';
+constexpr char kFieldPrefix = 'f';
 // Redis's hash-max-listpack-entries and -value.
-constexpr size_t kCompactElementsMax = 128;
-constexpr size_t kCompactBytesMax = 64;
+constexpr size_t kCompactFieldsMax = 128;
+constexpr size_t kCompactFieldBytesMax = 64;
 
 }  // namespace
 
 bool Hash::set(std::string_view name, std::string_view value) {
-  if (value.size() > kCompactBytesMax || name.size() > kCompactBytesMax) compact_ = false;
+  if (value.size() > kCompactFieldBytesMax || name.size() > kCompactFieldBytesMax) compact_ = false;
   const uint32_t position = fields_.find(name);
   if (position != fields_.kNone) {
     fields_.change(position, [&](Field& field) {
@@ -26,7 +26,7 @@ bool Hash::set(std::string_view name, std::string_view value) {
   }
   fields_.add(name, [&](Field& field) { field.value.assign(value); });
   packed_bytes_ += packed_bytes(name.size()) + packed_bytes(value.size());
-  if (fields_.size() > kCompactElementsMax) compact_ = false;
+  if (fields_.size() > kCompactFieldsMax) compact_ = false;
   return true;
 }
 
@@ -59,7 +59,7 @@ bool Hash::unpack(std::string_view bytes) {
 void Hash::write_all(RecordWriter& writer) {
   std::string subkey;
   for (const Field& field : fields_.entries()) {
-    subkey.assign(1, kSubkeyPrefix).append(field.name.view());
+    subkey.assign(1, kFieldPrefix).append(field.name.view());
     writer.put(subkey, field.value.view());
   }
   stored_split();
@@ -68,11 +68,11 @@ void Hash::write_all(RecordWriter& writer) {
 void Hash::write_changes(RecordWriter& writer) {
   std::string subkey;
   for (const SmallString& name : fields_.log().removed()) {
-    subkey.assign(1, kSubkeyPrefix).append(name.view());
+    subkey.assign(1, kFieldPrefix).append(name.view());
     writer.remove(subkey);
   }
   fields_.visit_changed([&](const Field& field) {
-    subkey.assign(1, kSubkeyPrefix).append(field.name.view());
+    subkey.assign(1, kFieldPrefix).append(field.name.view());
     writer.put(subkey, field.value.view());
   });
   fields_.log().restart(true);
@@ -81,7 +81,7 @@ void Hash::write_changes(RecordWriter& writer) {
 bool Hash::read(std::span<const Record> records) {
   fields_.reserve(records.size());
   for (const Record& record : records) {
-    if (record.subkey.empty() || record.subkey[0] != kSubkeyPrefix) return false;
+    if (record.subkey.empty() || record.subkey[0] != kFieldPrefix) return false;
     if (!set(record.subkey.substr(1), record.value)) return false;
   }
   stored_split();

@@ -6,7 +6,7 @@
 namespace orbit::resp {
 namespace {
 
-constexpr char kSubkeyPrefix = 'c';
+constexpr char kChunkPrefix = 'c';
 // Between new neighbours, so that chunks can be put between.
 constexpr int64_t kNumberStep = int64_t{1} << 20;
 constexpr int64_t kNumberMax = int64_t{1} << 62;
@@ -15,12 +15,12 @@ constexpr size_t kChangedSlack = 64;
 // Big-endian with the sign flipped: bytes in the order of the numbers.
 void put_subkey(std::string& out, int64_t number) {
   const uint64_t bits = static_cast<uint64_t>(number) ^ (uint64_t{1} << 63);
-  out.assign(1, kSubkeyPrefix);
+  out.assign(1, kChunkPrefix);
   for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(bits >> shift));
 }
 
 bool read_subkey(std::string_view subkey, int64_t& number) noexcept {
-  if (subkey.size() != 9 || subkey[0] != kSubkeyPrefix) return false;
+  if (subkey.size() != 9 || subkey[0] != kChunkPrefix) return false;
   uint64_t bits = 0;
   for (size_t i = 1; i < 9; ++i) bits = bits << 8 | static_cast<uint8_t>(subkey[i]);
   number = static_cast<int64_t>(bits ^ (uint64_t{1} << 63));

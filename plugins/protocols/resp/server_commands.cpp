@@ -138,6 +138,10 @@ void latency(Session&, Args args, Reply& reply) {
   }
 }
 
+void swapdb(Session&, Args, Reply& reply) {
+  reply.error("ERR SWAPDB is not supported: a key's database is part of its actor");
+}
+
 void shutdown(Session&, Args, Reply& reply) {
   reply.error("ERR SHUTDOWN is not supported: stop the node with SIGTERM or its admin tool");
 }
@@ -148,7 +152,7 @@ void bgrewriteaof(Session&, Args, Reply& reply) {
   reply.error("ERR BGREWRITEAOF is not supported: the storage engine keeps its own log");
 }
 
-constexpr SessionCommand kCommands[] = {
+constexpr SessionCommand kConnectionCommands[] = {
     {.name = "ping", .function = &ping},
     {.name = "echo", .function = &echo},
     {.name = "quit", .function = &quit, .in_multi = true},
@@ -164,6 +168,7 @@ constexpr SessionCommand kCommands[] = {
     {.name = "lastsave", .function = &lastsave},
     {.name = "slowlog", .function = &slowlog},
     {.name = "latency", .function = &latency},
+    {.name = "swapdb", .function = &swapdb},
     {.name = "shutdown", .function = &shutdown},
     {.name = "debug", .function = &debug},
     {.name = "bgrewriteaof", .function = &bgrewriteaof},
@@ -171,6 +176,6 @@ constexpr SessionCommand kCommands[] = {
 
 }  // namespace
 
-std::span<const SessionCommand> connection_commands() { return kCommands; }
+std::span<const SessionCommand> connection_commands() { return kConnectionCommands; }
 
 }  // namespace orbit::resp

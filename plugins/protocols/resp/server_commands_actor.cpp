@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
-#include <exception>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -32,10 +30,14 @@ void call(Session& session, Args args) {
       session.worker().deadline_ns(),
       [](void* ctx, orbit_code code, orbit_bytes json_or_message) {
         const std::unique_ptr<Waiting> done(static_cast<Waiting*>(ctx));
-        finish_with(done->session, done->slot, [&](Reply& reply) {
-          if (code == ORBIT_OK) return reply.bulk(from_c(json_or_message));
+        Reply reply(done->slot->out, done->session.protocol());
+        if (code == ORBIT_OK) {
+          reply.bulk(from_c(json_or_message));
+        } else {
+          done->session.worker().count_error();
           write_error(reply, true, code, from_c(json_or_message));
-        });
+        }
+        done->session.finish(done->slot);
       },
       waiting);
 }
@@ -44,7 +46,6 @@ struct ActorListing {
   Session& session;
   Slot* slot;
   std::vector<std::string> keys;
-  bool out_of_memory = false;
 };
 
 constexpr size_t kListCountMax = 10'000;
@@ -79,30 +80,26 @@ void list(Session& session, Args args) {
     return json_text(each, "name") == type;
   });
   if (!known) return answer(session, [&](Reply& reply) { reply.error("ERR NOT_FOUND: no actor type '", type + "'"); });
-  auto* listing = new ActorListing{session, session.begin_operation(), {}, false};
+  auto* listing = new ActorListing{session, session.begin_operation(), {}};
   const orbit_actors_v1& actors = *session.server().interfaces().actors;
   actors.list(
       actors.type(type.c_str()), cursor, count,
       [](void* ctx, orbit_bytes key, uint64_t) {
-        auto& found = *static_cast<ActorListing*>(ctx);
-        try {
-          found.keys.emplace_back(from_c(key));
-          return 1;
-        } catch (const std::exception&) {
-          found.out_of_memory = true;
-          return 0;
-        }
+        static_cast<ActorListing*>(ctx)->keys.emplace_back(from_c(key));
+        return 1;
       },
       [](void* ctx, uint64_t next_hash, orbit_code code, const char* message) {
         const std::unique_ptr<ActorListing> done(static_cast<ActorListing*>(ctx));
-        finish_with(done->session, done->slot, [&](Reply& reply) {
-          if (done->out_of_memory) throw std::bad_alloc();
-          if (code != ORBIT_OK) return write_error(reply, false, code, message != nullptr ? message : "");
+        Reply reply(done->slot->out, done->session.protocol());
+        if (code == ORBIT_OK) {
           reply.array(2);
           reply.bulk(std::to_string(next_hash));
           reply.array(done->keys.size());
           for (const auto& key : done->keys) reply.bulk(key);
-        });
+        } else {
+          write_error(reply, false, code, message != nullptr ? message : "");
+        }
+        done->session.finish(done->slot);
       },
       listing);
 }
@@ -129,7 +126,7 @@ void types(Session& session, Args, Reply& reply) {
   }
 }
 
-constexpr SessionCommand kCommands[] = {
+constexpr SessionCommand kActorCommands[] = {
     {.name = "actor.call", .operation = &call},
     {.name = "actor.list", .operation = &list},
     {.name = "actor.types", .function = &types},
@@ -137,6 +134,6 @@ constexpr SessionCommand kCommands[] = {
 
 }  // namespace
 
-std::span<const SessionCommand> actor_commands() { return kCommands; }
+std::span<const SessionCommand> actor_commands() { return kActorCommands; }
 
 }  // namespace orbit::resp

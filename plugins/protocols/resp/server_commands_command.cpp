@@ -120,12 +120,12 @@ void command(Session& session, Args args, Reply& reply) {
   }
 }
 
-constexpr SessionCommand kCommands[] = {
+constexpr SessionCommand kCommandCommands[] = {
     {.name = "command", .function = &command},
 };
 
 }  // namespace
 
-std::span<const SessionCommand> command_commands() { return kCommands; }
+std::span<const SessionCommand> command_commands() { return kCommandCommands; }
 
 }  // namespace orbit::resp

@@ -93,7 +93,7 @@ void clients_section(const Server& server, std::string& text) {
   section.field("connected_clients", server.connections.load(std::memory_order_relaxed));
   section.field("cluster_connections", 0);
   section.field("maxclients", server.settings().connections_max);
-  section.field("blocked_clients", server.blocked_clients.load(std::memory_order_relaxed));
+  section.field("blocked_clients", 0);
 }
 
 void memory_section(const boost::json::value& node, std::string& text) {
@@ -203,10 +203,9 @@ void write_sections(InfoCall& call) {
 }
 
 void finish(std::unique_ptr<InfoCall> call) {
-  finish_with(call->session, call->slot, [&](Reply& reply) {
-    write_sections(*call);
-    reply.verbatim("txt", call->text);
-  });
+  write_sections(*call);
+  Reply(call->slot->out, call->session.protocol()).verbatim("txt", call->text);
+  call->session.finish(call->slot);
 }
 
 void count_next(std::unique_ptr<InfoCall> call) {
@@ -237,12 +236,12 @@ void info(Session& session, Args args) {
   finish(std::move(call));
 }
 
-constexpr SessionCommand kCommands[] = {
+constexpr SessionCommand kInfoCommands[] = {
     {.name = "info", .operation = &info},
 };
 
 }  // namespace
 
-std::span<const SessionCommand> info_commands() { return kCommands; }
+std::span<const SessionCommand> info_commands() { return kInfoCommands; }
 
 }  // namespace orbit::resp

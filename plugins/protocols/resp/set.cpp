@@ -7,7 +7,7 @@
 namespace orbit::resp {
 namespace {
 
-constexpr char kSubkeyPrefix = 'm';
+constexpr char kMemberPrefix = 'm';
 // Redis's set-max-intset-entries.
 constexpr size_t kIntegersMax = 512;
 
@@ -53,7 +53,7 @@ bool Set::unpack(std::string_view bytes) {
 void Set::write_all(RecordWriter& writer) {
   std::string subkey;
   for (const Member& member : members_.entries()) {
-    subkey.assign(1, kSubkeyPrefix).append(member.name.view());
+    subkey.assign(1, kMemberPrefix).append(member.name.view());
     writer.put(subkey, {});
   }
   stored_split();
@@ -62,11 +62,11 @@ void Set::write_all(RecordWriter& writer) {
 void Set::write_changes(RecordWriter& writer) {
   std::string subkey;
   for (const SmallString& name : members_.log().removed()) {
-    subkey.assign(1, kSubkeyPrefix).append(name.view());
+    subkey.assign(1, kMemberPrefix).append(name.view());
     writer.remove(subkey);
   }
   members_.visit_changed([&](const Member& member) {
-    subkey.assign(1, kSubkeyPrefix).append(member.name.view());
+    subkey.assign(1, kMemberPrefix).append(member.name.view());
     writer.put(subkey, {});
   });
   members_.log().restart(true);
@@ -75,7 +75,7 @@ void Set::write_changes(RecordWriter& writer) {
 bool Set::read(std::span<const Record> records) {
   members_.reserve(records.size());
   for (const Record& record : records) {
-    if (record.subkey.empty() || record.subkey[0] != kSubkeyPrefix || !record.value.empty()) return false;
+    if (record.subkey.empty() || record.subkey[0] != kMemberPrefix || !record.value.empty()) return false;
     if (!add(record.subkey.substr(1))) return false;
   }
   stored_split();

@@ -9,10 +9,10 @@
 namespace orbit::resp {
 namespace {
 
-constexpr char kSubkeyPrefix = 'm';
+constexpr char kScoredPrefix = 'm';
 // Redis's zset-max-listpack-entries and -value.
-constexpr size_t kCompactElementsMax = 128;
-constexpr size_t kCompactBytesMax = 64;
+constexpr size_t kCompactScoredMax = 128;
+constexpr size_t kCompactMemberBytesMax = 64;
 constexpr size_t kUnindexedMax = 16;
 constexpr size_t kScoreBytes = 8;
 
@@ -63,7 +63,7 @@ void SortedSet::add(std::string_view member, double score) {
   packed_bytes_ += packed_bytes(member.size()) + kScoreBytes;
   if (!index_.empty()) index_.insert(hash_name(member), id);
   order_.insert(this, {score, id});
-  if (member.size() > kCompactBytesMax || size() > kCompactElementsMax) compact_ = false;
+  if (member.size() > kCompactMemberBytesMax || size() > kCompactScoredMax) compact_ = false;
   note_changed(id);
 }
 
@@ -125,7 +125,7 @@ void SortedSet::write_all(RecordWriter& writer) {
   std::string value;
   for (const Member& member : members_) {
     if (std::isnan(member.score)) continue;
-    subkey.assign(1, kSubkeyPrefix).append(member.name.view());
+    subkey.assign(1, kScoredPrefix).append(member.name.view());
     value.clear();
     pack_double(value, member.score);
     writer.put(subkey, value);
@@ -137,7 +137,7 @@ void SortedSet::write_changes(RecordWriter& writer) {
   std::string subkey;
   std::string value;
   for (const SmallString& gone : log_.removed()) {
-    subkey.assign(1, kSubkeyPrefix).append(gone.view());
+    subkey.assign(1, kScoredPrefix).append(gone.view());
     writer.remove(subkey);
   }
   for (const uint32_t id : log_.changed()) {
@@ -145,7 +145,7 @@ void SortedSet::write_changes(RecordWriter& writer) {
     Member& member = members_[id];
     member.name.reset(kChanged);
     member.name.set(kStored);
-    subkey.assign(1, kSubkeyPrefix).append(member.name.view());
+    subkey.assign(1, kScoredPrefix).append(member.name.view());
     value.clear();
     pack_double(value, member.score);
     writer.put(subkey, value);
@@ -156,7 +156,7 @@ void SortedSet::write_changes(RecordWriter& writer) {
 bool SortedSet::read(std::span<const Record> records) {
   reserve(records.size());
   for (const Record& record : records) {
-    if (record.subkey.empty() || record.subkey[0] != kSubkeyPrefix) return false;
+    if (record.subkey.empty() || record.subkey[0] != kScoredPrefix) return false;
     const std::string_view member = record.subkey.substr(1);
     Unpacker in(record.value);
     double score;

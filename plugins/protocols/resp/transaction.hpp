@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// MULTI, EXEC, DISCARD, WATCH, UNWATCH: what a connection has queued and what it watches. exec.hpp runs it.
+// MULTI, EXEC, DISCARD, WATCH, UNWATCH. EXEC holds the actors of all keys that its commands name and of all watched
+// keys, so that nothing happens between the check of the watches, the commands and the commit of what they changed.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,7 +14,6 @@
 namespace orbit::resp {
 
 class Session;
-class Worker;
 struct CommandEntry;
 
 struct QueuedCommand {
@@ -25,7 +24,7 @@ struct QueuedCommand {
 };
 
 struct WatchedKey {
-  const orbit_type* type;
+  uint32_t database;
   std::string key;
   KeyActor::WatchMark mark;
 };
@@ -33,10 +32,7 @@ struct WatchedKey {
 struct TransactionState {
   std::vector<QueuedCommand> queue;
   uint64_t queued_bytes = 0;
-  bool failed = false;         // a command was refused while queueing: EXEC aborts
-  bool after_replies = false;  // a queued command must come after the replies before it
-  bool writes = false;         // a queued command may write
-  bool watches_broken = false; // a watched database was exchanged: EXEC fails
+  bool failed = false;  // a command was refused while queueing: EXEC aborts
   std::vector<WatchedKey> watches;
 };
 
@@ -46,6 +42,5 @@ bool queue_command(Session& session, const CommandEntry& entry, Args args, std::
 void discard_transaction(Session& session);
 // Takes the session's watches off; the keys' actors learn it soon.
 void unwatch_all(Session& session);
-void unwatch_later(Worker& worker, std::vector<WatchedKey> watches);
 
 }  // namespace orbit::resp

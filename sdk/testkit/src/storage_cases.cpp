@@ -280,7 +280,7 @@ void bound(Bench& bench) {
   for (int i = 0; i < stored; ++i) must(put(i));
 }
 
-constexpr Case kCases[] = {
+constexpr Case kPlainCases[] = {
     {"get finds what was put, and nothing that was erased", get_finds_what_was_put},
     {"a get of an absent key says NOT_FOUND", absent_is_a_code},
     {"the empty key and the empty value are like any other", empty_keys_and_values},
@@ -301,6 +301,6 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-std::span<const Case> plain_cases() { return kCases; }
+std::span<const Case> plain_cases() { return kPlainCases; }
 
 }  // namespace orbit::testkit

@@ -126,7 +126,7 @@ void readers_beside_a_writer(Bench& bench) {
   expect(bench.get(names[0]) == std::to_string(kBatches), "the last batch is lost");
 }
 
-constexpr Case kCases[] = {
+constexpr Case kConcurrentCases[] = {
     {"a snapshot stands still while keys change and go", snapshots_stand_still},
     {"a scan sees one state, also when its visitor writes", a_scan_sees_one_state},
     {"readers beside a writer see whole batches", readers_beside_a_writer},
@@ -134,6 +134,6 @@ constexpr Case kCases[] = {
 
 }  // namespace
 
-std::span<const Case> concurrent_cases() { return kCases; }
+std::span<const Case> concurrent_cases() { return kConcurrentCases; }
 
 }  // namespace orbit::testkit

@@ -76,12 +76,12 @@ void random_operations(Bench& bench) {
   expect_equal(bench, model, nullptr, "at the end");
 }
 
-constexpr Case kCases[] = {
+constexpr Case kModelCases[] = {
     {"random operations agree with a std::map", random_operations},
 };
 
 }  // namespace
 
-std::span<const Case> model_cases() { return kCases; }
+std::span<const Case> model_cases() { return kModelCases; }
 
 }  // namespace orbit::testkit

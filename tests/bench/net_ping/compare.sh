@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR BSD-3-Clause
-# compare.sh BENCH_NET_PING [rounds] [workers] [spin_us]: PING over our net and over redis-server, in turn; the ratios of the
-# median rates, and the processor time per request, which says more on a machine that has other work.
+# compare.sh BENCH_NET_PING [rounds] [workers] [spin_us] [requests]: PING over our net and over redis-server,
+# in turn; the ratios of the median rates, and the processor time per request, which says more on a machine that has
+# other work.
 set -euo pipefail
-server=$1 rounds=${2:-5} workers=${3:-1} spin_us=${4:-0}
+server=$1 rounds=${2:-5} workers=${3:-1} spin_us=${4:-0} base_requests=${5:-200000}
 dir=$(mktemp -d)
 trap 'kill "${ours_pid:-}" "${redis_pid:-}" 2>/dev/null || true; rm -rf "$dir"' EXIT
 mkfifo "$dir/in"
@@ -23,7 +24,7 @@ run() {  # port pipeline requests -> "inline mbulk" requests per second
 }
 ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }  # user and system time so far, in hundredths of a second
 for pipeline in 1 16; do
-  requests=$((pipeline == 1 ? 200000 : 2000000))
+  requests=$((pipeline == 1 ? base_requests : base_requests * 10))
   : >"$dir/ours" && : >"$dir/redis"
   ours_ticks=$(ticks "$ours_pid") redis_ticks=$(ticks "$redis_pid")
   for _ in $(seq "$rounds"); do

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // What orbitctl prints and what it copies, without a node.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "text.hpp"
 
 #include <doctest/doctest.h>

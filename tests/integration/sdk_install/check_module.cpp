@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Loads a module that was built outside the tree (argument: its file, then its actor type's name and a method that takes no
 // field) and calls it, as a node would.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 

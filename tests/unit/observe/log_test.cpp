@@ -9,24 +9,17 @@
 
 #include "observe/log.hpp"
 #include "plugin/context.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace orbit::kernel;
+using orbit::test::TemporaryFolder;
 
 namespace {
-
-struct Folder {
-  std::string path;
-  Folder() {
-    char name[] = "/tmp/orbit-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 
 // Opens a log, lets `use` write, and returns the lines.
 template <class Use>
 std::vector<std::string> lines_of(LogOptions options, Use use) {
-  Folder folder;
+  TemporaryFolder folder;
   options.file = folder.path + "/log";
   auto log = Log::open(options);
   REQUIRE(log);

@@ -6,20 +6,13 @@
 #include <string>
 
 #include "plugin/durable_file.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace orbit::kernel;
+using orbit::test::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-  std::string path;
-  Folder() {
-    char name[] = "/tmp/orbit-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { fs::remove_all(path); }
-};
 
 std::string read(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
@@ -29,7 +22,7 @@ std::string read(const std::string& file) {
 }  // namespace
 
 TEST_CASE("a file is replaced as a whole and nothing is left beside it") {
-  Folder folder;
+  TemporaryFolder folder;
   const std::string file = folder.path + "/a";
   CHECK(write_file_durably(file, "one"));
   CHECK(write_file_durably(file, std::string(200'000, 'x')));
@@ -40,7 +33,7 @@ TEST_CASE("a file is replaced as a whole and nothing is left beside it") {
 }
 
 TEST_CASE("a failed write keeps the old file and names the new one") {
-  Folder folder;
+  TemporaryFolder folder;
   const auto missing = write_file_durably(folder.path + "/no/such", "x");
   REQUIRE_FALSE(missing);
   CHECK(missing.error().message.find(folder.path + "/no/such") != std::string::npos);
@@ -50,7 +43,7 @@ TEST_CASE("a failed write keeps the old file and names the new one") {
 }
 
 TEST_CASE("a claim on a folder ends with its holder") {
-  Folder folder;
+  TemporaryFolder folder;
   {
     FolderClaim first;
     FolderClaim second;

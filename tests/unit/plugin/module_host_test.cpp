@@ -6,23 +6,16 @@
 #include <memory>
 
 #include "plugin/module_host.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace orbit::kernel;
+using orbit::test::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
 
 const std::string kV1 = MODULES "/module_v1.so";
 const std::string kV2 = MODULES "/module_v2.so";
-
-struct Folder {
-  std::string path;
-  Folder() {
-    char name[] = "/tmp/orbit-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { fs::remove_all(path); }
-};
 
 struct Target : ModuleTarget {
   struct Published {
@@ -77,7 +70,7 @@ std::string log_of(const std::string& folder) {
 }  // namespace
 
 TEST_CASE("a module loaded at run time is there after a restart, also when its file is gone") {
-  Folder folder;
+  TemporaryFolder folder;
   const std::string file = folder.path + "/mine.so";
   fs::copy(kV1, file);
   {
@@ -102,7 +95,7 @@ TEST_CASE("a module loaded at run time is there after a restart, also when its f
 }
 
 TEST_CASE("a new version under the path of the old one is loaded as a new version, and is the one after a restart") {
-  Folder folder;
+  TemporaryFolder folder;
   const std::string file = folder.path + "/mine.so";
   fs::copy(kV1, file);
   {
@@ -124,7 +117,7 @@ TEST_CASE("a new version under the path of the old one is loaded as a new versio
 }
 
 TEST_CASE("a forgotten module is not there after a restart") {
-  Folder folder;
+  TemporaryFolder folder;
   {
     Life life(folder.path);
     REQUIRE(life.host->load(kV1));
@@ -137,7 +130,7 @@ TEST_CASE("a forgotten module is not there after a restart") {
 }
 
 TEST_CASE("a module of the configuration gets its configuration, is not listed, and decides at the next start") {
-  Folder folder;
+  TemporaryFolder folder;
   Mistakes mistakes("node.toml");
   const auto config = read_config("[[module]]\npath = \"" + kV1 + "\"\n[module.config]\nlevel = 7\n", {},
                                   process_environment(), mistakes);
@@ -160,7 +153,7 @@ TEST_CASE("a module of the configuration gets its configuration, is not listed, 
 }
 
 TEST_CASE("a module that is refused leaves nothing behind") {
-  Folder folder;
+  TemporaryFolder folder;
   std::ofstream(folder.path + "/junk.so") << "junk";
   {
     Life life(folder.path, {"test.module"});
@@ -190,7 +183,7 @@ TEST_CASE("a module that is refused leaves nothing behind") {
 }
 
 TEST_CASE("bad keys in [module.config] are refused with the nearest known one") {
-  Folder folder;
+  TemporaryFolder folder;
   Life life(folder.path);
   Mistakes mistakes("node.toml");
   const auto config = read_config("[[module]]\npath = \"" + kV1 + "\"\n[module.config]\nlevl = 7\n", {},
@@ -205,7 +198,7 @@ TEST_CASE("bad keys in [module.config] are refused with the nearest known one") 
 }
 
 TEST_CASE("a data_dir belongs to one node at a time") {
-  Folder folder;
+  TemporaryFolder folder;
   Life first(folder.path);
   CHECK(first.opened);
   Life second(folder.path);
@@ -214,7 +207,7 @@ TEST_CASE("a data_dir belongs to one node at a time") {
 }
 
 TEST_CASE("a damaged list of modules is told with its place and stops the start") {
-  Folder folder;
+  TemporaryFolder folder;
   fs::create_directories(folder.path + "/data");
   std::ofstream(folder.path + "/data/modules.toml") << "[[module]]\nname = \"x\"\n";
   Life life(folder.path);

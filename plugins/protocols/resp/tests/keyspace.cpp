@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "sort.hpp"
-
 namespace orbit::resp::testing {
 
 Words words(std::string_view line) {
@@ -51,15 +49,7 @@ std::string Keyspace::run(const Words& args) {
     keys.push_back({views[position], &opened});
   }
   CommandContext context{views, keys, reply, now_ms, random += 0x9e3779b97f4a7c15ull};
-  if (std::string_view(spec->name).starts_with("sort") && sort_names_keys(views)) {
-    sort_with(context, (spec->flags & kWrite) != 0, [&](std::string_view name) -> const Value* {
-      Value& found = value(std::string(name));
-      found.expire_if_due(now_ms);
-      return &found;
-    });
-  } else {
-    spec->run(context);
-  }
+  spec->run(context);
   for (const OpenKey& key : keys) {
     if (key.changed) changed_.emplace_back(key.name);
   }

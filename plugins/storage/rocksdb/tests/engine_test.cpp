@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // What the conformance suite cannot ask of every engine: locks, damage, a killed process, the block cache.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -10,26 +9,14 @@
 #include <fstream>
 
 #include "engine.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 using orbit::storage_rocksdb::Engine;
 using orbit::storage_rocksdb::EngineOptions;
-
-class Directory {
- public:
-  Directory() {
-    std::string name = (fs::temp_directory_path() / "orbit-rocksdb-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
-    path = name;
-  }
-  ~Directory() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  fs::path path;
-};
+using orbit::test::TemporaryFolder;
 
 EngineOptions options_for(const fs::path& path) {
   EngineOptions out;
@@ -69,9 +56,9 @@ std::string get(Engine& engine, const std::string& key) {
 }  // namespace
 
 TEST_CASE("a missing directory is created with its parents, the log's too") {
-  const Directory directory;
-  EngineOptions options = options_for(directory.path / "a" / "b");
-  options.wal_path = (directory.path / "c" / "log").string();
+  const TemporaryFolder directory;
+  EngineOptions options = options_for(directory.path + "/a/b");
+  options.wal_path = directory.path + "/c/log";
   {
     auto engine = Engine::open(options);
     REQUIRE_MESSAGE(engine, engine.error().message);
@@ -84,15 +71,15 @@ TEST_CASE("a missing directory is created with its parents, the log's too") {
 }
 
 TEST_CASE("a directory that cannot be made is an error that names it") {
-  const Directory directory;
-  std::ofstream(directory.path / "file") << "in the way";
-  const auto engine = Engine::open(options_for(directory.path / "file" / "db"));
+  const TemporaryFolder directory;
+  std::ofstream(directory.path + "/file") << "in the way";
+  const auto engine = Engine::open(options_for(directory.path + "/file/db"));
   REQUIRE_FALSE(engine);
-  CHECK(engine.error().message.find((directory.path / "file" / "db").string()) != std::string::npos);
+  CHECK(engine.error().message.find(directory.path + "/file/db") != std::string::npos);
 }
 
 TEST_CASE("a database that is open refuses a second process, and names the path") {
-  const Directory directory;
+  const TemporaryFolder directory;
   int ready[2];
   int finish[2];
   REQUIRE(pipe(ready) == 0);
@@ -115,11 +102,11 @@ TEST_CASE("a database that is open refuses a second process, and names the path"
   for (const int fd : {ready[0], ready[1], finish[0], finish[1]}) close(fd);
   REQUIRE_FALSE(second);
   CHECK(second.error().code == orbit::Code::failed_precondition);
-  CHECK(second.error().message.starts_with("another process has the database open: " + directory.path.string()));
+  CHECK(second.error().message.starts_with("another process has the database open: " + directory.path));
 }
 
 TEST_CASE("a write without sync survives the death of the process") {
-  const Directory directory;
+  const TemporaryFolder directory;
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
@@ -136,7 +123,7 @@ TEST_CASE("a write without sync survives the death of the process") {
 }
 
 TEST_CASE("a damaged table file is DATA_LOSS, not a wrong value") {
-  const Directory directory;
+  const TemporaryFolder directory;
   EngineOptions options = options_for(directory.path);
   options.write_buffer_bytes = 1 << 16;
   options.compression = "none";
@@ -172,7 +159,7 @@ TEST_CASE("a damaged table file is DATA_LOSS, not a wrong value") {
 }
 
 TEST_CASE("a cached get does not know what only the disk has, and knows it after a get") {
-  const Directory directory;
+  const TemporaryFolder directory;
   {
     auto engine = Engine::open(options_for(directory.path));
     REQUIRE(engine);
