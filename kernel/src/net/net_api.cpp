@@ -2,6 +2,7 @@
 #include "net/net_api.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 namespace orbit::kernel {
@@ -23,9 +24,13 @@ orbit_code listen(const orbit_host* host, const orbit_listen_options* options, c
   return at_edge(error, [&]() -> Result<> {
     auto* const net = static_cast<Net*>(const_cast<void*>(host->get_extension(host, kNetExtension)));
     if (net == nullptr) return fail(Code::unimplemented, "this node has no network");
-    if (options->struct_size < sizeof *options || handler->struct_size < sizeof *handler)
+    // What orbit.net/1 had at first; later fields are null in a shorter struct.
+    constexpr size_t kHandlerBytesMin = offsetof(orbit_connection_handler, peer_finished);
+    if (options->struct_size < sizeof *options || handler->struct_size < kHandlerBytesMin)
       return fail(Code::invalid_argument, "listen: options or handler are shorter than those of orbit.net/1");
-    auto made = net->listen(*options, *handler, self);
+    orbit_connection_handler whole{};
+    std::memcpy(&whole, handler, std::min<size_t>(handler->struct_size, sizeof whole));
+    auto made = net->listen(*options, whole, self);
     if (!made) return tl::unexpected<Error>(made.error());
     *listener = *made;
     return {};

@@ -117,8 +117,16 @@ void SocketConnection::ready(uint32_t events) noexcept {
   if (takes_input() && !peer_finished_) return receive();
   if ((events & EPOLLERR) != 0) return doom(ORBIT_UNAVAILABLE);
   if ((events & EPOLLHUP) != 0) return doom(ORBIT_OK);
-  if ((events & EPOLLRDHUP) != 0) hangup_seen_ = true;
+  if ((events & EPOLLRDHUP) != 0 && !hangup_seen_) {
+    hangup_seen_ = true;
+    tell_peer_finished(false);
+  }
   update_events(false);
+}
+
+bool SocketConnection::tell_peer_finished(bool all_read) noexcept {
+  const auto tell = listener_->handler().peer_finished;
+  return tell != nullptr && !closing_ && !doomed_ && tell(context_, all_read ? 1 : 0) != 0;
 }
 
 void SocketConnection::receive() noexcept {
@@ -138,7 +146,8 @@ void SocketConnection::receive() noexcept {
   if (got == 0) {
     // What the peer asked before is answered first: its own end is shut, ours is not.
     peer_finished_ = true;
-    return close();
+    if (!tell_peer_finished(true)) return close();
+    return update_events(false);
   }
   if (got < 0) {
     if (errno != EAGAIN && errno != EINTR) doom(ORBIT_UNAVAILABLE);

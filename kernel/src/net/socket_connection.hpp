@@ -47,6 +47,8 @@ class SocketConnection final : public Connection, public Pollable {
   void ready(uint32_t events) noexcept override;
   bool takes_input() const noexcept { return !paused_ && !choked_ && !closing_ && !doomed_; }
   void receive() noexcept;
+  // Whether the codec closes the connection itself.
+  bool tell_peer_finished(bool all_read) noexcept;
   void deliver(char* data, size_t size) noexcept;
   void keep(char* data, size_t size) noexcept;
   bool grow_input(size_t capacity) noexcept;

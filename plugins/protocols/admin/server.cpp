@@ -70,6 +70,7 @@ const orbit_connection_handler Server::kHandler = {
     },
     [](void* context) { static_cast<Session*>(context)->drained(); },
     [](void* context, orbit_code) { static_cast<Session*>(context)->closed(); },
+    nullptr,
 };
 
 }  // namespace orbit::admin

@@ -42,6 +42,8 @@ struct CommandContext {
 
 using DataFunction = void (*)(CommandContext&);
 
+inline constexpr uint32_t kDatabaseCount = 16;
+
 struct CommandSpec {
   const char* name;    // lower case
   const char* summary;
@@ -55,6 +57,9 @@ struct CommandSpec {
   // Set when the keys are counted by an argument (ZUNIONSTORE, SINTERCARD): returns the positions of all keys into out, at
   // most out.size(), and how many there are; negative: a syntax error was found.
   int (*key_positions)(std::span<const std::string_view> args, std::span<uint32_t> out) = nullptr;
+  // Set when the second key (MOVE: the first once more) may be of another database, which this returns; negative: of none
+  // that exists, or not another one. `run` finds both keys in `keys`, and the error, if any.
+  int (*other_database)(std::span<const std::string_view> args) = nullptr;
 };
 
 // All commands, sorted by name. Built once.

@@ -87,6 +87,24 @@ bool random_options(CommandContext& ctx, std::string_view with_values_word, Rand
   return true;
 }
 
+const char* parse_timeout(std::string_view text, uint64_t& timeout_ms) noexcept {
+  long double seconds;
+  if (!parse_long_double(text, seconds)) return "ERR timeout is not a float or out of range";
+  const long double ms = __builtin_ceill(seconds * 1000);
+  if (ms < 0) return "ERR timeout is negative";
+  // So that an end can be told in nanoseconds.
+  if (ms > static_cast<long double>(INT64_MAX / 2'000'000)) return "ERR timeout is out of range";
+  timeout_ms = static_cast<uint64_t>(ms);
+  return nullptr;
+}
+
+bool timeout_arg(CommandContext& ctx, size_t index) {
+  uint64_t timeout_ms;
+  const char* const error = parse_timeout(ctx.args[index], timeout_ms);
+  if (error != nullptr) ctx.reply.error(error);
+  return error == nullptr;
+}
+
 bool expiry_arg(CommandContext& ctx, size_t index, int64_t unit_ms, bool absolute, std::string_view command,
                 uint64_t& at_ms) {
   int64_t value;

@@ -122,6 +122,11 @@ bool scan_options(CommandContext& ctx, ValueType type, ScanOptions& options);
 // The frame of a scan's reply: the next cursor and an array of `elements`.
 void scan_reply(Reply& reply, uint64_t cursor, size_t elements);
 
+// Reads the timeout of a blocking command, in seconds; 0: for ever. Null, or the error.
+const char* parse_timeout(std::string_view text, uint64_t& timeout_ms) noexcept;
+// Checks it; the wire does the waiting.
+bool timeout_arg(CommandContext& ctx, size_t index);
+
 // Reads "EX seconds" and its like: `unit_ms` is 1 or 1000; `absolute` says that the time counts from 1970. Writes the
 // error that names `command`.
 bool expiry_arg(CommandContext& ctx, size_t index, int64_t unit_ms, bool absolute, std::string_view command,

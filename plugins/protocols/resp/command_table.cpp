@@ -30,6 +30,26 @@ int keys_counted_at_2(std::span<const std::string_view> args, std::span<uint32_t
   return counted_keys(args, 2, out, 1);
 }
 
+int keys_counted_at_2_only(std::span<const std::string_view> args, std::span<uint32_t> out) {
+  return counted_keys(args, 2, out, 0);
+}
+
+int database_arg(std::string_view text) {
+  int64_t index;
+  const bool exists = parse_integer(text, index) && index >= 0 && index < int64_t{kDatabaseCount};
+  return exists ? static_cast<int>(index) : -1;
+}
+
+int other_database_of_move(std::span<const std::string_view> args) { return database_arg(args[2]); }
+
+int other_database_of_copy(std::span<const std::string_view> args) {
+  int found = -1;
+  for (size_t i = 3; i + 1 < args.size(); ++i) {
+    if (is_word(args[i], "db")) found = database_arg(args[++i]);
+  }
+  return found;
+}
+
 // The key to sort, and that behind the last STORE.
 int keys_of_sort(std::span<const std::string_view> args, std::span<uint32_t> out) {
   size_t store = 0;
@@ -70,18 +90,40 @@ constexpr CommandSpec kCommands[] = {
     {"bgrewriteaof", "tidies the log in the background", 1, kAdmin, 0, 0, 0, nullptr},
     {"bgsave", "makes all data durable in the background", -1, kAdmin, 0, 0, 0, nullptr},
     {"bitcount", "counts the set bits of a string or of a part of it", -2, kReadOnly, 1, 1, 1, &commands::bitcount},
+    {"bitfield", "reads and writes whole numbers of any width within a string", -2, kWrite, 1, 1, 1,
+     &commands::bitfield},
+    {"bitfield_ro", "reads whole numbers of any width within a string", -2, kReadOnly | kFast, 1, 1, 1,
+     &commands::bitfield_ro},
     {"bitop", "combines strings bit by bit and stores the result", -4, kWrite, 2, -1, 1, &commands::bitop},
     {"bitpos", "finds the first bit that is 0 or 1", -3, kReadOnly, 1, 1, 1, &commands::bitpos},
+    {"blmove", "moves an element from a list to a list, and waits until there is one", 6, kWrite | kBlocking, 1, 2, 1,
+     &commands::blmove},
+    {"blmpop", "takes elements from the first list that has any, and waits until one has", -5, kWrite | kBlocking, 0, 0,
+     0, &commands::blmpop, &keys_counted_at_2_only},
+    {"blpop", "takes the front of the first list that has any, and waits until one has", -3, kWrite | kBlocking, 1, -2, 1,
+     &commands::blpop},
+    {"brpop", "takes the end of the first list that has any, and waits until one has", -3, kWrite | kBlocking, 1, -2, 1,
+     &commands::brpop},
+    {"brpoplpush", "moves the end of a list to the front of a list, and waits until there is one", 4,
+     kWrite | kBlocking, 1, 2, 1, &commands::brpoplpush},
+    {"bzmpop", "takes members of the first sorted set that has any, and waits until one has", -5, kWrite | kBlocking, 0,
+     0, 0, &commands::bzmpop, &keys_counted_at_2_only},
+    {"bzpopmax", "takes the highest member of the first sorted set that has any, and waits until one has", -3,
+     kWrite | kFast | kBlocking, 1, -2, 1, &commands::bzpopmax},
+    {"bzpopmin", "takes the lowest member of the first sorted set that has any, and waits until one has", -3,
+     kWrite | kFast | kBlocking, 1, -2, 1, &commands::bzpopmin},
     {"client", "tells about connections and changes them", -2, 0, 0, 0, 0, nullptr},
     {"command", "tells about commands", -1, 0, 0, 0, 0, nullptr},
     {"config", "reads and changes settings", -2, 0, 0, 0, 0, nullptr},
-    {"copy", "copies a key's value to another key", -3, kWrite, 1, 2, 1, &commands::copy},
+    {"copy", "copies a key's value to another key", -3, kWrite, 1, 2, 1, &commands::copy, nullptr,
+     &other_database_of_copy},
     {"dbsize", "counts the keys of the database", 1, kReadOnly | kFast, 0, 0, 0, nullptr},
     {"debug", "helps with tests of the server", -2, kAdmin, 0, 0, 0, nullptr},
     {"decr", "takes 1 from a number", 2, kWrite | kFast, 1, 1, 1, &commands::decr},
     {"decrby", "takes a number from a number", 3, kWrite | kFast, 1, 1, 1, &commands::decrby},
     {"del", "removes keys", -2, kWrite, 1, -1, 1, &commands::del},
     {"discard", "drops a transaction", 1, kFast, 0, 0, 0, nullptr},
+    {"dump", "tells a value in a form that RESTORE takes", 2, kReadOnly, 1, 1, 1, &commands::dump},
     {"echo", "answers with its argument", 2, kFast, 0, 0, 0, nullptr},
     {"exec", "runs a transaction", 1, 0, 0, 0, 0, nullptr},
     {"exists", "counts which of the keys exist", -2, kReadOnly | kFast, 1, -1, 1, &commands::exists},
@@ -138,7 +180,8 @@ constexpr CommandSpec kCommands[] = {
     {"ltrim", "keeps a part of a list", 4, kWrite, 1, 1, 1, &commands::ltrim},
     {"memory", "tells how much memory a value takes", -2, kReadOnly, 0, 0, 0, &commands::memory, &key_of_memory},
     {"mget", "reads several strings", -2, kReadOnly | kFast, 1, -1, 1, &commands::mget},
-    {"move", "moves a key to another database", 3, kWrite | kFast, 1, 1, 1, nullptr},
+    {"move", "moves a key to another database", 3, kWrite | kFast, 1, 1, 1, &commands::move, nullptr,
+     &other_database_of_move},
     {"mset", "writes several strings", -3, kWrite, 1, -1, 2, &commands::mset},
     {"msetnx", "writes several strings if no key exists", -3, kWrite, 1, -1, 2, &commands::msetnx},
     {"multi", "begins a transaction", 1, kFast, 0, 0, 0, nullptr},
@@ -163,6 +206,7 @@ constexpr CommandSpec kCommands[] = {
     {"rename", "gives a value another key", 3, kWrite, 1, 2, 1, &commands::rename},
     {"renamenx", "gives a value another key that does not exist", 3, kWrite | kFast, 1, 2, 1, &commands::renamenx},
     {"reset", "makes the connection as it was at first", 1, kPubSub | kNoAuth | kFast, 0, 0, 0, nullptr},
+    {"restore", "makes a key of what DUMP told", -4, kWrite, 1, 1, 1, &commands::restore},
     {"role", "tells the role of this node", 1, kFast, 0, 0, 0, nullptr},
     {"rpop", "takes elements from the end of a list", -2, kWrite | kFast, 1, 1, 1, &commands::rpop},
     {"rpoplpush", "moves the last element of a list to the front of a list", 3, kWrite, 1, 2, 1, &commands::rpoplpush},

@@ -117,6 +117,8 @@ void rename_key(CommandContext& ctx, bool only_new) {
   only_new ? ctx.reply.integer(1) : ctx.reply.ok();
 }
 
+bool is_database(int64_t index) noexcept { return index >= 0 && index < int64_t{kDatabaseCount}; }
+
 void write_help(Reply& reply, std::span<const std::string_view> lines) {
   reply.array(lines.size());
   for (const std::string_view line : lines) reply.simple(line);
@@ -159,8 +161,12 @@ void copy(CommandContext& ctx) {
     if (is_word(ctx.args[i], "replace")) {
       replace = true;
     } else if (is_word(ctx.args[i], "db") && i + 1 < ctx.args.size()) {
-      ctx.reply.error("ERR COPY to another database is not supported");
-      return;
+      int64_t index;
+      if (!integer_arg(ctx, ++i, index)) return;
+      if (!is_database(index)) {
+        ctx.reply.error("ERR DB index is out of range");
+        return;
+      }
     } else {
       ctx.reply.syntax_error();
       return;
@@ -178,6 +184,28 @@ void copy(CommandContext& ctx) {
     mark_changed(ctx, 1);
   }
   ctx.reply.integer(done ? 1 : 0);
+}
+
+void move(CommandContext& ctx) {
+  int64_t index;
+  if (!integer_arg(ctx, 2, index)) return;
+  if (!is_database(index)) {
+    ctx.reply.error("ERR DB index is out of range");
+    return;
+  }
+  Value& from = key_value(ctx, 0);
+  Value& to = key_value(ctx, 1);
+  if (&from == &to) {
+    ctx.reply.error("ERR source and destination objects are the same");
+    return;
+  }
+  const bool moves = !from.is_none() && to.is_none();
+  if (moves) {
+    to.take(from);
+    mark_changed(ctx, 0);
+    mark_changed(ctx, 1);
+  }
+  ctx.reply.integer(moves ? 1 : 0);
 }
 
 void object(CommandContext& ctx) {

@@ -96,6 +96,23 @@ void move_element(CommandContext& ctx, bool from_front, bool to_front) {
   mark_changed(ctx, 1);
 }
 
+// BLPOP and BRPOP: the keys are followed by a timeout.
+void pop_first(CommandContext& ctx, bool front) {
+  if (!timeout_arg(ctx, ctx.args.size() - 1)) return;
+  for (size_t key = 0; key < ctx.keys.size(); ++key) {
+    if (!check_type(ctx, ValueType::list, key)) return;
+    Value& value = key_value(ctx, key);
+    if (value.is_none()) continue;
+    ctx.reply.array(2);
+    ctx.reply.bulk(ctx.keys[key].name);
+    pop_one(ctx.reply, value.edit_list(), front);
+    value.drop_if_empty();
+    mark_changed(ctx, key);
+    return;
+  }
+  ctx.reply.null_array();
+}
+
 bool find_index(const List& list, int64_t index, size_t& at) noexcept {
   if (index < 0) index += static_cast<int64_t>(list.size());
   at = static_cast<size_t>(index);
@@ -326,6 +343,28 @@ void lmpop(CommandContext& ctx) {
     return;
   }
   ctx.reply.null_array();
+}
+
+// The forms that wait, as they run at one moment: a null says that there was nothing to take.
+
+void blpop(CommandContext& ctx) { pop_first(ctx, true); }
+void brpop(CommandContext& ctx) { pop_first(ctx, false); }
+
+void blmove(CommandContext& ctx) {
+  bool from_front;
+  bool to_front;
+  if (!side_arg(ctx, 3, from_front) || !side_arg(ctx, 4, to_front) || !timeout_arg(ctx, 5)) return;
+  move_element(ctx, from_front, to_front);
+}
+
+void brpoplpush(CommandContext& ctx) {
+  if (timeout_arg(ctx, 3)) move_element(ctx, false, true);
+}
+
+void blmpop(CommandContext& ctx) {
+  if (!timeout_arg(ctx, 1)) return;
+  CommandContext inner{ctx.args.subspan(1), ctx.keys, ctx.reply, ctx.now_ms, ctx.random};
+  lmpop(inner);
 }
 
 }  // namespace orbit::resp::commands

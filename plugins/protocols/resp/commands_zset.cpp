@@ -174,6 +174,20 @@ void pop(CommandContext& ctx, bool highest) {
   if (count != 0) pop_members(ctx, 0, count, highest, nested);
 }
 
+// BZPOPMIN and BZPOPMAX at one moment: a null says that there was nothing to take.
+void pop_first(CommandContext& ctx, bool highest) {
+  if (!timeout_arg(ctx, ctx.args.size() - 1)) return;
+  for (size_t key = 0; key < ctx.keys.size(); ++key) {
+    if (!check_type(ctx, ValueType::zset, key)) return;
+    if (key_value(ctx, key).is_none()) continue;
+    ctx.reply.array(3);
+    ctx.reply.bulk(ctx.keys[key].name);
+    pop_members(ctx, key, 1, highest, false);
+    return;
+  }
+  ctx.reply.null_array();
+}
+
 // Scores are text here, also under RESP3; those of a listpack with all digits if whole.
 void write_scanned_score(Reply& reply, double score, bool compact) {
   constexpr double kWholeMax = 4.6e18;
@@ -279,6 +293,15 @@ void zmpop(CommandContext& ctx) {
     return;
   }
   ctx.reply.null_array();
+}
+
+void bzpopmin(CommandContext& ctx) { pop_first(ctx, false); }
+void bzpopmax(CommandContext& ctx) { pop_first(ctx, true); }
+
+void bzmpop(CommandContext& ctx) {
+  if (!timeout_arg(ctx, 1)) return;
+  CommandContext inner{ctx.args.subspan(1), ctx.keys, ctx.reply, ctx.now_ms, ctx.random};
+  zmpop(inner);
 }
 
 void zrandmember(CommandContext& ctx) {

@@ -10,11 +10,6 @@
 namespace orbit::resp {
 namespace {
 
-void count_connection(Server& server, int64_t change) {
-  const auto open = server.connections.fetch_add(static_cast<uint64_t>(change)) + static_cast<uint64_t>(change);
-  server.interfaces().metrics->set(server.connections_gauge, static_cast<int64_t>(open));
-}
-
 void* opened(void* self, orbit_connection* connection) {
   Server& server = *static_cast<Server*>(self);
   Worker& worker = server.current_worker();
@@ -22,7 +17,8 @@ void* opened(void* self, orbit_connection* connection) {
   auto* session = new Session(worker, connection);
   server.connections_total.fetch_add(1, std::memory_order_relaxed);
   server.interfaces().metrics->add(server.connections_counter, 1);
-  count_connection(server, 1);
+  server.count_connection(true);
+  if (server.stopping) session->drain();
   return session;
 }
 
@@ -41,12 +37,17 @@ void drained(void* context) { static_cast<Session*>(context)->drained(); }
 
 void closed(void* context, orbit_code) {
   auto* session = static_cast<Session*>(context);
-  count_connection(session->server(), -1);
+  Server& server = session->server();
   session->closed();
+  server.count_connection(false);
+}
+
+int peer_finished(void* context, int all_read) {
+  return static_cast<Session*>(context)->peer_finished(all_read != 0) ? 1 : 0;
 }
 
 constexpr orbit_connection_handler kHandler = {
-    sizeof(orbit_connection_handler), 0, &opened, &received, &drained, &closed};
+    sizeof(orbit_connection_handler), 0, &opened, &received, &drained, &closed, &peer_finished};
 
 }  // namespace
 

@@ -155,6 +155,35 @@ void KeyActor::unwatch(const WatchMark& mark) noexcept {
   if (--watch_->watchers == 0) watch_.reset();
 }
 
+void KeyActor::touch_watched() noexcept {
+  ++watch_->mark.version;
+  wake_next();
+}
+
+KeyActor::WatchMark KeyActor::wait(const Waiter& waiter) {
+  const WatchMark mark = watch();
+  try {
+    watch_->waiters.push_back(waiter);
+  } catch (...) {
+    unwatch(mark);
+    throw;
+  }
+  return mark;
+}
+
+void KeyActor::stop_waiting(uint64_t client, const WatchMark& mark) noexcept {
+  if (watch_ == nullptr || watch_->mark.incarnation != mark.incarnation) return;
+  std::erase_if(watch_->waiters, [client](const Waiter& waiter) { return waiter.client == client; });
+  unwatch(mark);
+}
+
+void KeyActor::wake_next() const noexcept {
+  if (watch_ == nullptr || value.is_none()) return;
+  for (const Waiter& waiter : watch_->waiters) {
+    if (waiter.type == value.type()) return environment_->wake(environment_->server, waiter.worker, waiter.client);
+  }
+}
+
 size_t KeyActor::memory_bytes() const noexcept {
   return sizeof(KeyActor) + value.memory_bytes() + (watch_ != nullptr ? sizeof(Watch) : 0);
 }
@@ -162,11 +191,13 @@ size_t KeyActor::memory_bytes() const noexcept {
 KeyActorTypes::KeyActorTypes(const KeyEnvironment& environment, orbit_durability durability, uint64_t flush_delay_ms,
                              uint64_t idle_timeout_ms)
     : environment_(environment) {
-  for (uint32_t i = 0; i < kDatabaseCount; ++i) {
-    names_[i] = "redis.db" + std::to_string(i);
+  for (uint32_t i = 0; i < kTypeCount; ++i) {
+    const bool order = i == kDatabaseCount;
+    names_[i] = order ? kOrderTypeName : "redis.db" + std::to_string(i);
     orbit_actor_type& type = types_[i];
     type.struct_size = sizeof type;
-    type.durability = durability;
+    // What is written after SWAPDB must not be there without it.
+    type.durability = order ? ORBIT_DURABILITY_SYNC : durability;
     type.name = names_[i].c_str();
     type.flush_delay_ms = flush_delay_ms;
     type.idle_timeout_ms = idle_timeout_ms;
@@ -182,7 +213,7 @@ KeyActorTypes::KeyActorTypes(const KeyEnvironment& environment, orbit_durability
     type.may_deactivate = &may_deactivate;
     pointers_[i] = &type;
   }
-  table_ = {sizeof table_, kDatabaseCount, pointers_.data()};
+  table_ = {sizeof table_, kTypeCount, pointers_.data()};
 }
 
 }  // namespace orbit::resp

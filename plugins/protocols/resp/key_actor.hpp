@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "command.hpp"
 #include "orbit/ext/actors.h"
@@ -18,7 +19,6 @@
 
 namespace orbit::resp {
 
-inline constexpr uint32_t kDatabaseCount = 16;
 inline constexpr uint32_t kMethodCommand = 0;
 
 using Args = std::span<const std::string_view>;
@@ -46,6 +46,9 @@ struct KeyEnvironment {
   const orbit_host* host;
   const orbit_workers_v1* workers;
   const orbit_actors_v1* actors;
+  void* server;
+  // Tells a client that waits for a key that its value may be there. [any worker]
+  void (*wake)(void* server, uint32_t worker, uint64_t client);
 };
 
 class KeyActor {
@@ -66,7 +69,7 @@ class KeyActor {
 
   // The value or its expiry changed; whoever watches must see it.
   void touch() noexcept {
-    if (watch_ != nullptr) [[unlikely]] ++watch_->mark.version;
+    if (watch_ != nullptr) [[unlikely]] touch_watched();
   }
   // Drops an expired value; true if it did (the turn is dirty then).
   bool expire_if_due(uint64_t now_ms) noexcept {
@@ -79,32 +82,50 @@ class KeyActor {
   void unwatch(const WatchMark& mark) noexcept;
   WatchMark watch_mark() const noexcept { return watch_ != nullptr ? watch_->mark : WatchMark{}; }
   bool watched() const noexcept { return watch_ != nullptr; }
+
+  // A client that waits until the value is of this type; it is woken when it is, the longest waiting one first.
+  struct Waiter {
+    uint64_t client;
+    uint32_t worker;
+    ValueType type;
+  };
+  // As watch(): the actor stays in memory.
+  WatchMark wait(const Waiter& waiter);
+  void stop_waiting(uint64_t client, const WatchMark& mark) noexcept;
+  // Wakes the first waiter that the value is right for. To be called when one has had its turn.
+  void wake_next() const noexcept;
   size_t memory_bytes() const noexcept;
 
  private:
   struct Watch {
     WatchMark mark;
     uint32_t watchers = 0;
+    std::vector<Waiter> waiters;
   };
+  void touch_watched() noexcept;
+
   const KeyEnvironment* environment_;
   std::unique_ptr<Watch> watch_;
 };
 
-// The sixteen types, as orbit.actor_types/1 wants them. Lives as long as the plugin.
+// The types of the databases and that of their order, as orbit.actor_types/1 wants them. Lives as long as the plugin.
 class KeyActorTypes {
  public:
   KeyActorTypes(const KeyEnvironment& environment, orbit_durability durability, uint64_t flush_delay_ms,
                 uint64_t idle_timeout_ms);
   KeyActorTypes(const KeyActorTypes&) = delete;
   KeyActorTypes& operator=(const KeyActorTypes&) = delete;
+  // The actor of this type, with an empty key, keeps which type each database is.
+  static constexpr const char* kOrderTypeName = "redis.databases";
   const orbit_actor_types_v1* table() const noexcept { return &table_; }
   const char* name(uint32_t database) const noexcept { return names_[database].c_str(); }
 
  private:
   KeyEnvironment environment_;
-  std::array<std::string, kDatabaseCount> names_;
-  std::array<orbit_actor_type, kDatabaseCount> types_{};
-  std::array<const orbit_actor_type*, kDatabaseCount> pointers_{};
+  static constexpr uint32_t kTypeCount = kDatabaseCount + 1;
+  std::array<std::string, kTypeCount> names_;
+  std::array<orbit_actor_type, kTypeCount> types_{};
+  std::array<const orbit_actor_type*, kTypeCount> pointers_{};
   orbit_actor_types_v1 table_{};
 };
 

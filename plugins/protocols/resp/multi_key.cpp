@@ -2,6 +2,7 @@
 #include "multi_key.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <new>
 #include <utility>
 
@@ -36,7 +37,7 @@ void HoldCall::granted(void* ctx, orbit_hold* hold, void* const* actors, size_t,
     self->end();
     return;
   }
-  self->use(reinterpret_cast<KeyActor* const*>(actors));
+  self->use_safely(reinterpret_cast<KeyActor* const*>(actors));
   // This only marks: what follows on the connection runs after the release, when the keys are open again.
   if (self->slot_ != nullptr) self->session_->executed(self->slot_);
   self->worker_->server.interfaces().actors->release(hold, self->changed_.data(), &committed, self);
@@ -48,13 +49,26 @@ void HoldCall::committed(void* ctx, orbit_code code, const char* message) {
   self->end();
 }
 
-void HoldCall::refuse(orbit_code code, const char* message) {
-  if (slot_ != nullptr) {
-    slot_->out.clear();
-    Reply reply(slot_->out, session_->protocol());
-    write_error(reply, writes(), code, message != nullptr ? message : "");
+// The kernel calls from C, which no exception may reach.
+void HoldCall::use_safely(KeyActor* const* actors) noexcept {
+  try {
+    use(actors);
+  } catch (const std::exception&) {
+    if (slot_ != nullptr) session_->out_of_memory(slot_);
   }
-  failed();
+}
+
+void HoldCall::refuse(orbit_code code, const char* message) noexcept {
+  try {
+    if (slot_ != nullptr) {
+      slot_->out.clear();
+      Reply reply(slot_->out, session_->protocol());
+      write_error(reply, writes(), code, message != nullptr ? message : "");
+    }
+    failed(code, message != nullptr ? message : "");
+  } catch (const std::exception&) {
+    if (slot_ != nullptr) session_->out_of_memory(slot_);
+  }
 }
 
 void HoldCall::end() {
@@ -64,28 +78,31 @@ void HoldCall::end() {
   if (slot != nullptr) session->finish(slot);
 }
 
-bool HoldCall::check_writable() {
+bool HoldCall::check_writable(Reply& reply) {
   ErrorOut error;
   const orbit_code code = worker_->server.interfaces().actors->writable(&error);
   if (code == ORBIT_OK) return true;
-  Reply reply(slot_->out, session_->protocol());
   write_error(reply, true, code, error.message);
   return false;
 }
 
-void MultiKeyCall::start(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions) {
+void MultiKeyCall::start(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions,
+                         uint32_t others) {
   spec_ = entry.spec;
   args_ = args;
   positions_.assign(positions.begin(), positions.end());
   refs_.clear();
   const orbit_type* type = session.server().database(session.database());
-  for (const uint32_t position : positions) refs_.push_back({type, to_c(args[position])});
+  for (const uint32_t position : positions) {
+    refs_.push_back({type, to_c(args[position])});
+    type = session.server().database(others);
+  }
   begin(session.worker(), &session, session.begin_operation(), session.worker().deadline_ns());
 }
 
 void MultiKeyCall::use(KeyActor* const* actors) {
-  if (writes() && !check_writable()) return;
   Reply reply(slot_->out, session_->protocol());
+  if (writes() && !check_writable(reply)) return;
   run_held(*spec_, args_, positions_, actors, changed_.data(), open_, reply, worker_->now_ms(), worker_->random());
   if (reply.failed()) worker_->count_error();
 }
@@ -153,7 +170,14 @@ std::vector<uint32_t>& key_positions_scratch() {
 }
 
 void run_many_keys(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions) {
-  session.worker().take_call()->start(session, entry, args, positions);
+  session.worker().take_call()->start(session, entry, args, positions, session.database());
+}
+
+void run_two_databases(Session& session, const CommandEntry& entry, Args args, std::vector<uint32_t>& positions) {
+  if (positions.size() == 1) positions.push_back(positions[0]);
+  const int other = entry.spec->other_database(args);
+  session.worker().take_call()->start(session, entry, args, positions,
+                                      other >= 0 ? static_cast<uint32_t>(other) : session.database());
 }
 
 void run_without_keys(Worker& worker, const CommandEntry& entry, Args args, Reply& reply) {

@@ -30,8 +30,9 @@ class HoldCall {
   void begin(Worker& worker, Session* session, Slot* slot, uint64_t deadline_ns);
   // All actors of refs_ are here: use them, write the reply to slot->out, mark changed_[i].
   virtual void use(KeyActor* const* actors) = 0;
-  // The hold could not be taken, or its changes could not be made durable; the reply is an error already.
-  virtual void failed() {}
+  // The hold could not be taken, or its changes could not be made durable; the reply in the slot, if any, is an error
+  // already.
+  virtual void failed(orbit_code, const char*) {}
   // Whether an error of the storage is one of writing.
   virtual bool writes() const = 0;
   // The kernel has not granted the hold yet: copy what is borrowed.
@@ -40,7 +41,7 @@ class HoldCall {
   virtual void ended() = 0;
 
   // False: the storage refuses writes now, and the reply says so.
-  bool check_writable();
+  bool check_writable(Reply& reply);
 
   std::vector<orbit_actor_ref> refs_;
   std::vector<uint8_t> changed_;
@@ -52,7 +53,8 @@ class HoldCall {
   static void granted(void* ctx, orbit_hold* hold, void* const* actors, size_t count, orbit_code code,
                       const char* message);
   static void committed(void* ctx, orbit_code code, const char* message);
-  void refuse(orbit_code code, const char* message);
+  void use_safely(KeyActor* const* actors) noexcept;
+  void refuse(orbit_code code, const char* message) noexcept;
   void end();
 
   bool* inside_ = nullptr;  // set while hold() runs; granted() sets what it points to
@@ -61,7 +63,9 @@ class HoldCall {
 // From the worker's free list.
 class MultiKeyCall final : public HoldCall {
  public:
-  void start(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions);
+  // `others`: the database of the second key and those behind it.
+  void start(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions,
+             uint32_t others);
   bool big() const noexcept { return refs_.capacity() > 256; }
 
  private:
@@ -83,6 +87,8 @@ bool find_keys(const CommandSpec& spec, Args args, uint32_t keys_max, std::vecto
 std::vector<uint32_t>& key_positions_scratch();
 
 void run_many_keys(Session& session, const CommandEntry& entry, Args args, std::span<const uint32_t> positions);
+// A command whose second key may be of another database; `positions` names one key or two.
+void run_two_databases(Session& session, const CommandEntry& entry, Args args, std::vector<uint32_t>& positions);
 void run_without_keys(Worker& worker, const CommandEntry& entry, Args args, Reply& reply);
 
 // Runs one command over held actors, those of its keys in order; marks changed[i]. `open` is scratch memory.

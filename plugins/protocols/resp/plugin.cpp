@@ -107,7 +107,9 @@ class RespPlugin final : public Plugin {
   }
 
   void stop() noexcept override {
-    if (listener_ != nullptr) server_.interfaces().net->stop_listening(listener_);
+    if (listener_ == nullptr) return;
+    server_.interfaces().net->stop_listening(listener_);
+    server_.drain();
   }
 
  private:

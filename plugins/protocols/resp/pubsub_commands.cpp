@@ -91,12 +91,12 @@ void pubsub(Session& session, Args args, Reply& reply) {
 }
 
 constexpr SessionCommand kPubsubCommands[] = {
-    {.name = "subscribe", .function = &subscribe<SubscriptionKind::kChannel>, .after_replies = true},
-    {.name = "psubscribe", .function = &subscribe<SubscriptionKind::kPattern>, .after_replies = true},
-    {.name = "ssubscribe", .function = &subscribe<SubscriptionKind::kShard>, .after_replies = true},
-    {.name = "unsubscribe", .function = &unsubscribe<SubscriptionKind::kChannel>, .after_replies = true},
-    {.name = "punsubscribe", .function = &unsubscribe<SubscriptionKind::kPattern>, .after_replies = true},
-    {.name = "sunsubscribe", .function = &unsubscribe<SubscriptionKind::kShard>, .after_replies = true},
+    {.name = "subscribe", .function = &subscribe<SubscriptionKind::kChannel>, .after_replies = true, .connection = true},
+    {.name = "psubscribe", .function = &subscribe<SubscriptionKind::kPattern>, .after_replies = true, .connection = true},
+    {.name = "ssubscribe", .function = &subscribe<SubscriptionKind::kShard>, .after_replies = true, .connection = true},
+    {.name = "unsubscribe", .function = &unsubscribe<SubscriptionKind::kChannel>, .after_replies = true, .connection = true},
+    {.name = "punsubscribe", .function = &unsubscribe<SubscriptionKind::kPattern>, .after_replies = true, .connection = true},
+    {.name = "sunsubscribe", .function = &unsubscribe<SubscriptionKind::kShard>, .after_replies = true, .connection = true},
     {.name = "publish", .function = &publish_message<SubscriptionKind::kChannel>},
     {.name = "spublish", .function = &publish_message<SubscriptionKind::kShard>},
     {.name = "pubsub", .function = &pubsub},

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "server.hpp"
 
+#include <chrono>
 #include <cstdio>
 #include <utility>
 
-#include "worker.hpp"
+#include "blocking.hpp"
+#include "databases.hpp"
+#include "session.hpp"
 
 namespace orbit::resp {
 namespace {
@@ -17,7 +20,7 @@ orbit_durability durability_of(const std::string& name) {
 const SessionCommand* find_session_command(std::string_view name) {
   for (const auto commands : {connection_commands(), client_commands(), config_commands(), info_commands(),
                               command_commands(), keyspace_commands(), transaction_commands(), pubsub_commands(),
-                              actor_commands()}) {
+                              actor_commands(), database_commands(), blocking_commands(), sort_commands()}) {
     for (const SessionCommand& command : commands) {
       if (name == command.name) return &command;
     }
@@ -27,6 +30,8 @@ const SessionCommand* find_session_command(std::string_view name) {
 
 CommandKind kind_of(const CommandEntry& entry) {
   const CommandSpec& spec = *entry.spec;
+  if (spec.other_database != nullptr) return CommandKind::kTwoDatabases;
+  if (spec.run != nullptr && entry.session != nullptr) return CommandKind::kEither;
   if (spec.run == nullptr) {
     if (entry.session == nullptr) return CommandKind::kUnknown;
     return entry.session->function != nullptr ? CommandKind::kFunction : CommandKind::kOperation;
@@ -41,7 +46,7 @@ CommandKind kind_of(const CommandEntry& entry) {
 Server::Server(const Interfaces& interfaces, Settings settings)
     : interfaces_(interfaces),
       settings_(std::move(settings)),
-      key_types_({interfaces.host, interfaces.workers, interfaces.actors}, durability_of(settings_.durability),
+      key_types_({interfaces.host, interfaces.workers, interfaces.actors, this, &wake_blocked}, durability_of(settings_.durability),
                  settings_.flush_delay_ms, settings_.key_idle_timeout_ms),
       direct_replies_(settings_.durability != "sync") {
   const auto table = command_table();
@@ -51,7 +56,7 @@ Server::Server(const Interfaces& interfaces, Settings settings)
     CommandEntry& entry = entries_[i];
     entry.spec = &table[i];
     entry.index = static_cast<uint32_t>(i);
-    if (table[i].run == nullptr) entry.session = find_session_command(table[i].name);
+    entry.session = find_session_command(table[i].name);
     entry.kind = kind_of(entry);
   }
 }
@@ -60,7 +65,11 @@ Server::~Server() = default;
 
 void Server::start() {
   const auto& [host, net, actors, workers, metrics, node] = interfaces_;
-  for (uint32_t i = 0; i < kDatabaseCount; ++i) databases_[i] = actors->type(key_types_.name(i));
+  for (uint32_t i = 0; i < kDatabaseCount; ++i) types_[i] = actors->type(key_types_.name(i));
+  databases_type_ = actors->type(KeyActorTypes::kOrderTypeName);
+  DatabaseOrder order;
+  for (uint32_t i = 0; i < kDatabaseCount; ++i) order[i] = static_cast<uint8_t>(i);
+  set_database_order(order);
   for (CommandEntry& entry : entries_) {
     const std::string label = std::string("command=\"") + entry.spec->name + "\"";
     entry.counter =
@@ -84,6 +93,44 @@ void Server::start() {
   const uint32_t count = workers->count(host);
   pubsub.resize(count);
   for (uint32_t i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(*this, i, seed + i));
+  load_database_order(*this);
+}
+
+void Server::set_database_order(const DatabaseOrder& order) noexcept {
+  order_ = order;
+  for (uint32_t i = 0; i < kDatabaseCount; ++i) databases_[i] = types_[order[i]];
+}
+
+void Server::count_connection(bool opened) {
+  uint64_t open;
+  if (opened) {
+    open = connections.fetch_add(1) + 1;
+  } else {
+    open = connections.fetch_sub(1) - 1;
+    if (open == 0 && stopping) {
+      const std::lock_guard lock(drain_mutex_);
+      drained_.notify_all();
+    }
+  }
+  interfaces_.metrics->set(connections_gauge, static_cast<int64_t>(open));
+}
+
+void Server::drain() noexcept {
+  // Shorter than what the node waits for a plugin; connections that are left then are closed by the kernel.
+  constexpr std::chrono::seconds kLongest{5};
+  stopping = true;
+  for (uint32_t i = 0; i < worker_count(); ++i) {
+    interfaces_.workers->post(
+        interfaces_.host, i,
+        [](void* self) {
+          std::vector<Session*> all;
+          for (const auto& [id, session] : static_cast<Server*>(self)->current_worker().sessions) all.push_back(session);
+          for (Session* session : all) session->drain();
+        },
+        this);
+  }
+  std::unique_lock lock(drain_mutex_);
+  drained_.wait_for(lock, kLongest, [&] { return connections == 0; });
 }
 
 }  // namespace orbit::resp

@@ -5,13 +5,16 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "command.hpp"
+#include "gate.hpp"
 #include "key_actor.hpp"
 #include "orbit/ext/net.h"
 #include "orbit/ext/node.h"
@@ -68,10 +71,24 @@ struct SessionCommand {
   SessionFunction function = nullptr;
   SessionOperation operation = nullptr;
   bool after_replies = false;  // function: only when every earlier reply has left
-  bool in_multi = false;       // function: runs at once inside MULTI as well
+  bool in_multi = false;       // runs at once inside MULTI as well
+  bool connection = false;     // not for a connection that is gone, when an EXEC runs
+  // For commands that are over values as well: whether these arguments need the operation.
+  bool (*wanted)(Args args) = nullptr;
+  bool never_in_exec = false;  // inside EXEC it is the command over values, whatever the arguments
 };
 
-enum class CommandKind : uint8_t { kOneKey, kManyKeys, kNoKeys, kFunction, kOperation, kUnknown };
+// kEither: over values, or an operation, as `wanted` says. kTwoDatabases: its second key may be of another database.
+enum class CommandKind : uint8_t {
+  kOneKey,
+  kManyKeys,
+  kNoKeys,
+  kFunction,
+  kOperation,
+  kUnknown,
+  kEither,
+  kTwoDatabases
+};
 
 struct CommandEntry {
   const CommandSpec* spec = nullptr;
@@ -79,6 +96,12 @@ struct CommandEntry {
   orbit_counter* counter = nullptr;
   CommandKind kind = CommandKind::kUnknown;
   uint32_t index = 0;
+
+  // Whether it is an operation of the session with these arguments.
+  bool is_operation(Args args, bool in_exec) const {
+    if (kind == CommandKind::kOperation) return true;
+    return kind == CommandKind::kEither && !(in_exec && session->never_in_exec) && session->wanted(args);
+  }
 };
 
 // The commands of each file of the session's.
@@ -91,6 +114,9 @@ std::span<const SessionCommand> keyspace_commands();
 std::span<const SessionCommand> transaction_commands();
 std::span<const SessionCommand> pubsub_commands();
 std::span<const SessionCommand> actor_commands();
+std::span<const SessionCommand> database_commands();
+std::span<const SessionCommand> blocking_commands();
+std::span<const SessionCommand> sort_commands();
 
 class Server {
  public:
@@ -101,11 +127,21 @@ class Server {
 
   // [main] when storage is open
   void start();
+  // Closes all connections once what they asked for is answered; returns when they are gone, or after a while. [main]
+  void drain() noexcept;
 
   const Interfaces& interfaces() const noexcept { return interfaces_; }
   const Settings& settings() const noexcept { return settings_; }
   const KeyActorTypes& key_types() const noexcept { return key_types_; }
   const orbit_type* database(uint32_t index) const noexcept { return databases_[index]; }
+  // Which actor type each database is; changes only while the gate is closed.
+  using DatabaseOrder = std::array<uint8_t, kDatabaseCount>;
+  const DatabaseOrder& database_order() const noexcept { return order_; }
+  void set_database_order(const DatabaseOrder& order) noexcept;
+  // The type of the actor that keeps the order.
+  const orbit_type* databases_type() const noexcept { return databases_type_; }
+  // A connection was opened or has gone.
+  void count_connection(bool opened);
   // The entry of a spec from find_command.
   const CommandEntry& entry(const CommandSpec* spec) const noexcept {
     return entries_[static_cast<size_t>(spec - first_spec_)];
@@ -119,8 +155,11 @@ class Server {
   // The worker whose thread this is.
   Worker& current_worker() noexcept { return *workers_[interfaces_.workers->current(interfaces_.host)]; }
 
+  Gate gate{*this};
   PubSubIndex pubsub;
   std::atomic<uint64_t> connections{0};
+  std::atomic<uint64_t> blocked_clients{0};
+  std::atomic<bool> stopping{false};
   std::atomic<uint64_t> connections_total{0};
   std::atomic<uint64_t> errors_total{0};
   std::atomic<uint64_t> saved_at_s{0};
@@ -136,11 +175,16 @@ class Server {
   Interfaces interfaces_;
   Settings settings_;
   KeyActorTypes key_types_;
+  std::array<const orbit_type*, kDatabaseCount> types_{};
   std::array<const orbit_type*, kDatabaseCount> databases_{};
+  DatabaseOrder order_{};
+  const orbit_type* databases_type_ = nullptr;
   const CommandSpec* first_spec_ = nullptr;
   std::vector<CommandEntry> entries_;
   std::vector<std::unique_ptr<Worker>> workers_;
   bool direct_replies_ = false;
+  std::mutex drain_mutex_;
+  std::condition_variable drained_;
 };
 
 }  // namespace orbit::resp

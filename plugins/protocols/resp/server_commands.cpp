@@ -138,10 +138,6 @@ void latency(Session&, Args args, Reply& reply) {
   }
 }
 
-void swapdb(Session&, Args, Reply& reply) {
-  reply.error("ERR SWAPDB is not supported: a key's database is part of its actor");
-}
-
 void shutdown(Session&, Args, Reply& reply) {
   reply.error("ERR SHUTDOWN is not supported: stop the node with SIGTERM or its admin tool");
 }
@@ -168,7 +164,6 @@ constexpr SessionCommand kConnectionCommands[] = {
     {.name = "lastsave", .function = &lastsave},
     {.name = "slowlog", .function = &slowlog},
     {.name = "latency", .function = &latency},
-    {.name = "swapdb", .function = &swapdb},
     {.name = "shutdown", .function = &shutdown},
     {.name = "debug", .function = &debug},
     {.name = "bgrewriteaof", .function = &bgrewriteaof},

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -30,14 +32,10 @@ void call(Session& session, Args args) {
       session.worker().deadline_ns(),
       [](void* ctx, orbit_code code, orbit_bytes json_or_message) {
         const std::unique_ptr<Waiting> done(static_cast<Waiting*>(ctx));
-        Reply reply(done->slot->out, done->session.protocol());
-        if (code == ORBIT_OK) {
-          reply.bulk(from_c(json_or_message));
-        } else {
-          done->session.worker().count_error();
+        finish_with(done->session, done->slot, [&](Reply& reply) {
+          if (code == ORBIT_OK) return reply.bulk(from_c(json_or_message));
           write_error(reply, true, code, from_c(json_or_message));
-        }
-        done->session.finish(done->slot);
+        });
       },
       waiting);
 }
@@ -46,6 +44,7 @@ struct ActorListing {
   Session& session;
   Slot* slot;
   std::vector<std::string> keys;
+  bool out_of_memory = false;
 };
 
 constexpr size_t kListCountMax = 10'000;
@@ -80,26 +79,30 @@ void list(Session& session, Args args) {
     return json_text(each, "name") == type;
   });
   if (!known) return answer(session, [&](Reply& reply) { reply.error("ERR NOT_FOUND: no actor type '", type + "'"); });
-  auto* listing = new ActorListing{session, session.begin_operation(), {}};
+  auto* listing = new ActorListing{session, session.begin_operation(), {}, false};
   const orbit_actors_v1& actors = *session.server().interfaces().actors;
   actors.list(
       actors.type(type.c_str()), cursor, count,
       [](void* ctx, orbit_bytes key, uint64_t) {
-        static_cast<ActorListing*>(ctx)->keys.emplace_back(from_c(key));
-        return 1;
+        auto& found = *static_cast<ActorListing*>(ctx);
+        try {
+          found.keys.emplace_back(from_c(key));
+          return 1;
+        } catch (const std::exception&) {
+          found.out_of_memory = true;
+          return 0;
+        }
       },
       [](void* ctx, uint64_t next_hash, orbit_code code, const char* message) {
         const std::unique_ptr<ActorListing> done(static_cast<ActorListing*>(ctx));
-        Reply reply(done->slot->out, done->session.protocol());
-        if (code == ORBIT_OK) {
+        finish_with(done->session, done->slot, [&](Reply& reply) {
+          if (done->out_of_memory) throw std::bad_alloc();
+          if (code != ORBIT_OK) return write_error(reply, false, code, message != nullptr ? message : "");
           reply.array(2);
           reply.bulk(std::to_string(next_hash));
           reply.array(done->keys.size());
           for (const auto& key : done->keys) reply.bulk(key);
-        } else {
-          write_error(reply, false, code, message != nullptr ? message : "");
-        }
-        done->session.finish(done->slot);
+        });
       },
       listing);
 }

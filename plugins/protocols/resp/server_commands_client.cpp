@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "blocking.hpp"
 #include "numbers.hpp"
 #include "session.hpp"
 #include "words.hpp"
@@ -225,8 +226,7 @@ void list_clients(Session& session, Args args) {
         gathered->text += text;
       },
       [&session, slot, gathered] {
-        Reply(slot->out, session.protocol()).verbatim("txt", gathered->text);
-        session.finish(slot);
+        finish_with(session, slot, [&](Reply& done) { done.verbatim("txt", gathered->text); });
       });
 }
 
@@ -289,17 +289,57 @@ void kill_clients(Session& session, Args args) {
         }
       },
       [&session, slot, killed, old_form] {
-        Reply done(slot->out, session.protocol());
         if (killed->self) session.close_after_replies();
-        if (!old_form) {
-          done.integer(static_cast<int64_t>(killed->count.load()));
-        } else if (killed->count != 0) {
-          done.ok();
-        } else {
-          done.error("ERR No such client");
-        }
-        session.finish(slot);
+        finish_with(session, slot, [&](Reply& done) {
+          if (!old_form) return done.integer(static_cast<int64_t>(killed->count.load()));
+          killed->count != 0 ? done.ok() : done.error("ERR No such client");
+        });
       });
+}
+
+// CLIENT PAUSE milliseconds [WRITE|ALL] and CLIENT UNPAUSE, on every worker before it is answered.
+void pause_clients(Session& session, Args args) {
+  const bool ends = args.size() == 2;
+  const bool all = !ends && (args.size() == 3 || equal_ignoring_case(args[3], "all"));
+  int64_t ms = 0;
+  // So that an end can be told in nanoseconds.
+  if (!ends && (!parse_integer(args[2], ms) || ms > INT64_MAX / 2'000'000)) {
+    return answer(session, [](Reply& reply) { reply.error("ERR timeout is not an integer or out of range"); });
+  }
+  if (ms < 0) return answer(session, [](Reply& reply) { reply.error("ERR timeout is negative"); });
+  if (!ends && !all && !equal_ignoring_case(args[3], "write")) {
+    return answer(session, [](Reply& reply) { reply.error("ERR CLIENT PAUSE mode must be WRITE or ALL"); });
+  }
+  const Interfaces& node = session.server().interfaces();
+  const uint64_t until_ns = node.workers->monotonic_ns(node.host) + static_cast<uint64_t>(ms) * 1'000'000;
+  Slot* const slot = session.begin_operation();
+  on_all_workers(
+      session.server(), [=](Worker& worker) { ends ? worker.unpause() : worker.pause(until_ns, all); },
+      [&session, slot] { finish_with(session, slot, [](Reply& reply) { reply.ok(); }); });
+}
+
+// CLIENT UNBLOCK id [TIMEOUT|ERROR]
+void unblock_client(Session& session, Args args) {
+  int64_t id = 0;
+  const bool error = args.size() == 4 && equal_ignoring_case(args[3], "error");
+  if (!parse_integer(args[2], id)) {
+    return answer(session, [](Reply& reply) { reply.not_an_integer(); });
+  }
+  if (args.size() == 4 && !error && !equal_ignoring_case(args[3], "timeout")) {
+    return answer(session, [](Reply& reply) { reply.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"); });
+  }
+  Slot* const slot = session.begin_operation();
+  auto found = std::make_shared<std::atomic<bool>>(false);
+  on_all_workers(
+      session.server(),
+      [=](Worker& worker) {
+        const auto blocked = worker.blocked.find(static_cast<uint64_t>(id));
+        if (blocked == worker.blocked.end()) return;
+        *found = true;
+        worker.refresh_time();
+        blocked->second->cancel(error ? "UNBLOCKED client unblocked via CLIENT UNBLOCK" : nullptr);
+      },
+      [&session, slot, found] { finish_with(session, slot, [&](Reply& reply) { reply.integer(*found ? 1 : 0); }); });
 }
 
 void client(Session& session, Args args) {
@@ -307,6 +347,9 @@ void client(Session& session, Args args) {
   const size_t count = args.size();
   if (word == "list") return list_clients(session, args);
   if (word == "kill" && count >= 3) return kill_clients(session, args);
+  if (word == "pause" && (count == 3 || count == 4)) return pause_clients(session, args);
+  if (word == "unpause" && count == 2) return pause_clients(session, args);
+  if (word == "unblock" && (count == 3 || count == 4)) return unblock_client(session, args);
   answer(session, [&](Reply& reply) {
     if (word == "id" && count == 2) {
       reply.integer(static_cast<int64_t>(session.id()));
@@ -340,7 +383,7 @@ void client(Session& session, Args args) {
 constexpr SessionCommand kClientCommands[] = {
     {.name = "auth", .function = &auth},
     {.name = "hello", .function = &hello, .after_replies = true},
-    {.name = "client", .operation = &client},
+    {.name = "client", .operation = &client, .connection = true},
 };
 
 }  // namespace

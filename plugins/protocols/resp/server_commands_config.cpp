@@ -78,8 +78,8 @@ void config(Session& session, Args args, Reply& reply) {
   const std::string word = lower(args[1]);
   if (word == "get" && args.size() >= 3) {
     get(session, args, reply);
-  } else if (word == "set" && args.size() >= 4 && args.size() % 2 == 0) {
-    set(session, args, reply);
+  } else if (word == "set" && args.size() >= 4) {
+    args.size() % 2 == 0 ? set(session, args, reply) : reply.syntax_error();
   } else if (word == "get" || word == "set") {
     reply_wrong_arguments("config|" + word, reply);
   } else if (word == "resetstat" && args.size() == 2) {

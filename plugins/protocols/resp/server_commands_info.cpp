@@ -93,7 +93,7 @@ void clients_section(const Server& server, std::string& text) {
   section.field("connected_clients", server.connections.load(std::memory_order_relaxed));
   section.field("cluster_connections", 0);
   section.field("maxclients", server.settings().connections_max);
-  section.field("blocked_clients", 0);
+  section.field("blocked_clients", server.blocked_clients.load(std::memory_order_relaxed));
 }
 
 void memory_section(const boost::json::value& node, std::string& text) {
@@ -203,9 +203,10 @@ void write_sections(InfoCall& call) {
 }
 
 void finish(std::unique_ptr<InfoCall> call) {
-  write_sections(*call);
-  Reply(call->slot->out, call->session.protocol()).verbatim("txt", call->text);
-  call->session.finish(call->slot);
+  finish_with(call->session, call->slot, [&](Reply& reply) {
+    write_sections(*call);
+    reply.verbatim("txt", call->text);
+  });
 }
 
 void count_next(std::unique_ptr<InfoCall> call) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Commands over all keys of a database: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SAVE, BGSAVE, MOVE. A
+// Commands over all keys of a database: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SAVE, BGSAVE. A
 // database is an actor type; its keys are listed in the order of their hashes, and a SCAN cursor is the hash to go on
 // from, without its low bits: some clients keep cursors in doubles, which are exact to 53 bits.
 #include <algorithm>
 #include <charconv>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -48,17 +50,32 @@ class Listing {
   // [io]
   static int visit(void* ctx, orbit_bytes key, uint64_t hash) {
     auto& self = *static_cast<Listing*>(ctx);
+    try {
+      return self.note(key, hash);
+    } catch (const std::exception&) {
+      self.out_of_memory_ = true;
+      return 0;
+    }
+  }
+  int note(orbit_bytes key, uint64_t hash) {
     const std::string_view name(key.data, key.size);
-    if (!self.everything_ && !glob_match(self.pattern_, name)) return 1;
-    self.bytes_ += name.size() + 16;
-    if (self.bytes_ > self.bytes_max_) return 0;
-    self.keys_.emplace_back(name);
-    if (self.what_ == What::kScan) self.hashes_.push_back(hash);
+    if (!everything_ && !glob_match(pattern_, name)) return 1;
+    bytes_ += name.size() + 16;
+    if (bytes_ > bytes_max_) return 0;
+    keys_.emplace_back(name);
+    if (what_ == What::kScan) hashes_.push_back(hash);
     return 1;
   }
 
   static void listed(void* ctx, uint64_t next_hash, orbit_code code, const char* message) {
-    static_cast<Listing*>(ctx)->continue_with(next_hash, code, message);
+    auto* const self = static_cast<Listing*>(ctx);
+    try {
+      if (self->out_of_memory_) throw std::bad_alloc();
+      self->continue_with(next_hash, code, message);
+    } catch (const std::exception&) {
+      self->session_.out_of_memory(self->slot_);
+      self->end();
+    }
   }
 
   void continue_with(uint64_t next_hash, orbit_code code, const char* message);
@@ -79,6 +96,7 @@ class Listing {
   std::string type_;  // empty: any
   bool everything_ = false;
   bool wrapped_ = false;
+  bool out_of_memory_ = false;
   uint64_t bytes_ = 0;
   uint64_t bytes_max_ = 0;
   uint64_t from_hash_ = 0;
@@ -107,7 +125,7 @@ class TypeCall final : public HoldCall {
     }
     listing_.keys_ = std::move(kept);
   }
-  void failed() override { refused_ = true; }
+  void failed(orbit_code, const char*) override { refused_ = true; }
   bool writes() const override { return false; }
   void ended() override {
     Listing& listing = listing_;
@@ -240,13 +258,10 @@ void dbsize(Session& session, Args) {
       session.server().database(session.database()),
       [](void* ctx, uint64_t count, orbit_code code, const char* message) {
         const std::unique_ptr<Waiting> done(static_cast<Waiting*>(ctx));
-        Reply reply(done->slot->out, done->session.protocol());
-        if (code == ORBIT_OK) {
-          reply.integer(static_cast<int64_t>(count));
-        } else {
+        finish_with(done->session, done->slot, [&](Reply& reply) {
+          if (code == ORBIT_OK) return reply.integer(static_cast<int64_t>(count));
           write_error(reply, false, code, message != nullptr ? message : "");
-        }
-        done->session.finish(done->slot);
+        });
       },
       waiting);
 }
@@ -266,19 +281,24 @@ struct Several {
     auto* self = static_cast<Several*>(ctx);
     if (code != ORBIT_OK && self->code == ORBIT_OK) {
       self->code = code;
-      self->message = message != nullptr ? message : "";
+      self->keep(message);
     }
     if (--self->left != 0) return;
     const std::unique_ptr<Several> owned(self);
     if (self->code == ORBIT_OK && self->succeeded != nullptr) self->succeeded(self->server);
     if (self->session == nullptr) return;
-    Reply reply(self->slot->out, self->session->protocol());
-    if (self->code == ORBIT_OK) {
-      reply.ok();
-    } else {
+    finish_with(*self->session, self->slot, [&](Reply& reply) {
+      if (self->code == ORBIT_OK) return reply.ok();
       write_error(reply, self->write, self->code, self->message);
+    });
+  }
+
+ private:
+  void keep(const char* text) noexcept {
+    try {
+      message = text != nullptr ? text : "";
+    } catch (const std::exception&) {  // the code alone tells enough
     }
-    self->session->finish(self->slot);
   }
 };
 
@@ -327,54 +347,6 @@ void bgsave(Session& session, Args, Reply& reply) {
   write_out(server, new Several{server, nullptr, nullptr, kDatabaseCount, true, &note_saved, ORBIT_OK, {}});
 }
 
-// ---- MOVE ----------------------------------------------------------------------------------------------------------
-
-class MoveCall final : public HoldCall {
- public:
-  MoveCall(Session& session, std::string_view key, uint32_t to) : key_(key) {
-    refs_.push_back({session.server().database(session.database()), to_c(std::string_view(key_))});
-    refs_.push_back({session.server().database(to), to_c(std::string_view(key_))});
-    begin(session.worker(), &session, session.begin_operation(), session.worker().deadline_ns());
-  }
-
- private:
-  void use(KeyActor* const* actors) override {
-    if (!check_writable()) return;
-    for (size_t i = 0; i < 2; ++i) {
-      if (actors[i]->expire_if_due(worker_->now_ms())) changed_[i] = 1;
-    }
-    const bool moves = !actors[0]->value.is_none() && actors[1]->value.is_none();
-    if (moves) {
-      actors[1]->value.take(actors[0]->value);
-      for (size_t i = 0; i < 2; ++i) {
-        actors[i]->touch();
-        changed_[i] = 1;
-      }
-    }
-    Reply(slot_->out).integer(moves ? 1 : 0);
-  }
-  bool writes() const override { return true; }
-  void ended() override { delete this; }
-
-  const std::string key_;
-};
-
-void move(Session& session, Args args) {
-  int64_t to = 0;
-  std::string problem;
-  if (!parse_integer(args[2], to)) {
-    problem = "ERR value is not an integer or out of range";
-  } else if (to < 0 || to >= static_cast<int64_t>(kDatabaseCount)) {
-    problem = "ERR DB index is out of range";
-  } else if (static_cast<uint32_t>(to) == session.database()) {
-    problem = "ERR source and destination objects are the same";
-  } else if (args[1].size() > ORBIT_ACTOR_KEY_MAX) {
-    problem = key_too_long(args[1].size());
-  }
-  if (!problem.empty()) return answer(session, [&](Reply& reply) { reply.error(problem); });
-  new MoveCall(session, args[1], static_cast<uint32_t>(to));
-}
-
 constexpr SessionCommand kKeyspaceCommands[] = {
     {.name = "scan", .operation = &scan},
     {.name = "keys", .operation = &keys},
@@ -384,7 +356,6 @@ constexpr SessionCommand kKeyspaceCommands[] = {
     {.name = "flushall", .operation = &flushall},
     {.name = "save", .operation = &save},
     {.name = "bgsave", .function = &bgsave},
-    {.name = "move", .operation = &move},
 };
 
 }  // namespace

@@ -2,7 +2,10 @@
 #include "session.hpp"
 
 #include <algorithm>
+#include <exception>
 
+#include "blocking.hpp"
+#include "exec.hpp"
 #include "multi_key.hpp"
 #include "orbit/result.hpp"
 
@@ -19,6 +22,11 @@ void write_error(Reply& reply, bool write, orbit_code code, std::string_view mes
   reply.error(text, message);
 }
 
+bool may_write(const CommandSpec& spec) noexcept {
+  const std::string_view name = spec.name;
+  return (spec.flags & kWrite) != 0 || name == "publish" || name == "spublish";
+}
+
 Session::Session(Worker& worker, orbit_connection* connection)
     : worker_(worker),
       connection_(connection),
@@ -28,6 +36,7 @@ Session::Session(Worker& worker, orbit_connection* connection)
       active_at_ms_(worker.now_ms()) {
   set_authenticated(settings().password.empty());
   worker_.sessions.emplace(id_, this);
+  worker_.admit(*this);
 }
 
 Session::~Session() = default;
@@ -69,6 +78,58 @@ size_t Session::received(const char* data, size_t size) {
   return used;
 }
 
+bool Session::peer_finished(bool all_read) {
+  if (waiting_ != nullptr) {
+    // As in Redis: who waits for an element and hangs up, gets none.
+    closing_ = true;
+    waiting_->cancel();
+    return true;
+  }
+  if (!all_read || first_ == nullptr) return false;
+  closing_ = true;
+  return true;
+}
+
+void Session::drain() {
+  closing_ = true;
+  if (waiting_ != nullptr) waiting_->cancel();
+  if (first_ == nullptr) server().interfaces().net->close(connection_);
+}
+
+void Session::open_gate() {
+  blocked_ &= ~static_cast<uint32_t>(kWaitGate);
+  unblock();
+}
+
+void Session::pause(bool all) noexcept {
+  if (all) {
+    blocked_ |= kWaitPause;
+  } else {
+    set_mode(kWritesPaused, true);
+  }
+}
+
+void Session::unpause() {
+  set_mode(kWritesPaused, false);
+  blocked_ &= ~static_cast<uint32_t>(kWaitPause);
+  unblock();
+}
+
+bool Session::waits_for_pause(const CommandEntry& entry) const noexcept {
+  return may_write(*entry.spec) || (transaction_.writes && std::string_view(entry.spec->name) == "exec");
+}
+
+void Session::out_of_memory(Slot* slot) noexcept {
+  worker_.count_error();
+  try {
+    slot->out.clear();
+    slot->out.append("-ERR out of memory\r\n");
+  } catch (const std::exception&) {
+    slot->out.clear();
+    kill();  // a connection that misses a reply would take the next one for it
+  }
+}
+
 void Session::drained() {
   if (!paused_) server().interfaces().net->resume(connection_);
 }
@@ -90,11 +151,14 @@ void Session::closed() {
   gone_ = true;
   worker_.sessions.erase(id_);
   reset_state();
+  if (waiting_ != nullptr) return waiting_->cancel();  // whose end deletes the session
   if (first_ == nullptr) delete this;
 }
 
 void Session::kill() {
   closing_ = true;
+  if (gone_) return;
+  if (waiting_ != nullptr) waiting_->cancel();
   server().interfaces().net->close(connection_);
 }
 
@@ -102,7 +166,7 @@ void Session::reset_state() {
   subscriptions_.drop_all(*this);
   discard_transaction(*this);
   unwatch_all(*this);
-  mode_ = 0;
+  mode_ &= kWritesPaused;
   set_authenticated(settings().password.empty());
   database_ = 0;
   protocol_ = 2;
@@ -155,17 +219,20 @@ void Session::reject_unknown(Args args) {
   reject(text);
 }
 
-bool Session::must_wait(const CommandEntry& entry) {
+bool Session::must_wait(const CommandEntry& entry, Args args) {
   if (slots_ >= settings().pipeline_max) {
     blocked_ |= kWaitSlots;
     return true;
   }
-  const bool after_replies = entry.session != nullptr && entry.session->after_replies;
+  const bool after_replies =
+      (entry.session != nullptr && entry.session->after_replies && !in_multi()) ||
+      (transaction_.after_replies && std::string_view(entry.spec->name) == "exec");
   if (after_replies && first_ != nullptr) {
     blocked_ |= kWaitReplies;
     return true;
   }
-  const bool ordered = entry.kind == CommandKind::kManyKeys || entry.kind == CommandKind::kOperation;
+  const bool ordered = entry.kind == CommandKind::kManyKeys || entry.kind == CommandKind::kTwoDatabases ||
+                       entry.is_operation(args, false);
   if (ordered && unexecuted_ != 0) {
     blocked_ |= kWaitExecuted;
     return true;
@@ -186,7 +253,7 @@ bool Session::dispatch(Args args) {
     return true;
   }
   const CommandEntry& entry = server().entry(spec);
-  if (first_ != nullptr && must_wait(entry)) return false;
+  if (first_ != nullptr && must_wait(entry, args)) return false;
   worker_.count(entry);
   note_command(entry);
   const auto count = static_cast<int>(args.size());
@@ -197,6 +264,11 @@ bool Session::dispatch(Args args) {
     return true;
   }
   if (mode_ != 0) [[unlikely]] {
+    if ((mode_ & kWritesPaused) != 0 && waits_for_pause(entry)) {
+      worker_.uncount();
+      blocked_ |= kWaitPause;
+      return false;
+    }
     if ((mode_ & kReplySkipNext) != 0) mode_ = (mode_ & ~static_cast<uint32_t>(kReplySkipNext)) | kReplySkip;
     else mode_ &= ~static_cast<uint32_t>(kReplySkip);
     if (intercept(entry, args)) return true;
@@ -218,8 +290,7 @@ bool Session::intercept(const CommandEntry& entry, Args args) {
     return true;
   }
   if ((mode_ & kInMulti) == 0 || (entry.session != nullptr && entry.session->in_multi)) return false;
-  if ((spec.flags & kNoMulti) != 0 || entry.kind == CommandKind::kOperation || entry.kind == CommandKind::kUnknown ||
-      (entry.session != nullptr && entry.session->after_replies)) {
+  if ((spec.flags & kNoMulti) != 0 || entry.kind == CommandKind::kUnknown) {
     reject("ERR Command not allowed inside a transaction");
     return true;
   }
@@ -235,10 +306,19 @@ bool Session::intercept(const CommandEntry& entry, Args args) {
 void Session::run(const CommandEntry& entry, Args args) {
   switch (entry.kind) {
     case CommandKind::kOneKey: send_one_key(entry, static_cast<uint32_t>(entry.spec->first_key), args); return;
+    case CommandKind::kEither:
+      if (entry.is_operation(args, false)) {
+        entry.session->operation(*this, args);
+        return;
+      }
+      [[fallthrough]];
+    case CommandKind::kTwoDatabases:
     case CommandKind::kManyKeys: {
       std::vector<uint32_t>& positions = key_positions_scratch();
       if (std::string why; !find_keys(*entry.spec, args, settings().command_keys_max, positions, why)) {
         reject(why);
+      } else if (entry.kind == CommandKind::kTwoDatabases) {
+        run_two_databases(*this, entry, args, positions);
       } else if (positions.size() == 1) {
         send_one_key(entry, positions[0], args);
       } else if (positions.empty()) {
@@ -319,6 +399,7 @@ void Session::send_one_key(const CommandEntry& entry, uint32_t key_index, Args a
     }
     slot->unexecuted = slot->retained;
     unexecuted_ += slot->unexecuted ? 1 : 0;
+    worker_.began(slot->unexecuted ? 1 : 0);
   }
   append_slot(worker_.take_slot());
 }
@@ -327,13 +408,7 @@ void Session::on_reply(void* ctx, orbit_envelope* reply) {
   Slot* const slot = static_cast<Slot*>(ctx);
   Session& self = *slot->session;
   Command& command = slot->command;
-  if (reply->code != ORBIT_OK) [[unlikely]] {
-    command.out->truncate(command.out == &slot->out ? 0 : slot->batch_mark);
-    Reply error(*command.out, command.protocol);
-    write_error(error, (command.spec->flags & kWrite) != 0, reply->code,
-                reply->message != nullptr ? reply->message : "");
-    command.failed = true;
-  }
+  if (reply->code != ORBIT_OK) [[unlikely]] self.write_failure(slot, *reply);
   if (command.failed) [[unlikely]] self.worker_.count_error();
   self.server().interfaces().actors->free_envelope(reply);
   if (slot->in_send) {
@@ -343,8 +418,22 @@ void Session::on_reply(void* ctx, orbit_envelope* reply) {
   if (slot->unexecuted) {
     slot->unexecuted = false;
     --self.unexecuted_;
+    self.worker_.ran();
   }
   self.finish(slot);
+}
+
+// The turn failed: its error is the reply.
+void Session::write_failure(Slot* slot, const orbit_envelope& reply) noexcept {
+  Command& command = slot->command;
+  command.failed = true;
+  command.out->truncate(command.out == &slot->out ? 0 : slot->batch_mark);
+  try {
+    Reply error(*command.out, command.protocol);
+    write_error(error, (command.spec->flags & kWrite) != 0, reply.code, reply.message != nullptr ? reply.message : "");
+  } catch (const std::exception&) {
+    kill();
+  }
 }
 
 // ---- the order of replies ------------------------------------------------------------------------------------------
@@ -361,12 +450,14 @@ void Session::append_slot(Slot* slot) noexcept {
 }
 
 Slot* Session::begin_operation() {
+  if (exec_ != nullptr) return exec_->take_part();
   Slot* const slot = worker_.take_slot();
   slot->session = this;
   slot->done = false;
   slot->discard = muted();
   slot->unexecuted = true;
   ++unexecuted_;
+  worker_.began();
   append_slot(slot);
   blocked_ |= kWaitOperation;
   return slot;
@@ -376,11 +467,13 @@ void Session::executed(Slot* slot) {
   if (!slot->unexecuted) return;
   slot->unexecuted = false;
   --unexecuted_;
+  worker_.ran();
   blocked_ &= ~static_cast<uint32_t>(kWaitOperation);
   unblock();
 }
 
 void Session::finish(Slot* slot) {
+  if (slot->part) return exec_->finish_part(slot);
   executed(slot);
   slot->done = true;
   advance();
@@ -395,6 +488,7 @@ void Session::advance() {
     if (!slot->discard && !gone_) emit(slot->out.view());
     worker_.give_back(slot);
   }
+  if ((mode_ & kHoldsPushes) != 0 && first_ == nullptr) [[unlikely]] emit_held_pushes();
   if (gone_) {
     if (first_ == nullptr) delete this;
     return;
@@ -422,6 +516,12 @@ void Session::emit(std::string_view bytes) {
   }
 }
 
+void Session::emit_held_pushes() {
+  set_mode(kHoldsPushes, false);
+  if (!gone_) emit(held_pushes_);
+  std::string().swap(held_pushes_);
+}
+
 void Session::flush_batch() {
   if (worker_.batch.empty()) return;
   const std::string_view bytes = worker_.batch.view();
@@ -432,8 +532,13 @@ void Session::flush_batch() {
 void Session::push(std::string_view bytes) {
   if (gone_ || closing_) return;
   const orbit_net_v1& net = *server().interfaces().net;
-  if (net.output_bytes(connection_) + bytes.size() <= settings().subscriber_output_bytes_max) {
-    emit(bytes);
+  const size_t waiting = net.output_bytes(connection_) + held_pushes_.size();
+  if (waiting + bytes.size() <= settings().subscriber_output_bytes_max) {
+    if ((mode_ & kHoldsPushes) != 0) {
+      held_pushes_.append(bytes);
+    } else {
+      emit(bytes);
+    }
     return;
   }
   kill();
@@ -463,6 +568,7 @@ std::string Session::describe() const {
   std::string flags;
   if (subscribed()) flags += 'P';
   if (in_multi()) flags += 'x';
+  if (waiting_ != nullptr) flags += 'b';
   if (flags.empty()) flags = "N";
   std::string out = "id=" + std::to_string(id_);
   const auto field = [&out](const char* key, std::string_view value) {

@@ -23,6 +23,9 @@
 
 namespace orbit::resp {
 
+class BlockedCall;
+class SteppedExec;
+
 class Session {
  public:
   Session(Worker& worker, orbit_connection* connection);
@@ -35,6 +38,10 @@ class Session {
   void drained();
   // received threw: says so to the client and closes.
   void abandon(const char* why) noexcept;
+  // The peer sends no more, see orbit_connection_handler. True: the session closes the connection.
+  bool peer_finished(bool all_read);
+  // The node stops: closes once what was asked is answered.
+  void drain();
   // The connection is gone. The session deletes itself when nothing is under way any more.
   void closed();
 
@@ -59,6 +66,23 @@ class Session {
   void executed(Slot* slot);
   // The reply in slot->out is complete.
   void finish(Slot* slot);
+
+  // Memory ran out while the slot's operation was answered: says so instead.
+  void out_of_memory(Slot* slot) noexcept;
+
+  // An EXEC that runs in steps hands out the slots while it runs.
+  SteppedExec* exec() const noexcept { return exec_; }
+  void set_exec(SteppedExec* exec) noexcept { exec_ = exec; }
+  // The command that waits for an element, if any.
+  BlockedCall* waiting() const noexcept { return waiting_; }
+  void set_waiting(BlockedCall* call) noexcept { waiting_ = call; }
+
+  // Published messages wait until every reply has left: an EXEC that subscribes confirms that first.
+  void hold_pushes() noexcept { set_mode(kHoldsPushes, true); }
+  void close_gate() noexcept { blocked_ |= kWaitGate; }
+  void open_gate();
+  void pause(bool all) noexcept;
+  void unpause();
 
   // Bytes that are no reply: published messages. Closes the connection of a client that does not keep up.
   void push(std::string_view bytes);
@@ -99,12 +123,16 @@ class Session {
     kReplyOff = 8,
     kReplySkip = 16,      // of the command that runs now
     kReplySkipNext = 32,  // CLIENT REPLY SKIP was the last command
+    kWritesPaused = 64,   // CLIENT PAUSE WRITE
+    kHoldsPushes = 128,
   };
   enum Blocked : uint32_t {
     kWaitExecuted = 1,   // a command waits until all before it have run
     kWaitReplies = 2,    // ... until all replies before it have left
     kWaitSlots = 4,      // too many replies are missing
     kWaitOperation = 8,  // an operation is under way
+    kWaitGate = 16,      // somebody has all keys for itself
+    kWaitPause = 32,     // CLIENT PAUSE
   };
   static constexpr size_t kFlushBytes = 64 * 1024;
 
@@ -112,7 +140,9 @@ class Session {
 
   void set_mode(uint32_t bit, bool on) noexcept { mode_ = on ? mode_ | bit : mode_ & ~bit; }
 
-  bool must_wait(const CommandEntry& entry);
+  bool must_wait(const CommandEntry& entry, Args args);
+  // Whether CLIENT PAUSE WRITE holds it back.
+  bool waits_for_pause(const CommandEntry& entry) const noexcept;
   bool dispatch(Args args);
   // Checks that only matter in special modes. True: the command was answered.
   bool intercept(const CommandEntry& entry, Args args);
@@ -121,6 +151,7 @@ class Session {
   void reject_unknown(Args args);
   void send_one_key(const CommandEntry& entry, uint32_t key_index, Args args, bool one_of_many = false);
   static void on_reply(void* ctx, orbit_envelope* reply);
+  void write_failure(Slot* slot, const orbit_envelope& reply) noexcept;
   template <class Function>
   void reply_now(Function&& function);
 
@@ -128,6 +159,7 @@ class Session {
   void advance();
   void unblock();
   void emit(std::string_view bytes);
+  void emit_held_pushes();
   void flush_batch();
   void note_command(const CommandEntry& entry) noexcept { last_command_ = &entry; }
 
@@ -149,9 +181,25 @@ class Session {
   const uint64_t opened_at_ms_;
   uint64_t active_at_ms_;
   const CommandEntry* last_command_ = nullptr;
+  SteppedExec* exec_ = nullptr;
+  BlockedCall* waiting_ = nullptr;
+  std::string held_pushes_;
   TransactionState transaction_;
   SessionSubscriptions subscriptions_;
 };
+
+// What a callback from the kernel writes to an operation's slot, and its end.
+template <class Function>
+void finish_with(Session& session, Slot* slot, Function&& function) noexcept {
+  try {
+    Reply reply(slot->out, session.protocol());
+    function(reply);
+    if (reply.failed()) session.worker().count_error();
+  } catch (const std::exception&) {
+    session.out_of_memory(slot);
+  }
+  session.finish(slot);
+}
 
 // An operation that answers at once after all.
 template <class Function>
@@ -163,6 +211,9 @@ void answer(Session& session, Function&& function) {
   slot->discard = session.muted();
   session.finish(slot);
 }
+
+// Whether CLIENT PAUSE WRITE would hold the command back.
+bool may_write(const CommandSpec& spec) noexcept;
 
 // "ERR unknown subcommand 'x'. Try CLIENT HELP."
 void reply_unknown_subcommand(Args args, Reply& reply);

@@ -26,6 +26,7 @@ struct Slot {
   bool done = false;       // the reply is complete
   bool discard = false;    // CLIENT REPLY OFF or SKIP
   bool unexecuted = false; // counted in the session's number of commands that have not run yet
+  bool part = false;       // of the reply of an EXEC
 
   Slot() = default;
   Slot(const Slot&) = delete;
@@ -65,7 +66,7 @@ struct Slot {
     if (many_views_.capacity() > kKeepViews) std::vector<std::string_view>().swap(many_views_);
     session = nullptr;
     next = nullptr;
-    retained = done = discard = unexecuted = in_send = false;
+    retained = done = discard = unexecuted = in_send = part = false;
   }
 
  private:

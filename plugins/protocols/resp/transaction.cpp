@@ -5,8 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "exec.hpp"
 #include "multi_key.hpp"
-#include "numbers.hpp"
 #include "orbit/result.hpp"
 #include "session.hpp"
 
@@ -16,27 +16,28 @@ namespace {
 // Registers the session with the actors of keys, whether they exist or not.
 class WatchCall final : public HoldCall {
  public:
-  WatchCall(Session& session, Args keys) : database_(session.database()) {
+  WatchCall(Session& session, Args keys) : type_(session.server().database(session.database())) {
     for (const auto key : keys) keys_.emplace_back(key);
-    for (const auto& key : keys_) refs_.push_back({session.server().database(database_), to_c(std::string_view(key))});
+    for (const auto& key : keys_) refs_.push_back({type_, to_c(std::string_view(key))});
     begin(session.worker(), &session, session.begin_operation(), session.worker().deadline_ns());
   }
 
  private:
   void use(KeyActor* const* actors) override {
     auto& watches = session_->transaction().watches;
+    watches.reserve(watches.size() + keys_.size());  // nothing may fail once an actor counts the watcher
     for (size_t i = 0; i < keys_.size() && !session_->gone(); ++i) {
       if (actors[i]->expire_if_due(worker_->now_ms())) changed_[i] = 1;
       const bool known = std::ranges::any_of(
-          watches, [&](const WatchedKey& watch) { return watch.database == database_ && watch.key == keys_[i]; });
-      if (!known) watches.push_back({database_, keys_[i], actors[i]->watch()});
+          watches, [&](const WatchedKey& watch) { return watch.type == type_ && watch.key == keys_[i]; });
+      if (!known) watches.push_back({type_, keys_[i], actors[i]->watch()});
     }
     Reply(slot_->out).ok();
   }
   bool writes() const override { return false; }
   void ended() override { delete this; }
 
-  const uint32_t database_;
+  const orbit_type* const type_;
   std::vector<std::string> keys_;
 };
 
@@ -44,9 +45,8 @@ class WatchCall final : public HoldCall {
 class UnwatchCall final : public HoldCall {
  public:
   UnwatchCall(Worker& worker, std::vector<WatchedKey> watches) : watches_(std::move(watches)) {
-    for (const WatchedKey& watch : watches_) {
-      refs_.push_back({worker.server.database(watch.database), to_c(std::string_view(watch.key))});
-    }
+    for (const WatchedKey& watch : watches_) refs_.push_back({watch.type, to_c(std::string_view(watch.key))});
+    worker.began();
     begin(worker, nullptr, nullptr, 0);
   }
 
@@ -55,104 +55,13 @@ class UnwatchCall final : public HoldCall {
     for (size_t i = 0; i < watches_.size(); ++i) actors[i]->unwatch(watches_[i].mark);
   }
   bool writes() const override { return false; }
-  void ended() override { delete this; }
+  void ended() override {
+    Worker& worker = *worker_;
+    delete this;
+    worker.ran();
+  }
 
   std::vector<WatchedKey> watches_;
-};
-
-class ExecCall final : public HoldCall {
- public:
-  explicit ExecCall(Session& session)
-      : database_(session.database()),
-        queue_(std::move(session.transaction().queue)),
-        watches_(std::exchange(session.transaction().watches, {})) {
-    discard_transaction(session);
-    for (const WatchedKey& watch : watches_) {
-      refs_.push_back({session.server().database(watch.database), to_c(std::string_view(watch.key))});
-    }
-    uint32_t database = database_;
-    for (const QueuedCommand& command : queue_) {
-      writes_ |= (command.entry->spec->flags & kWrite) != 0;
-      for (const uint32_t position : command.keys) {
-        refs_.push_back({session.server().database(database), to_c(command.args[position])});
-      }
-      selected(command, database);
-    }
-  }
-  size_t key_count() const noexcept { return refs_.size(); }
-  void start(Session& session) {
-    Slot* const slot = session.begin_operation();
-    if (!refs_.empty()) {
-      begin(session.worker(), &session, slot, session.worker().deadline_ns());
-      return;
-    }
-    worker_ = &session.worker();
-    session_ = &session;
-    slot_ = slot;
-    use(nullptr);
-    delete this;
-    session.finish(slot);
-  }
-  // Not started: gives the watches back to their actors.
-  void abandon(Session& session) {
-    if (!watches_.empty()) new UnwatchCall(session.worker(), std::move(watches_));
-    delete this;
-  }
-
- private:
-  // The database after a queued SELECT with a good argument.
-  static void selected(const QueuedCommand& command, uint32_t& database) {
-    if (std::string_view(command.entry->spec->name) != "select") return;
-    int64_t index = 0;
-    if (parse_integer(command.args[1], index) && index >= 0 && index < static_cast<int64_t>(kDatabaseCount)) {
-      database = static_cast<uint32_t>(index);
-    }
-  }
-
-  void use(KeyActor* const* actors) override {
-    Reply reply(slot_->out, session_->protocol());
-    bool conflict = false;
-    for (size_t i = 0; i < watches_.size(); ++i) {
-      if (actors[i]->expire_if_due(worker_->now_ms())) changed_[i] = 1;
-      conflict |= !(actors[i]->watch_mark() == watches_[i].mark);
-    }
-    for (size_t i = 0; i < watches_.size(); ++i) actors[i]->unwatch(watches_[i].mark);
-    watches_done_ = true;
-    if (conflict) {
-      reply.null_array();
-      return;
-    }
-    if (writes_ && !check_writable()) return;
-    reply.array(queue_.size());
-    size_t at = watches_.size();
-    std::vector<OpenKey> open;
-    for (const QueuedCommand& command : queue_) {
-      reply.clear_failed();
-      reply.set_protocol(session_->protocol());
-      const CommandEntry& entry = *command.entry;
-      if (entry.kind == CommandKind::kFunction) {
-        if (session_->gone()) continue;  // nobody reads the reply, and the connection cannot be asked any more
-        entry.session->function(*session_, command.args, reply);
-      } else {
-        run_held(*entry.spec, command.args, command.keys, actors + at, changed_.data() + at, open, reply,
-                 worker_->now_ms(), worker_->random());
-        at += command.keys.size();
-      }
-      if (reply.failed()) worker_->count_error();
-    }
-  }
-  void failed() override {
-    if (!watches_done_) new UnwatchCall(*worker_, std::exchange(watches_, {}));
-    watches_done_ = true;
-  }
-  bool writes() const override { return writes_; }
-  void ended() override { delete this; }
-
-  const uint32_t database_;
-  std::vector<QueuedCommand> queue_;
-  std::vector<WatchedKey> watches_;
-  bool writes_ = false;
-  bool watches_done_ = false;
 };
 
 void multi(Session& session, Args, Reply& reply) {
@@ -185,17 +94,17 @@ void exec(Session& session, Args) {
     answer(session, [](Reply& reply) { reply.error("EXECABORT Transaction discarded because of previous errors."); });
     return;
   }
-  auto* call = new ExecCall(session);
   const uint32_t keys_max = session.settings().command_keys_max;
-  if (const size_t keys = call->key_count(); keys > keys_max) {
-    call->abandon(session);
+  if (const size_t keys = keys_held(session.transaction()); keys > keys_max) {
+    discard_transaction(session);
+    unwatch_all(session);
     answer(session, [&](Reply& reply) {
       reply.error("EXECABORT Transaction discarded: " + std::to_string(keys) +
                   " keys in one transaction; the bound is command_keys_max = " + std::to_string(keys_max));
     });
     return;
   }
-  call->start(session);
+  run_transaction(session);
 }
 
 void watch(Session& session, Args args) {
@@ -252,8 +161,10 @@ bool queue_command(Session& session, const CommandEntry& entry, Args args, std::
     return false;
   }
   QueuedCommand command{&entry, nullptr, {}, {}};
-  if (entry.spec->run != nullptr && !find_keys(*entry.spec, args, settings.command_keys_max, command.keys, why))
-    return false;
+  if (entry.spec->run != nullptr && !entry.is_operation(args, true)) {
+    if (!find_keys(*entry.spec, args, settings.command_keys_max, command.keys, why)) return false;
+    if (entry.kind == CommandKind::kTwoDatabases && command.keys.size() == 1) command.keys.push_back(command.keys[0]);
+  }
   command.bytes = std::make_unique_for_overwrite<char[]>(bytes);
   command.args.reserve(args.size());
   char* to = command.bytes.get();
@@ -263,6 +174,8 @@ bool queue_command(Session& session, const CommandEntry& entry, Args args, std::
     to += arg.size();
   }
   transaction.queued_bytes += bytes;
+  transaction.after_replies |= entry.session != nullptr && entry.session->after_replies;
+  transaction.writes |= may_write(*entry.spec);
   transaction.queue.push_back(std::move(command));
   return true;
 }
@@ -271,13 +184,24 @@ void discard_transaction(Session& session) {
   TransactionState& transaction = session.transaction();
   std::vector<QueuedCommand>().swap(transaction.queue);
   transaction.queued_bytes = 0;
-  transaction.failed = false;
+  transaction.failed = transaction.after_replies = transaction.writes = false;
   session.set_in_multi(false);
 }
 
 void unwatch_all(Session& session) {
-  auto& watches = session.transaction().watches;
-  if (!watches.empty()) new UnwatchCall(session.worker(), std::exchange(watches, {}));
+  TransactionState& transaction = session.transaction();
+  transaction.watches_broken = false;
+  if (!transaction.watches.empty()) unwatch_later(session.worker(), std::exchange(transaction.watches, {}));
+}
+
+// A hold that waits for keys while it has others would stop who has all of them.
+void unwatch_later(Worker& worker, std::vector<WatchedKey> watches) {
+  if (!worker.gate_closed()) {
+    new UnwatchCall(worker, std::move(watches));
+    return;
+  }
+  auto kept = std::make_shared<std::vector<WatchedKey>>(std::move(watches));
+  worker.when_open([&worker, kept] { new UnwatchCall(worker, std::move(*kept)); });
 }
 
 }  // namespace orbit::resp

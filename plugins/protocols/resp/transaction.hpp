@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// MULTI, EXEC, DISCARD, WATCH, UNWATCH. EXEC holds the actors of all keys that its commands name and of all watched
-// keys, so that nothing happens between the check of the watches, the commands and the commit of what they changed.
+// MULTI, EXEC, DISCARD, WATCH, UNWATCH: what a connection has queued and what it watches. exec.hpp runs it.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +14,7 @@
 namespace orbit::resp {
 
 class Session;
+class Worker;
 struct CommandEntry;
 
 struct QueuedCommand {
@@ -24,7 +25,7 @@ struct QueuedCommand {
 };
 
 struct WatchedKey {
-  uint32_t database;
+  const orbit_type* type;
   std::string key;
   KeyActor::WatchMark mark;
 };
@@ -32,7 +33,10 @@ struct WatchedKey {
 struct TransactionState {
   std::vector<QueuedCommand> queue;
   uint64_t queued_bytes = 0;
-  bool failed = false;  // a command was refused while queueing: EXEC aborts
+  bool failed = false;         // a command was refused while queueing: EXEC aborts
+  bool after_replies = false;  // a queued command must come after the replies before it
+  bool writes = false;         // a queued command may write
+  bool watches_broken = false; // a watched database was exchanged: EXEC fails
   std::vector<WatchedKey> watches;
 };
 
@@ -42,5 +46,6 @@ bool queue_command(Session& session, const CommandEntry& entry, Args args, std::
 void discard_transaction(Session& session);
 // Takes the session's watches off; the keys' actors learn it soon.
 void unwatch_all(Session& session);
+void unwatch_later(Worker& worker, std::vector<WatchedKey> watches);
 
 }  // namespace orbit::resp

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "worker.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "multi_key.hpp"
+#include "session.hpp"
 
 namespace orbit::resp {
 
@@ -50,6 +52,73 @@ void Worker::give_back(Slot* slot) noexcept {
   slot->next = free_;
   free_ = slot;
   ++free_count_;
+}
+
+void Worker::close_gate() {
+  if (++gates_ > 0) {
+    for (const auto& [id, session] : sessions) session->close_gate();
+  }
+  if (unexecuted_ == 0) {
+    server.gate.quiet();
+  } else {
+    tells_quiet_ = true;
+  }
+}
+
+void Worker::tell_quiet() noexcept {
+  tells_quiet_ = false;
+  server.gate.quiet();
+}
+
+void Worker::open_gate() {
+  if (--gates_ > 0) return;
+  for (const auto& [id, session] : sessions) session->open_gate();
+  for (const auto& body : std::exchange(when_open_, {})) body();
+}
+
+void Worker::when_open(std::function<void()> body) {
+  if (gate_closed()) {
+    when_open_.push_back(std::move(body));
+  } else {
+    body();
+  }
+}
+
+void Worker::pause(uint64_t until_ns, bool all) {
+  all_paused_ = all_paused_ || all;
+  paused_until_ns_ = std::max(paused_until_ns_, until_ns);
+  for (const auto& [id, session] : sessions) session->pause(all_paused_);
+  if (pause_timer_ == 0) arm_pause();
+}
+
+void Worker::arm_pause() {
+  const Interfaces& node = server.interfaces();
+  const uint64_t now_ns = node.workers->monotonic_ns(node.host);
+  const uint64_t left_ns = paused_until_ns_ > now_ns ? paused_until_ns_ - now_ns : 0;
+  pause_timer_ = node.workers->after(
+      node.host, left_ns / 1'000'000 + 1,
+      [](void* ctx) {
+        auto* const self = static_cast<Worker*>(ctx);
+        self->pause_timer_ = 0;
+        const Interfaces& interfaces = self->server.interfaces();
+        if (interfaces.workers->monotonic_ns(interfaces.host) < self->paused_until_ns_) return self->arm_pause();
+        self->unpause();
+      },
+      this);
+}
+
+void Worker::unpause() {
+  if (paused_until_ns_ == 0) return;
+  paused_until_ns_ = 0;
+  all_paused_ = false;
+  if (pause_timer_ != 0) server.interfaces().workers->cancel(server.interfaces().host, pause_timer_);
+  pause_timer_ = 0;
+  for (const auto& [id, session] : sessions) session->unpause();
+}
+
+void Worker::admit(Session& session) {
+  if (gate_closed()) session.close_gate();
+  if (paused_until_ns_ != 0) session.pause(all_paused_);
 }
 
 MultiKeyCall* Worker::take_call() {

@@ -16,6 +16,7 @@
 
 namespace orbit::resp {
 
+class BlockedCall;
 class MultiKeyCall;
 
 class Worker {
@@ -52,9 +53,28 @@ class Worker {
     }
     ++counted_times_;
   }
+  // The command that was counted last comes again.
+  void uncount() noexcept { --counted_times_; }
   void flush_count() noexcept;
   void count_error() noexcept;
   uint64_t calls(uint32_t command) const noexcept { return calls_[command].load(std::memory_order_relaxed); }
+
+  // Commands of the connections here that have begun and have not taken effect: what a closed gate waits for.
+  void began(uint32_t count = 1) noexcept { unexecuted_ += count; }
+  void ran() noexcept {
+    if (--unexecuted_ == 0 && tells_quiet_) [[unlikely]] tell_quiet();
+  }
+  bool gate_closed() const noexcept { return gates_ > 0; }
+  void close_gate();
+  void open_gate();
+  // Now, or once the gate is open: for what takes keys without being a command.
+  void when_open(std::function<void()> body);
+
+  // CLIENT PAUSE: until then, or longer if that was said before; all commands, or those that may write.
+  void pause(uint64_t until_ns, bool all);
+  void unpause();
+  // What a new connection must wait for.
+  void admit(Session& session);
 
   Server& server;
   const uint32_t index;
@@ -62,13 +82,23 @@ class Worker {
   Session* active = nullptr;   // that connection
   LocalSubscriptions subscriptions;
   std::unordered_map<uint64_t, Session*> sessions;
+  std::unordered_map<uint64_t, BlockedCall*> blocked;  // by the session's id
 
  private:
   static constexpr size_t kKeepSlots = 4096;
   static constexpr size_t kKeepCalls = 64;
 
   Slot* make_slot();
+  void tell_quiet() noexcept;
+  void arm_pause();
 
+  uint32_t unexecuted_ = 0;
+  bool tells_quiet_ = false;
+  int32_t gates_ = 1;  // that are closed; orders to close and to open may come in any order
+  std::vector<std::function<void()>> when_open_;
+  uint64_t paused_until_ns_ = 0;  // 0: not paused
+  bool all_paused_ = false;
+  orbit_timer pause_timer_ = 0;
   Slot* spare_ = nullptr;
   Slot* free_ = nullptr;
   size_t free_count_ = 0;

@@ -208,7 +208,7 @@ struct ListenState final : ListenStateBase {
   }
 
   static constexpr orbit_connection_handler kHandler = {
-      sizeof(orbit_connection_handler), 0, &opened, &received, &drained, &closed,
+      sizeof(orbit_connection_handler), 0, &opened, &received, &drained, &closed, nullptr,
   };
 };
 

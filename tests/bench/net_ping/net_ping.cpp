@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   SocketNet net(executor, {});
   const orbit_connection_handler handler{
       sizeof(orbit_connection_handler), 0, [](void*, orbit_connection* connection) -> void* { return connection; },
-      &received, nullptr, [](void*, orbit_code) {}};
+      &received, nullptr, [](void*, orbit_code) {}, nullptr};
   orbit_listen_options listen{};
   listen.struct_size = sizeof listen;
   listen.address = address.c_str();

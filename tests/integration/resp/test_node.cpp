@@ -202,6 +202,8 @@ std::string Client::read() {
   return head;
 }
 
+void Client::shut_write() { ::shutdown(socket_, SHUT_WR); }
+
 std::string Client::read_to_end() {
   std::string out = buffer_.substr(at_);
   buffer_.clear();

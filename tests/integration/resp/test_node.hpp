@@ -56,6 +56,8 @@ class Client {
     send(command);
     return read();
   }
+  // Sends no more, and still reads.
+  void shut_write();
   // What is left until the server closes.
   std::string read_to_end();
 

@@ -35,7 +35,7 @@ TEST_CASE("a command refused while queueing aborts the transaction") {
   TestNode node;
   Client client(node);
   for (const std::vector<std::string>& bad :
-       {std::vector<std::string>{"NOSUCH"}, {"SET", "a"}, {"SUBSCRIBE", "c"}, {"SCAN", "0"}, {"WATCH", "a"}}) {
+       {std::vector<std::string>{"NOSUCH"}, {"SET", "a"}, {"SAVE"}, {"SHUTDOWN"}, {"WATCH", "a"}}) {
     CAPTURE(bad[0]);
     CHECK(client({"MULTI"}) == "+OK");
     CHECK(client({"SET", "a", "1"}) == "+QUEUED");

@@ -161,6 +161,11 @@ class NetFixture {
           }
           per->fixture->closed.add();
           delete per;
+        },
+        [](void* context, int all_read) {
+          auto* const per = static_cast<Per*>(context);
+          const auto& told = per->fixture->on_peer_finished;
+          return told && told(per->connection, all_read != 0) ? 1 : 0;
         }};
     auto made = net->listen(options, kHandler, this);
     REQUIRE_MESSAGE(made.has_value(), made.error().message);
@@ -194,6 +199,7 @@ class NetFixture {
   Received received;
   std::function<void(orbit_connection*)> on_opened;
   std::function<void(orbit_connection*)> on_drained;
+  std::function<bool(orbit_connection*, bool)> on_peer_finished;  // whether the codec closes
   Count opened, closed, drained, bytes;
   std::mutex mutex;
   std::vector<orbit_code> codes;      // guarded by mutex

@@ -170,6 +170,90 @@ TEST_CASE("close sends what is left, reaches a client that has unread input, and
   CHECK(fixture.closed_codes() == std::vector<orbit_code>{ORBIT_OK});
 }
 
+TEST_CASE("a peer that shuts its side gets what the codec still owes it") {
+  NetFixture fixture(1);
+  orbit_connection* owing = nullptr;
+  Count finished;
+  fixture.received = [&](orbit_connection* connection, const char*, size_t size) {
+    owing = connection;
+    return size;
+  };
+  fixture.on_peer_finished = [&](orbit_connection*, bool all_read) {
+    CHECK(all_read);
+    finished.add();
+    return true;
+  };
+  Client client(fixture.listen(NetFixture::options()));
+  REQUIRE(client.send("question"));
+  client.shut_write();
+  REQUIRE(finished.wait_for(1));
+  fixture.on_worker(0, [&] { net_table()->write(owing, "first ", 6); });
+  CHECK(client.read(6) == "first ");
+  fixture.on_worker(0, [&] {
+    net_table()->write(owing, "last", 4);
+    net_table()->close(owing);
+  });
+  CHECK(client.read_to_end() == "last");
+  REQUIRE(fixture.closed.wait_for(1));
+  CHECK(fixture.closed_codes() == std::vector<orbit_code>{ORBIT_OK});
+  CHECK(finished.value() == 1);
+}
+
+TEST_CASE("a paused codec hears that the peer has finished, and again once it has read everything") {
+  NetFixture fixture(1);
+  orbit_connection* paused = nullptr;
+  Count told;
+  Count told_all;
+  fixture.received = [&](orbit_connection* connection, const char*, size_t size) {
+    if (paused != nullptr) return size;
+    paused = connection;
+    net_table()->pause(connection);
+    return size_t{0};
+  };
+  fixture.on_peer_finished = [&](orbit_connection*, bool all_read) {
+    (all_read ? told_all : told).add();
+    return false;
+  };
+  Client client(fixture.listen(NetFixture::options()));
+  REQUIRE(client.send("x"));
+  client.shut_write();
+  REQUIRE(told.wait_for(1));
+  CHECK(told_all.value() == 0);
+  fixture.on_worker(0, [&] { net_table()->resume(paused); });
+  CHECK(client.read_to_end().empty());
+  REQUIRE(fixture.closed.wait_for(1));
+  CHECK(told.value() == 1);
+  CHECK(told_all.value() == 1);
+}
+
+TEST_CASE("a handler of the first orbit.net/1, without peer_finished, is taken") {
+  NetFixture fixture(1);
+  struct Host : orbit_host {
+    Net* net;
+  } host{{sizeof(orbit_host), ORBIT_ABI_MAJOR, ORBIT_ABI_MINOR,
+          [](const orbit_host* raw, const char* id) -> const void* {
+            return std::strcmp(id, kNetExtension) == 0 ? static_cast<const Host*>(raw)->net : nullptr;
+          }},
+         fixture.net.get()};
+  orbit_connection_handler handler{
+      offsetof(orbit_connection_handler, peer_finished), 0,
+      [](void*, orbit_connection* connection) -> void* { return connection; },
+      [](void* context, const char* data, size_t size) {
+        net_table()->write(static_cast<orbit_connection*>(context), data, size);
+        return size;
+      },
+      nullptr, [](void*, orbit_code) {},
+      [](void*, int) -> int { std::abort(); }};  // behind the end that the struct names
+  auto options = NetFixture::options();
+  orbit_listener* listener = nullptr;
+  ErrorOut error;
+  REQUIRE(net_table()->listen(&host, &options, &handler, nullptr, &listener, &error) == ORBIT_OK);
+  Client client(net_table()->address(listener));
+  REQUIRE(client.send("old"));
+  client.shut_write();
+  CHECK(client.read_to_end() == "old");
+}
+
 TEST_CASE("a connection that is closed in opened gets what opened wrote") {
   NetFixture fixture;
   fixture.on_opened = [](orbit_connection* connection) {
@@ -211,7 +295,7 @@ TEST_CASE("a port that is taken is an error that says so") {
   options.address = address.c_str();
   const auto handler = orbit_connection_handler{
       sizeof(orbit_connection_handler), 0, [](void*, orbit_connection*) -> void* { return nullptr; },
-      [](void*, const char*, size_t size) { return size; }, nullptr, [](void*, orbit_code) {}};
+      [](void*, const char*, size_t size) { return size; }, nullptr, [](void*, orbit_code) {}, nullptr};
   const auto second = fixture.net->listen(options, handler, nullptr);
   REQUIRE_FALSE(second.has_value());
   CHECK(second.error().message ==
@@ -256,7 +340,8 @@ TEST_CASE("listen through the table tells errors at the edge") {
          fixture.net.get()};
   auto options = NetFixture::options();
   options.address = "nowhere";
-  const orbit_connection_handler handler{sizeof(orbit_connection_handler), 0, nullptr, nullptr, nullptr, nullptr};
+  const orbit_connection_handler handler{sizeof(orbit_connection_handler), 0,       nullptr, nullptr,
+                                         nullptr,                          nullptr, nullptr};
   orbit_listener* listener = nullptr;
   ErrorOut error;
   CHECK(net_table()->listen(&host, &options, &handler, nullptr, &listener, &error) == ORBIT_INVALID_ARGUMENT);

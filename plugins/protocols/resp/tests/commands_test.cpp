@@ -174,12 +174,35 @@ TEST_CASE("a string does not grow beyond 512 MB") {
   CHECK(keys.run("EXISTS k") == ":0\r\n");
 }
 
-TEST_CASE("patterns of SORT are refused, not ignored") {
+TEST_CASE("BY and GET of SORT find strings and fields of hashes by the element's name") {
   Keyspace keys;
-  keys.run("RPUSH l 2 1");
-  CHECK(keys.run("SORT l BY w_*").starts_with("-ERR BY and GET"));
-  CHECK(keys.run("SORT l GET o_*").starts_with("-ERR BY and GET"));
-  CHECK(keys.run("SORT l") == "*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+  keys.run("RPUSH l 2 1 3");
+  keys.run("MSET w1 30 w2 10 w3 20 o1 one o2 two");
+  keys.run("HSET h1 f x");
+  CHECK(keys.run("SORT l BY w*") == "*3\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n1\r\n");
+  CHECK(keys.run("SORT l BY w* GET o* LIMIT 0 2") == "*2\r\n$3\r\ntwo\r\n$-1\r\n");
+  CHECK(keys.run("SORT l GET # GET h*->f LIMIT 0 1") == "*2\r\n$1\r\n1\r\n$1\r\nx\r\n");
+  CHECK(keys.run("SORT l BY w* GET o* STORE out") == ":3\r\n");
+  CHECK(keys.run("LRANGE out 0 -1") == "*3\r\n$3\r\ntwo\r\n$0\r\n\r\n$3\r\none\r\n");
+}
+
+TEST_CASE("a blocking command takes what is there at once, and says null when there is nothing") {
+  Keyspace keys;
+  keys.run("RPUSH l a b c d");
+  keys.run("ZADD z 1 x 2 y");
+  CHECK(keys.run("BLPOP none l 0") == "*2\r\n$1\r\nl\r\n$1\r\na\r\n");
+  CHECK(keys.run("BRPOP l 0.5") == "*2\r\n$1\r\nl\r\n$1\r\nd\r\n");
+  CHECK(keys.run("BLMOVE l m LEFT RIGHT 0") == "$1\r\nb\r\n");
+  CHECK(keys.run("BRPOPLPUSH l m 0") == "$1\r\nc\r\n");
+  CHECK(keys.run("BLMPOP 0 2 l m LEFT COUNT 5") == "*2\r\n$1\r\nm\r\n*2\r\n$1\r\nc\r\n$1\r\nb\r\n");
+  CHECK(keys.run("BZPOPMIN z 0") == "*3\r\n$1\r\nz\r\n$1\r\nx\r\n$1\r\n1\r\n");
+  CHECK(keys.run("BZMPOP 0 1 z MAX") == "*2\r\n$1\r\nz\r\n*1\r\n*2\r\n$1\r\ny\r\n$1\r\n2\r\n");
+  CHECK(keys.run("BLPOP l m 0") == "*-1\r\n");
+  CHECK(keys.run("BZPOPMAX z 0") == "*-1\r\n");
+  CHECK(keys.run("BLMOVE l m LEFT RIGHT 0") == "$-1\r\n");
+  CHECK(keys.run("BLPOP l x") == "-ERR timeout is not a float or out of range\r\n");
+  CHECK(keys.run("BLPOP l -1") == "-ERR timeout is negative\r\n");
+  CHECK(keys.run("BLMPOP -1 1 l LEFT") == "-ERR timeout is negative\r\n");
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "sort.hpp"
+
 namespace orbit::resp::testing {
 
 Words words(std::string_view line) {
@@ -49,7 +51,15 @@ std::string Keyspace::run(const Words& args) {
     keys.push_back({views[position], &opened});
   }
   CommandContext context{views, keys, reply, now_ms, random += 0x9e3779b97f4a7c15ull};
-  spec->run(context);
+  if (std::string_view(spec->name).starts_with("sort") && sort_names_keys(views)) {
+    sort_with(context, (spec->flags & kWrite) != 0, [&](std::string_view name) -> const Value* {
+      Value& found = value(std::string(name));
+      found.expire_if_due(now_ms);
+      return &found;
+    });
+  } else {
+    spec->run(context);
+  }
   for (const OpenKey& key : keys) {
     if (key.changed) changed_.emplace_back(key.name);
   }

@@ -72,6 +72,7 @@ void RedisOracle::stop() {
 
 bool RedisOracle::start() {
   const uint16_t port = free_port();
+  port_ = port;
   const std::string port_text = std::to_string(port);
   pid_ = fork();
   if (pid_ == 0) {

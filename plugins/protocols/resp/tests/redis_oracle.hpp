@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ class RedisOracle {
   RedisOracle(const RedisOracle&) = delete;
   RedisOracle& operator=(const RedisOracle&) = delete;
 
+  uint16_t port() const noexcept { return port_; }
+
   void send(const std::vector<std::string>& args);
   // The bytes of the next reply.
   std::string receive();
@@ -29,6 +32,7 @@ class RedisOracle {
   bool start();
   void stop();
 
+  uint16_t port_ = 0;
   pid_t pid_ = -1;
   int socket_ = -1;
   std::string directory_;

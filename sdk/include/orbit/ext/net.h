@@ -31,6 +31,11 @@ typedef struct orbit_connection_handler {
   /* The connection is gone, whoever closed it; code says why: ORBIT_OK closed by plugin or peer, ORBIT_DEADLINE_EXCEEDED
    * idle, ORBIT_RESOURCE_EXHAUSTED a limit, ORBIT_UNAVAILABLE an I/O error or node stop. Last call. [worker] */
   void (*closed)(void* context, orbit_code code);
+  /* The peer sends no more; it may still read. all_read 1: `received` was handed everything; 0 closes the connection once the
+   * output is sent, anything else leaves that to the codec, which still owes answers and calls close after the last.
+   * all_read 0: the end was announced while input is paused, and what comes before it is unread; the result means nothing.
+   * Null, or absent from a shorter struct: as if it returned 0. [worker] */
+  int (*peer_finished)(void* context, int all_read);
 } orbit_connection_handler;
 
 typedef struct orbit_listen_options {

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The same conversation with a node and with redis-server 7.0; every reply must be the same.
+#include <doctest/doctest.h>
+
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "redis_oracle.hpp"
+#include "test_node.hpp"
+
+using orbit::resp::testing::RedisOracle;
+using orbit::test::Client;
+using orbit::test::TestNode;
+
+namespace {
+
+std::vector<std::string> split(const std::string& line) {
+  std::istringstream in(line);
+  std::vector<std::string> out;
+  for (std::string word; in >> word;) out.push_back(word);
+  return out;
+}
+
+// Lines "name: COMMAND ...", one connection per name. "name< n" reads n more replies.
+void same_conversation(const std::vector<std::string>& lines) {
+  TestNode node;
+  RedisOracle redis(2);
+  std::map<std::string, std::pair<std::unique_ptr<Client>, std::unique_ptr<Client>>> clients;
+  for (const std::string& line : lines) {
+    CAPTURE(line);
+    const size_t colon = line.find_first_of(":<");
+    auto& [ours, theirs] = clients[line.substr(0, colon)];
+    if (ours == nullptr) {
+      ours = std::make_unique<Client>(node);
+      theirs = std::make_unique<Client>(redis.port());
+    }
+    if (line[colon] == '<') {
+      for (int left = std::stoi(line.substr(colon + 1)); left > 0; --left) CHECK(ours->read() == theirs->read());
+      continue;
+    }
+    const auto command = split(line.substr(colon + 1));
+    CHECK((*ours)(command) == (*theirs)(command));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a transaction runs commands over whole databases as redis-server does") {
+  same_conversation({
+      "a: SET before 1",
+      "b: WATCH before",
+      "a: MULTI",
+      "a: DBSIZE",
+      "a: SET x 1",
+      "a: DBSIZE",
+      "a: KEYS x*",
+      "a: SCAN 0 MATCH before",
+      "a: SCAN notanumber",
+      "a: SELECT 3",
+      "a: DBSIZE",
+      "a: RANDOMKEY",
+      "a: SET y 3",
+      "a: RANDOMKEY",
+      "a: MOVE y 4",
+      "a: MOVE y 99",
+      "a: MOVE y x",
+      "a: MOVE y 3",
+      "a: SELECT 4",
+      "a: GET y",
+      "a: COPY y z DB 5",
+      "a: COPY y y DB 4",
+      "a: COPY y z DB 16",
+      "a: COPY y z DB x",
+      "a: COPY y z DB 5",
+      "a: COPY y z DB 5 REPLACE",
+      "a: SELECT 5",
+      "a: KEYS *",
+      "a: FLUSHDB",
+      "a: DBSIZE",
+      "a: EXISTS z",
+      "a: SELECT 0",
+      "a: EXISTS x before",
+      "a: FLUSHALL ASYNC",
+      "a: EXISTS x before",
+      "a: SET after 2",
+      "a: EXEC",
+      "a: KEYS *",
+      "b: MULTI",
+      "b: PING",
+      "b: EXEC",
+  });
+}
+
+TEST_CASE("a transaction runs commands of the connection as redis-server does") {
+  same_conversation({
+      "a: MULTI",
+      "a: CLIENT SETNAME me",
+      "a: CLIENT GETNAME",
+      "a: CONFIG GET databases",
+      "a: CONFIG SET save x y",
+      "a: PUBLISH c nobody",
+      "a: PUBSUB NUMSUB c",
+      "a: SELECT 99",
+      "a: SWAPDB 1 x",
+      "a: SWAPDB 1 16",
+      "a: SWAPDB 2 2",
+      "a: UNWATCH",
+      "a: AUTH nothing",
+      "a: ECHO x",
+      "a: TYPE x",
+      "a: EXEC",
+      "a: MULTI",
+      "a: SET k v",
+      "a: SAVE",
+      "a: EXEC",
+      "a: MULTI",
+      "a: WATCH k",
+      "a: DISCARD",
+      "b: MULTI",
+      "b: SUBSCRIBE c",
+      "b: PSUBSCRIBE d*",
+      "b: PING",
+      "b: EXEC",
+      "a: PUBLISH c hello",
+      "b< 1",
+      "a: MULTI",
+      "a: PUBLISH dd 1",
+      "a: DBSIZE",
+      "a: PUBLISH c 2",
+      "a: EXEC",
+      "b< 2",
+      "b: UNSUBSCRIBE",
+      "b: PUNSUBSCRIBE",
+      "b: PING",
+  });
+}
+
+TEST_CASE("blocking commands inside a transaction do not wait") {
+  same_conversation({
+      "a: RPUSH l 1 2 3",
+      "a: MULTI",
+      "a: BLPOP none l 0",
+      "a: BRPOP none 0",
+      "a: BLMOVE none l LEFT LEFT 0",
+      "a: BLMOVE l m LEFT RIGHT 0",
+      "a: BRPOPLPUSH l m 0",
+      "a: BLMPOP 0 1 none LEFT",
+      "a: BLMPOP 0 2 l m LEFT COUNT 4",
+      "a: BLMPOP 0 0 l LEFT",
+      "a: BZPOPMIN none 0",
+      "a: BLPOP l -1",
+      "a: BZMPOP x 1 none MIN",
+      "a: BLPOP s 0",
+      "a: DBSIZE",
+      "a: EXEC",
+      "a: LRANGE m 0 -1",
+  });
+}
+
+TEST_CASE("SWAPDB exchanges databases and breaks watches, as redis-server does") {
+  same_conversation({
+      "a: SET in0 zero",
+      "a: SELECT 1",
+      "a: SET in1 one",
+      "b: WATCH in0",
+      "c: SELECT 5",
+      "c: SET in5 five",
+      "c: WATCH in5",
+      "a: SWAPDB 0 1",
+      "a: KEYS *",
+      "b: KEYS *",
+      "b: MULTI",
+      "b: PING",
+      "b: EXEC",
+      "c: MULTI",
+      "c: PING",
+      "c: EXEC",
+      "a: SWAPDB 1 x",
+      "a: SWAPDB y 1",
+      "a: SWAPDB 1 16",
+      "a: SWAPDB -1 0",
+      "a: MULTI",
+      "a: SET more 1",
+      "a: SWAPDB 1 5",
+      "a: KEYS *",
+      "a: SWAPDB 5 6",
+      "a: SELECT 6",
+      "a: DBSIZE",
+      "a: EXEC",
+      "b: SELECT 5",
+      "b: DBSIZE",
+  });
+}
+
+TEST_CASE("SORT reads the keys that its patterns name, as redis-server does") {
+  same_conversation({
+      "a: RPUSH l 3 1 2",
+      "a: MSET w_1 30 w_2 10 w_3 20 o_1 one o_2 two",
+      "a: HSET h_1 f x g 3",
+      "a: HSET h_2 f y g 1",
+      "a: HSET h_3 f z g 2",
+      "a: SORT l BY w_*",
+      "a: SORT l BY w_* DESC GET # GET o_* GET h_*->f",
+      "a: SORT l BY h_*->g GET h_*->f LIMIT 1 2",
+      "a: SORT l BY h_*->g GET h_* GET w_*->f",
+      "a: SORT l BY none GET o_*",
+      "a: SORT l BY w_* GET o_* STORE out",
+      "a: LRANGE out 0 -1",
+      "a: SORT out BY x* GET x* STORE out",
+      "a: SORT_RO l BY w_* GET w_*",
+      "a: SORT_RO l BY w_* STORE x",
+      "a: SORT l BY o_*",
+      "a: SORT w_1 BY w_*",
+      "a: SORT none BY w_* GET o_*",
+      "a: SORT none BY w_* STORE out",
+      "a: EXISTS out",
+      "a: MULTI",
+      "a: SET w_1 5",
+      "a: SORT l BY w_* GET o_*",
+      "a: SORT l DESC",
+      "a: EXEC",
+  });
+}
+
+TEST_CASE("CLIENT PAUSE and UNBLOCK refuse what redis-server refuses") {
+  same_conversation({
+      "a: CLIENT PAUSE x",
+      "a: CLIENT PAUSE -1",
+      "a: CLIENT PAUSE 1 SOMETIMES",
+      "a: CLIENT UNPAUSE",
+      "a: CLIENT UNBLOCK x",
+      "a: CLIENT UNBLOCK 99999 MAYBE",
+      "a: CLIENT UNBLOCK 99999",
+      "a: CLIENT PAUSE 100000 WRITE",
+      "a: GET x",
+      "a: CLIENT UNPAUSE",
+      "a: SET x 1",
+  });
+}
