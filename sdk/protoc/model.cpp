@@ -15,8 +15,9 @@ namespace orbit::protoc {
 namespace {
 
 // Members of orbit::Actor and orbit::Proxy, which a method of that name would hide.
-constexpr std::array<std::string_view, 11> kTaken = {"key",       "state", "mutable_state", "erase_state", "has_state", "self",
-                                                     "on_activate", "call", "post",          "key_object",  "deactivate_when_idle"};
+constexpr std::array<std::string_view, 13> kTaken = {"key",       "state", "mutable_state", "erase_state", "has_state", "self",
+                                                     "on_activate", "on_deactivate", "delay_deactivation_ms", "call", "post", "key_object",
+                                                     "deactivate_when_idle"};
 
 // Resolves a type name as protobuf does: from the innermost package outwards; a leading dot means the full name.
 const google::protobuf::Descriptor* find_message(const google::protobuf::FileDescriptor& file, const std::string& name) {

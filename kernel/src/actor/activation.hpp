@@ -45,8 +45,10 @@ struct alignas(64) orbit_activation {
   bool several : 1 = false;                // more than one turn is open; Scheduler::open_turns_ has them
   bool has_main : 1 = false;               // a main record is stored, or on its way
   bool has_timers : 1 = false;             // ActorTimers knows of some
-  uint8_t dirty = 0;                       // bit p: changed in the cut of parity p and not collected yet
-  uint8_t linked = 0;                      // bit p: in the cut list of parity p
+  uint8_t dirty : 2 = 0;                   // bit p: changed in the cut of parity p and not collected yet
+  uint8_t linked : 2 = 0;                  // bit p: in the cut list of parity p
+  bool told : 1 = false;                   // the actor knows that it leaves
+  bool stays : 1 = false;                  // Scheduler::stays_until_ns_ says how long
   uint8_t worker = 0;
 
   // What activation, commit and listing touch.

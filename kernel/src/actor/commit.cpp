@@ -350,7 +350,7 @@ void Scheduler::pending_done(Pending* pending) noexcept {
   for (auto& function : then) function(code, message);
   if (!failed)
     for (const Pending::Stored& one : stored) tell_stored(one);
-  if (wait_head_ != nullptr) {
+  if (waiting_ != 0) {
     // What was stored now may make room.
     if (held_bytes() > limits_.memory_bytes_max) sweep(table_.slots(), true);
     resume_waiting();

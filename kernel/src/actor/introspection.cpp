@@ -210,7 +210,7 @@ void Runtime::activation_json(std::string type, std::string key, Done done) {
 void Runtime::deactivate(std::string type, std::string key, Done done) {
   on_activation(*this, type, key, std::move(done), [](Scheduler& scheduler, orbit_activation* a) {
     std::string text = json::serialize(describe(scheduler, a));
-    scheduler.leave(a);
+    scheduler.leave(a, ORBIT_DEACTIVATION_ASKED);
     return text;
   });
 }
@@ -240,6 +240,15 @@ void Runtime::append_metrics(std::string& text) const {
   per_worker("orbit_failed_activations_total", "counter", "Activations that could not be made.", &SchedulerTallies::load_failures);
   per_worker("orbit_timer_ticks_total", "counter", "Ticks of actors' timers.", &SchedulerTallies::timer_ticks);
   per_worker("orbit_actor_memory_bytes", "gauge", "Memory held by activations and their state.", &SchedulerTallies::memory_bytes);
+  head("orbit_dead_letters_total", "counter", "One-way messages that no turn handled, by the code of the reason.");
+  for (const auto& scheduler : schedulers_) {
+    for (size_t code = 1; code < DeadLetters::kCodes; ++code) {
+      const uint64_t count = scheduler->dead_letters().count(code).get();
+      if (count == 0) continue;
+      text.append("orbit_dead_letters_total{worker=\"").append(std::to_string(scheduler->worker())).append("\",code=\"")
+          .append(code_name(static_cast<orbit_code>(code))).append("\"} ").append(std::to_string(count)).append("\n");
+    }
+  }
   head("orbit_activations", "gauge", "Activations in memory, by type.");
   types_.each_type([&text](const orbit_type& type) {
     const TypeVersion* version = type.current.load(std::memory_order_acquire);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Activation (reading state), deactivation, bounds on memory.
 #include <algorithm>
+#include <array>
+#include <functional>
 
 #include "actor/runtime.hpp"
 #include "actor/scheduler.hpp"
@@ -15,6 +17,9 @@ constexpr uint64_t kTickNs = 50'000'000;
 constexpr uint64_t kTickMinNs = 1'000'000;
 constexpr size_t kSweepPerTick = 4096;
 constexpr size_t kPressureSweep = 4096;
+constexpr size_t kLeavePerSweep = 1024;           // the stream of those that leave is bounded
+constexpr size_t kAgeSamples = 512;
+constexpr size_t kLeastShare = 64;                // under pressure at least one in so many leaves
 constexpr size_t kWaitingMax = 65'536;            // activations that wait for memory or for a place among the loads
 constexpr uint64_t kWaitMaxNs = 5'000'000'000;
 
@@ -89,6 +94,7 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
     error = {Code::not_found, "no actor type " + type->name + " is loaded on this node"};
     return nullptr;
   }
+  if (!failed_loads_.empty() && failed_loads_.refuses(mixed, key, executor_.coarse_monotonic_ns(), &error)) return nullptr;
   if (table_.size() >= limits_.activations_max) {
     sweep(kPressureSweep, true);
     if (table_.size() >= limits_.activations_max) {
@@ -100,6 +106,11 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
   if (held_bytes() > limits_.memory_bytes_max) sweep(kPressureSweep, true);
   if (over_memory() && (waiting_ >= kWaitingMax || !committer_.writable())) {
     error = {Code::resource_exhausted, memory_error()};
+    return nullptr;
+  }
+  if (waiting_ >= kWaitingMax) {
+    error = {Code::resource_exhausted, "loads_max: " + std::to_string(waiting_) +
+                                           " activations of this worker wait for their state to be read, the limit; try again later"};
     return nullptr;
   }
   orbit_activation* a = table_.insert(type, hash, mixed, key);
@@ -128,11 +139,7 @@ void Scheduler::start_load(orbit_activation* a) noexcept {
   }
   // Over the bound on memory new activations wait until others have been stored and have left.
   if (loading_ >= limits_.loads_max || over_memory()) {
-    a->scheduled = true;
-    a->run_next = nullptr;
-    (wait_tail_ != nullptr ? wait_tail_->run_next : wait_head_) = a;
-    wait_tail_ = a;
-    ++waiting_;
+    wait_for_load(a);
     return;
   }
   load(a);
@@ -156,20 +163,48 @@ void Scheduler::load(orbit_activation* a) noexcept {
   read_on_pool(a);
 }
 
-// Begins the loads that wait, as far as the bounds allow; gives up those that waited too long.
+void Scheduler::wait_for_load(orbit_activation* a) {
+  a->scheduled = true;
+  a->run_next = nullptr;
+  ++waiting_;
+  for (WaitQueue& queue : waits_) {
+    if (queue.type != a->type) continue;
+    queue.tail->run_next = a;
+    queue.tail = a;
+    return;
+  }
+  waits_.push_back({a->type, a, a});
+}
+
+// Takes the first out of a queue, and the queue away when it was the last.
+orbit_activation* Scheduler::next_waiting(size_t index) noexcept {
+  WaitQueue& queue = waits_[index];
+  orbit_activation* a = queue.head;
+  queue.head = a->run_next;
+  if (queue.head == nullptr) waits_.erase(waits_.begin() + static_cast<ptrdiff_t>(index));
+  a->scheduled = false;
+  --waiting_;
+  return a;
+}
+
+// Begins the loads that wait, as far as the bounds allow, of each type in turn; gives up those that waited too long.
 void Scheduler::resume_waiting() noexcept {
-  while (wait_head_ != nullptr) {
-    orbit_activation* next = wait_head_;
-    const bool too_long = static_cast<uint64_t>(now_tick_ - next->last_used) << 24 > kWaitMaxNs;
-    if (!too_long && (loading_ >= limits_.loads_max || over_memory())) return;
-    wait_head_ = next->run_next;
-    if (wait_head_ == nullptr) wait_tail_ = nullptr;
-    --waiting_;
-    next->scheduled = false;
-    if (over_memory())
-      fail_mailbox(next, ORBIT_RESOURCE_EXHAUSTED, memory_error());
-    else
-      load(next);
+  for (size_t i = 0; i < waits_.size();) {
+    const orbit_activation* first = waits_[i].head;
+    if (static_cast<uint64_t>(now_tick_ - first->last_used) << 24 <= kWaitMaxNs) {
+      ++i;
+      continue;
+    }
+    fail_mailbox(next_waiting(i), ORBIT_RESOURCE_EXHAUSTED,
+                 over_memory() ? memory_error() : "loads_max: the state was not read in time, too many others are; try again later");
+    i = 0;
+  }
+  while (!waits_.empty() && loading_ < limits_.loads_max && !over_memory()) {
+    wait_turn_ = wait_turn_ < waits_.size() ? wait_turn_ : 0;
+    const size_t queues = waits_.size();
+    orbit_activation* a = next_waiting(wait_turn_);
+    if (waits_.size() == queues) ++wait_turn_;
+    load(a);
   }
 }
 
@@ -217,7 +252,7 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
                               orbit_code code, std::string_view message) noexcept {
   tallies_.loads.add();
   if (code != ORBIT_OK) {
-    fail_mailbox(a, code, message);
+    fail_activation(a, code, message);
     return;
   }
   MainHeader header;
@@ -225,7 +260,7 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
   if (!main.empty()) {
     auto read = take_main_header(main);
     if (!read) {
-      fail_mailbox(a, ORBIT_DATA_LOSS, a->type->name + "/" + std::string(a->key()) + ": " + read.error().message);
+      fail_activation(a, ORBIT_DATA_LOSS, a->type->name + "/" + std::string(a->key()) + ": " + read.error().message);
       return;
     }
     header = *read;
@@ -244,7 +279,7 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
   ErrorOut error;
   a->actor = def->create(def->type_self, a, to_c(a->key()), &error);
   if (a->actor == nullptr) {
-    fail_mailbox(a, error.code != ORBIT_OK ? error.code : ORBIT_INTERNAL, error.message);
+    fail_activation(a, error.code != ORBIT_OK ? error.code : ORBIT_INTERNAL, error.message);
     return;
   }
   a->version->activations.fetch_add(1, std::memory_order_relaxed);
@@ -258,15 +293,23 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
   turn_ = outer_turn;
   if (load_code != ORBIT_OK) {
     drop_actor(a);
-    fail_mailbox(a, load_code, error.message);
+    fail_activation(a, load_code, error.message);
     return;
   }
   a->stage = Stage::active;
+  if (!failed_loads_.empty()) failed_loads_.succeeded(a->mixed);
   account_memory(a);
   if (frozen(a->type))
-    leave(a);
+    leave(a, ORBIT_DEACTIVATION_ERASED);
   else if (!a->mailbox.empty())
     schedule(a);
+}
+
+// Not a bound of the node but the actor's own trouble: it is tried again a while later.
+void Scheduler::fail_activation(orbit_activation* a, orbit_code code, std::string_view message) noexcept {
+  failed_loads_.failed(a->mixed, a->key(), {static_cast<Code>(code), std::string(message)},
+                       executor_.coarse_monotonic_ns(), executor_.random());
+  fail_mailbox(a, code, message);
 }
 
 // The activation cannot be made: everyone who waits for it is told, and the next message tries again.
@@ -292,7 +335,7 @@ void Scheduler::fail_mailbox(orbit_activation* a, orbit_code code, std::string_v
     table_.erase(a);
   } else {
     a->leaving = true;
-    leaving_.push_back(a);
+    leaving_.push_back({a, ORBIT_DEACTIVATION_ASKED});
   }
   for (orbit_envelope* envelope : refused) refuse(envelope, code, text);
 }
@@ -303,6 +346,9 @@ void Scheduler::drop_actor(orbit_activation* a) noexcept {
   memory_bytes_ -= static_cast<uint64_t>(a->memory_bytes) * 16;
   a->memory_bytes = 0;
   if (a->has_timers) timers_.drop(a);
+  a->told = false;
+  if (a->stays) stays_until_ns_.erase(a);
+  a->stays = false;
   if (a->actor == nullptr) return;
   a->version->def->destroy(a->actor);
   a->version->activations.fetch_sub(1, std::memory_order_relaxed);
@@ -340,34 +386,56 @@ void Scheduler::vacate(orbit_activation* a) noexcept {
     start_load(a);
 }
 
-void Scheduler::leave(orbit_activation* a) noexcept {
+void Scheduler::leave(orbit_activation* a, orbit_deactivation reason) noexcept {
   if (a->leaving || a->stage == Stage::free) return;
   if (a->stage == Stage::loading) return;
   a->leaving = true;
-  leaving_.push_back(a);
+  leaving_.push_back({a, reason});
 }
 
-void Scheduler::leave_all(const std::function<bool(const orbit_activation&)>& match) noexcept {
+void Scheduler::stay(orbit_activation* a, uint64_t duration_ns) {
+  a->stays = true;
+  stays_until_ns_[a] = executor_.coarse_monotonic_ns() + duration_ns;
+}
+
+// Before the activation leaves, once. True when it has changed state for that, which must be stored first.
+bool Scheduler::tell_leaving(orbit_activation* a, orbit_deactivation reason) noexcept {
+  if (a->actor == nullptr || a->told || a->version->deactivating == nullptr) return false;
+  a->told = true;
+  orbit_activation* const outer = current_;
+  orbit_envelope* const outer_turn = turn_;
+  current_ = a;
+  turn_ = nullptr;
+  const int changed = a->version->deactivating(a->actor, reason);
+  current_ = outer;
+  turn_ = outer_turn;
+  if (changed == 0 || a->version->stateless_copies != 0) return false;
+  mark_dirty(a);
+  return true;
+}
+
+void Scheduler::leave_all(const std::function<bool(const orbit_activation&)>& match, orbit_deactivation reason) noexcept {
   table_.for_each([&](orbit_activation* a) {
-    if (match(*a)) leave(a);
+    if (match(*a)) leave(a, reason);
   });
 }
 
 void Scheduler::try_leave_all() noexcept {
   deliver_hinted();
-  std::vector<orbit_activation*> waiting;
+  std::vector<Leaving> waiting;
   waiting.swap(leaving_);
-  for (orbit_activation* a : waiting) {
+  for (const Leaving& each : waiting) {
+    orbit_activation* const a = each.a;
     if (a->dirty != 0 || a->linked != 0)
       for (FlushClass& cls : classes_) cls.due = true;
     if (a->scheduled && a->stage == Stage::active) {
-      leaving_.push_back(a);  // still in the run queue; the next step takes it out
+      leaving_.push_back(each);  // still in the run queue; the next step takes it out
       continue;
     }
-    if (may_leave(a, false))
+    if (may_leave(a, false) && !tell_leaving(a, each.reason))
       vacate(a);
     else
-      leaving_.push_back(a);
+      leaving_.push_back(each);
   }
   if (!when_empty_.empty()) {
     auto conditions = std::move(when_empty_);
@@ -412,23 +480,58 @@ void Scheduler::when_empty(orbit_type* type, std::function<void()> then) {
     when_empty_.emplace_back(type, std::move(then));
 }
 
-// The clock hand: lets go of what was not used for its idle timeout, or, under pressure, since the last visits.
+// How long unused an activation must be to leave under pressure: about as many are older as have to leave, judged by a sample.
+uint32_t Scheduler::least_age_to_leave() noexcept {
+  if (least_age_tick_ == now_tick_) return least_age_;
+  least_age_tick_ = now_tick_;
+  std::array<uint32_t, kAgeSamples> ages;
+  size_t count = 0;
+  const size_t slots = table_.slots();
+  const size_t stride = std::max<size_t>(slots / kAgeSamples, 1);
+  for (size_t at = executor_.random() % stride; at < slots && count < kAgeSamples; at += stride) {
+    const orbit_activation* a = table_.slot(at);
+    if (a->stage == Stage::active && a->current == nullptr) ages[count++] = now_tick_ - a->last_used;
+  }
+  if (count == 0) return least_age_ = 1;
+  const uint64_t goal = limits_.memory_bytes_max - limits_.memory_bytes_max / 16;
+  const uint64_t over = held_bytes() > goal ? held_bytes() - goal : 0;
+  const size_t leave = std::clamp<size_t>(static_cast<size_t>(over * count / std::max<uint64_t>(held_bytes(), 1)),
+                                          (count + kLeastShare - 1) / kLeastShare, count);
+  std::nth_element(ages.begin(), ages.begin() + static_cast<ptrdiff_t>(leave - 1), ages.begin() + static_cast<ptrdiff_t>(count),
+                   std::greater<>());
+  return least_age_ = std::max(ages[leave - 1], 1u);
+}
+
+// The clock hand: lets go of what was not used for its idle timeout, or, under pressure, of what was used least lately.
 void Scheduler::sweep(size_t most, bool under_pressure) noexcept {
   deliver_hinted();
   const size_t slots = table_.slots();
   const uint64_t goal = limits_.memory_bytes_max - limits_.memory_bytes_max / 16;
-  for (size_t i = 0; i < std::min(most, slots); ++i) {
+  const uint32_t least_age = under_pressure ? least_age_to_leave() : 0;
+  size_t gone = 0;
+  for (size_t i = 0; i < std::min(most, slots) && gone < kLeavePerSweep; ++i) {
     if (sweep_at_ >= slots) sweep_at_ = 0;
     orbit_activation* a = table_.slot(sweep_at_++);
     if (a->stage != Stage::active || !a->mailbox.empty() || a->leaving) continue;
     const uint64_t idle_ns = static_cast<uint64_t>(now_tick_ - a->last_used) << 24;
     if (!under_pressure && idle_ns < a->version->idle_timeout_ns) continue;
-    if (under_pressure && idle_ns == 0) continue;
+    if (now_tick_ - a->last_used < least_age) continue;
+    if (!under_pressure && a->stays) {
+      if (stays_until_ns_[a] > now_ns_) continue;
+      stays_until_ns_.erase(a);
+      a->stays = false;
+    }
     if (a->dirty != 0 || a->linked != 0) {
       flush_class(a->version->flush_class).due = true;
       continue;
     }
-    if (may_leave(a, true)) vacate(a);
+    if (!may_leave(a, true)) continue;
+    ++gone;
+    const orbit_deactivation reason = under_pressure ? ORBIT_DEACTIVATION_MEMORY : ORBIT_DEACTIVATION_IDLE;
+    if (tell_leaving(a, reason))
+      leave(a, reason);
+    else
+      vacate(a);
     if (under_pressure && held_bytes() < goal && table_.size() < limits_.activations_max) return;
   }
 }

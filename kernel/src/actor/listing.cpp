@@ -148,7 +148,7 @@ void erase_all_actors(const orbit_type* const_type, void (*done)(void*, orbit_co
       home,
       [type](Scheduler& scheduler, std::function<void()> finished) {
         scheduler.freeze(type);
-        scheduler.leave_all([type](const orbit_activation& a) { return a.type == type; });
+        scheduler.leave_all([type](const orbit_activation& a) { return a.type == type; }, ORBIT_DEACTIVATION_ERASED);
         scheduler.when_empty(type, std::move(finished));
       },
       [runtime, home, type, unfreeze] {

@@ -39,7 +39,7 @@ const orbit_actors_v1 kApi = {
       Scheduler* scheduler = this_scheduler();
       return scheduler != nullptr ? scheduler->current() : nullptr;
     },
-    .deactivate_when_idle = [](orbit_activation* activation) { this_scheduler()->leave(activation); },
+    .deactivate_when_idle = [](orbit_activation* activation) { this_scheduler()->leave(activation, ORBIT_DEACTIVATION_ASKED); },
     .hold = [](const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted,
                void* ctx) { this_scheduler()->hold(refs, count, deadline_ns, granted, ctx); },
     .release = [](orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed,
@@ -69,6 +69,9 @@ const orbit_actors_v1 kApi = {
       return scheduler != nullptr ? scheduler->turn() : nullptr;
     },
     .start_json = &start_json,
+    .delay_deactivation = [](orbit_activation* activation, uint64_t duration_ms) {
+      this_scheduler()->stay(activation, std::min<uint64_t>(duration_ms, ORBIT_DELAY_DEACTIVATION_MS_MAX) * 1'000'000);
+    },
     .start_timer = [](orbit_activation* activation, uint64_t due_ms, uint64_t period_ms, uint64_t cookie, uint32_t flags,
                       uint64_t* timer, orbit_error* error) -> orbit_code {
       const auto started = this_scheduler()->timers().start(activation, due_ms, period_ms, cookie, flags);
@@ -172,10 +175,11 @@ Result<> Runtime::retire_module(const std::string& name) {
 void Runtime::leave_changed(const std::vector<orbit_type*>& changed) {
   for (uint32_t worker = 0; worker < workers(); ++worker) {
     post(worker, [this, worker, changed] {
+      scheduler(worker).forget_failures();
       scheduler(worker).leave_all([&changed](const orbit_activation& a) {
         return a.actor != nullptr && a.version != a.type->current.load(std::memory_order_acquire) &&
                std::find(changed.begin(), changed.end(), a.type) != changed.end();
-      });
+      }, ORBIT_DEACTIVATION_UPGRADE);
     });
   }
 }
@@ -224,6 +228,13 @@ Runtime::DrainReport Runtime::drain(uint64_t timeout_ms) {
   due_index_->stop();
   for (uint32_t worker = 0; worker < workers(); ++worker) post(worker, [this, worker] { scheduler(worker).timers().stop(); });
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  for (uint32_t worker = 0; worker < workers(); ++worker) {
+    post(worker, [this, worker] {
+      scheduler(worker).leave_all(
+          [](const orbit_activation& a) { return a.actor != nullptr && a.version->deactivating != nullptr; },
+          ORBIT_DEACTIVATION_SHUTDOWN);
+    });
+  }
   DrainReport report;
   // Turns that still run may change state after a flush: repeat until a round finds everybody quiet.
   while (!report.complete) {

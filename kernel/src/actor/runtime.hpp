@@ -11,6 +11,7 @@
 #include "actor/scheduler.hpp"
 #include "actor/types.hpp"
 #include "executor/executor.hpp"
+#include "observe/log.hpp"
 #include "orbit/ext/actors.h"
 #include "orbit/ext/storage.h"
 #include "state/committer.hpp"
@@ -18,6 +19,7 @@
 namespace orbit::kernel {
 
 struct RuntimeOptions {
+  Logger* logger = nullptr;                        // may be null
   TypeDefaults types;
   uint64_t activations_max = 4'000'000;            // of the node; divided among the workers
   uint64_t memory_bytes_max = 4ull << 30;          // of the node: actors in memory

@@ -37,6 +37,7 @@ Scheduler::Scheduler(Runtime& runtime, uint32_t worker, SchedulerLimits limits)
       limits_(limits),
       table_(worker),
       timers_(*this),
+      dead_letters_(runtime.options().logger),
       now_ns_(executor_.monotonic_ns()),
       outbox_(runtime.executor().workers()) {}
 
@@ -100,7 +101,7 @@ void Scheduler::run_mailbox(orbit_activation* a, uint32_t& budget) noexcept {
   uint32_t turns = std::min(budget, kTurnsPerMailbox);
   while (turns != 0 && runnable(a)) {
     if (a->current == nullptr && a->version != a->type->current.load(std::memory_order_acquire)) {
-      leave(a);
+      leave(a, ORBIT_DEACTIVATION_UPGRADE);
       return;
     }
     --turns;
@@ -136,6 +137,7 @@ void Scheduler::free_envelope(orbit_envelope* envelope) noexcept {
 
 void Scheduler::refuse(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept {
   tallies_.rejected.add();
+  if (envelope->on_reply == nullptr) dead_letters_.add(envelope, code, message, executor_.unix_ms());
   set_error(envelope, code, message);
   reply(envelope);
 }
@@ -143,7 +145,9 @@ void Scheduler::refuse(orbit_envelope* envelope, orbit_code code, std::string_vi
 void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
   envelope->caller = current_;
   envelope->reply_worker = static_cast<uint16_t>(worker_);
-  if (turn_ != nullptr && envelope->on_reply != nullptr) {
+  if (turn_ == nullptr) {
+    now_ns_ = executor_.coarse_monotonic_ns();  // this worker may have slept since its last round
+  } else if (envelope->on_reply != nullptr) {
     if (turn_->deadline_ns != 0 && turn_->deadline_ns - 1 < envelope->deadline_ns - 1)
       envelope->deadline_ns = turn_->deadline_ns;
     if ((envelope->flags & ORBIT_ENVELOPE_AWAITED) != 0) {
@@ -264,7 +268,7 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
     reply(envelope);
     return;
   }
-  if (a->stage == Stage::active && a->queued >= a->version->mailbox_max) {
+  if (a->stage == Stage::active && a->queued >= a->version->mailbox_max && !drop_oldest(a)) {
     refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: the mailbox of " + name_of(a) + " holds " +
                                                    std::to_string(a->queued) + " messages, its limit; try again later");
     return;
@@ -282,9 +286,27 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
   if (runnable(a)) schedule(a);
 }
 
+// Makes room in a full mailbox if the type's policy and what waits there allow.
+bool Scheduler::drop_oldest(orbit_activation* a) noexcept {
+  if (a->version->overload != ORBIT_OVERLOAD_DROP_OLDEST) return false;
+  orbit_envelope* before = nullptr;
+  for (orbit_envelope* each = a->mailbox.head; each != nullptr; before = each, each = each->next) {
+    if (each->on_reply != nullptr || each->method >= ORBIT_METHOD_SYSTEM) continue;
+    (before != nullptr ? before->next : a->mailbox.head) = each->next;
+    if (a->mailbox.tail == each) a->mailbox.tail = before;
+    --a->queued;
+    dead_letters_.add(each, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: dropped, being the oldest of a full mailbox", executor_.unix_ms());
+    free_envelope(each);
+    return true;
+  }
+  return false;
+}
+
 void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
   if (envelope->deadline_ns != 0 && envelope->deadline_ns <= now_ns_) [[unlikely]] {
     tallies_.expired.add();
+    if (envelope->on_reply == nullptr)
+      dead_letters_.add(envelope, ORBIT_DEADLINE_EXCEEDED, "the deadline passed before the turn began", executor_.unix_ms());
     set_error(envelope, ORBIT_DEADLINE_EXCEEDED, "the deadline passed before the turn of " + name_of(a) + " began");
     reply(envelope);
     return;
@@ -432,7 +454,8 @@ void Scheduler::receive(orbit_envelope* chain) noexcept {
 }
 
 bool Scheduler::quiet() const noexcept {
-  if (run_head_ != nullptr || !hinted_.empty() || loading_ != 0 || !in_flight_.empty() || outbox_used_ || wait_head_ != nullptr) return false;
+  if (run_head_ != nullptr || !hinted_.empty() || loading_ != 0 || !in_flight_.empty() || outbox_used_ || waiting_ != 0 || !leaving_.empty())
+    return false;
   return std::all_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) {
     return cls.head[0] == nullptr && cls.head[1] == nullptr && cls.open == nullptr && cls.closing == nullptr;
   });

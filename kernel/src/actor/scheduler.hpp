@@ -19,6 +19,9 @@
 #include "actor/activation.hpp"
 #include "actor/actor_timers.hpp"
 #include "actor/chain.hpp"
+#include "actor/dead_letters.hpp"
+#include "actor/failed_loads.hpp"
+#include "actor/tally.hpp"
 #include "executor/executor.hpp"
 #include "orbit/result.hpp"
 #include "state/committer.hpp"
@@ -42,17 +45,6 @@ struct SchedulerLimits {
   uint64_t memory_bytes_max = 1ull << 30;    // per worker: actor objects and slots
   uint32_t loads_max = 128;                  // reads of state at once, per worker
   uint64_t load_bytes_max = 512ull << 20;    // most bytes of one actor's records
-};
-
-// Written by one worker, read by anyone: no read-modify-write instruction.
-class Tally {
- public:
-  void add(uint64_t amount = 1) noexcept { value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed); }
-  void set(uint64_t value) noexcept { value_.store(value, std::memory_order_relaxed); }
-  uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
 };
 
 struct alignas(64) SchedulerTallies {
@@ -139,8 +131,12 @@ class Scheduler final : public Resident {
 
   // ---- lifecycle ----------------------------------------------------------------------------------------------------
   // Asks one activation, or all that match, to leave memory when they may.
-  void leave(orbit_activation* a) noexcept;
-  void leave_all(const std::function<bool(const orbit_activation&)>& match) noexcept;
+  void leave(orbit_activation* a, orbit_deactivation reason) noexcept;
+  void leave_all(const std::function<bool(const orbit_activation&)>& match, orbit_deactivation reason) noexcept;
+  // The idle timeout does not count until then.
+  void stay(orbit_activation* a, uint64_t duration_ns);
+  // Another version of a module may succeed where the last one failed.
+  void forget_failures() noexcept { failed_loads_.clear(); }
   // While frozen no actor of the type is activated; mailboxes wait.
   bool frozen(const orbit_type* type) const noexcept;
   void freeze(orbit_type* type);
@@ -151,6 +147,7 @@ class Scheduler final : public Resident {
   ActivationTable& table() noexcept { return table_; }
   EnvelopePool& pool() noexcept { return pool_; }
   SchedulerTallies& tallies() noexcept { return tallies_; }
+  const DeadLetters& dead_letters() const noexcept { return dead_letters_; }
   Runtime& runtime() noexcept { return runtime_; }
   uint32_t worker() const noexcept { return worker_; }
   uint64_t now_ns() const noexcept { return now_ns_; }
@@ -186,6 +183,7 @@ class Scheduler final : public Resident {
   void send_away(uint32_t worker, orbit_envelope* envelope) noexcept;
   void flush_outboxes() noexcept;
   void refuse(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept;
+  bool drop_oldest(orbit_activation* a) noexcept;
 
   // chain.cpp
   void join_chain(orbit_envelope* envelope) noexcept;
@@ -235,7 +233,10 @@ class Scheduler final : public Resident {
   void start_load(orbit_activation* a) noexcept;
   void load(orbit_activation* a) noexcept;
   void read_on_pool(orbit_activation* a) noexcept;
+  void wait_for_load(orbit_activation* a);
+  orbit_activation* next_waiting(size_t queue) noexcept;
   void resume_waiting() noexcept;
+  void fail_activation(orbit_activation* a, orbit_code code, std::string_view message) noexcept;
   uint64_t held_bytes() const noexcept { return memory_bytes_ + table_.memory_bytes(); }
   // Past the bound and a little: sweeping begins at the bound itself.
   bool over_memory() const noexcept { return held_bytes() > limits_.memory_bytes_max + limits_.memory_bytes_max / 8; }
@@ -248,7 +249,9 @@ class Scheduler final : public Resident {
   void account_memory(orbit_activation* a) noexcept;
   bool may_leave(const orbit_activation* a, bool pinned_counts) const noexcept;
   void try_leave_all() noexcept;
+  bool tell_leaving(orbit_activation* a, orbit_deactivation reason) noexcept;
   void vacate(orbit_activation* a) noexcept;
+  uint32_t least_age_to_leave() noexcept;
   void sweep(size_t most, bool under_pressure) noexcept;
   void tick() noexcept;
   void arm_tick() noexcept;
@@ -263,6 +266,7 @@ class Scheduler final : public Resident {
   ActivationTable table_;
   ActorTimers timers_;
   SchedulerTallies tallies_;
+  DeadLetters dead_letters_;
 
   orbit_activation* run_head_ = nullptr;
   orbit_activation* run_tail_ = nullptr;
@@ -289,9 +293,23 @@ class Scheduler final : public Resident {
   Error activating_error_;
   uint32_t loading_ = 0;
   uint32_t waiting_ = 0;
-  orbit_activation* wait_head_ = nullptr;  // activations that wait for memory or for a place among the loads
-  orbit_activation* wait_tail_ = nullptr;
-  std::vector<orbit_activation*> leaving_;
+  // Activations that wait for memory or for a place among the loads. The types take turns.
+  struct WaitQueue {
+    orbit_type* type;
+    orbit_activation* head;
+    orbit_activation* tail;
+  };
+  std::vector<WaitQueue> waits_;
+  size_t wait_turn_ = 0;
+  FailedLoads failed_loads_;
+  struct Leaving {
+    orbit_activation* a;
+    orbit_deactivation reason;
+  };
+  std::vector<Leaving> leaving_;
+  std::unordered_map<const orbit_activation*, uint64_t> stays_until_ns_;  // of those with the bit
+  uint32_t least_age_ = 0;       // see least_age_to_leave
+  uint32_t least_age_tick_ = 0;  // when it was found
   std::vector<orbit_type*> frozen_;
   std::vector<std::pair<orbit_type*, std::function<void()>>> when_empty_;
   size_t sweep_at_ = 0;

@@ -152,6 +152,7 @@ Result<> Node::open_storage() {
   const auto cached = plugins_->provided_by(storage_instance_, ORBIT_STORAGE_CACHED_V1);
 
   RuntimeOptions options;
+  options.logger = &log_->logger("actors");
   options.types.flush_delay_ms = static_cast<uint64_t>(config_.limits.integer("flush_delay_ms"));
   options.types.idle_timeout_ms = static_cast<uint64_t>(config_.limits.integer("idle_timeout_ms"));
   options.types.mailbox_max = static_cast<uint32_t>(config_.limits.integer("mailbox_max"));

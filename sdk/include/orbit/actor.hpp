@@ -46,6 +46,16 @@ struct ActorGlue;
 inline thread_local std::unordered_map<const void*, const void*> state_owners;
 }  // namespace detail
 
+// Why an actor leaves memory.
+enum class Deactivation : orbit_deactivation {
+  idle = ORBIT_DEACTIVATION_IDLE,          // not used for its idle timeout
+  memory = ORBIT_DEACTIVATION_MEMORY,      // a bound on memory or activations
+  asked = ORBIT_DEACTIVATION_ASKED,        // by the actor itself, or an operator
+  upgrade = ORBIT_DEACTIVATION_UPGRADE,    // another version of the module takes over
+  shutdown = ORBIT_DEACTIVATION_SHUTDOWN,  // the node stops
+  erased = ORBIT_DEACTIVATION_ERASED,      // all actors of the type are erased
+};
+
 // The state of a stateless actor type.
 struct NoState {
   void Clear() noexcept {}
@@ -68,6 +78,9 @@ class Actor {
   // constructor. Hide it with your own, which may return orbit::Result<>; a failure refuses the activation. What it changes is
   // stored together with what the next changing turn changes.
   void on_activate() {}
+  // Called once before it leaves memory: no turn runs and none will. Hide it with your own; what it changes is stored before the
+  // actor leaves. Not called when the process is killed, or when a failed commit makes the actor start again from what is stored.
+  void on_deactivate(Deactivation) {}
 
  protected:
   Actor() = default;
@@ -99,6 +112,8 @@ class Actor {
 
   // Asks to leave memory once nothing waits for this actor, without waiting for the idle timeout.
   void deactivate_when_idle() noexcept { host_actors.deactivate_when_idle(activation_); }
+  // For so long from now the idle timeout does not count; 0: it counts again. A bound on memory counts all the same.
+  void delay_deactivation_ms(uint64_t duration_ms) noexcept { host_actors.delay_deactivation(activation_, duration_ms); }
 
   const Key<Description::kKeyKind>& key_object() const noexcept { return *key_; }
 

@@ -309,6 +309,29 @@ std::shared_ptr<Answer> SimNode::send_with(uint32_t from_worker, const std::stri
   return answer;
 }
 
+void SimNode::post(const std::string& type, const std::string& key, Method method, int64_t argument) {
+  on_worker(0, [&] {
+    const orbit_actors_v1* api = Runtime::api();
+    orbit_envelope* envelope = api->allocate();
+    envelope->type = api->type(type.c_str());
+    envelope->key = orbit::to_c(key);
+    envelope->method = method;
+    envelope->ops = &kNumberOps;
+    envelope->payload = new (envelope->room) Number{argument};
+    api->send(envelope, nullptr);
+  });
+}
+
+uint64_t metric(const SimNode& node, const std::string& name) {
+  std::string text;
+  node.runtime.append_metrics(text);
+  uint64_t sum = 0;
+  const std::string begins = "\n" + name + "{";
+  for (size_t at = text.find(begins); at != std::string::npos; at = text.find(begins, at + 1))
+    sum += std::stoull(text.substr(text.find("} ", at) + 2));
+  return sum;
+}
+
 void SimNode::wake(const std::string& type, const std::string& key) {
   Cell* found = cell(type, key);
   REQUIRE(found != nullptr);

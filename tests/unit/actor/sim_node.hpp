@@ -69,6 +69,8 @@ struct SimNode {
                                int64_t argument = 0, uint64_t deadline_ns = 0);
   // Has the first actor of the route call the second, and so on; each passes on what it is answered.
   std::shared_ptr<Answer> relay(const std::string& route, Method last, int64_t argument = 0, uint64_t deadline_ns = 0);
+  // A one-way message.
+  void post(const std::string& type, const std::string& key, Method method, int64_t argument);
   // Ends the pending turn of a cell.
   void wake(const std::string& type, const std::string& key);
   // No longer wants an answer that `send` or `relay` of that worker promised.
@@ -95,6 +97,9 @@ struct SimNode {
                                     uint64_t deadline_ns, std::function<void(orbit_envelope*)> fill);
   std::shared_ptr<Answer> last_;
 };
+
+// A kernel figure, summed over the workers (and over `labels`, when it has more).
+uint64_t metric(const SimNode& node, const std::string& name);
 
 // All cells alive, for tests that look inside; single-threaded.
 std::vector<Cell*>& cells();

@@ -69,6 +69,17 @@ struct ActorGlue {
     impl.changed_ = false;
   }
 
+  static int deactivating(void* actor, orbit_deactivation reason) noexcept {
+    auto& impl = *static_cast<Impl*>(actor);
+    try {
+      impl.on_deactivate(static_cast<Deactivation>(reason));
+    } catch (...) {
+      return impl.undo_changes(nullptr) ? 1 : 0;
+    }
+    if (!state_fits(impl)) return impl.undo_changes(nullptr) ? 1 : 0;
+    return impl.keep_changes(nullptr) ? 1 : 0;
+  }
+
   static size_t memory_bytes(const void* actor) noexcept {
     const auto& impl = *static_cast<const Impl*>(actor);
     size_t bytes = sizeof(Impl) + impl.key_->heap_bytes() + impl.state_.ByteSizeLong();
@@ -231,6 +242,8 @@ struct ActorGlue {
 template <class Impl>
 const orbit_actor_type* actor_type() {
   using Glue = ActorGlue<Impl>;
+  constexpr bool kHasOnDeactivate =
+      !std::is_same_v<decltype(&Impl::on_deactivate), decltype(&Actor<typename Impl::Service>::on_deactivate)>;
   using Service = typename Impl::Service;
   static_assert(std::is_default_constructible_v<Impl>, "an actor class needs a public default constructor");
   static const orbit_actor_type type = {
@@ -255,7 +268,7 @@ const orbit_actor_type* actor_type() {
       nullptr,
       Service::kStatelessCopies,
       Service::kOverload,
-      nullptr,
+      kHasOnDeactivate ? &Glue::deactivating : nullptr,
   };
   return &type;
 }

@@ -347,6 +347,9 @@ typedef struct orbit_actors_v1 {
   /* As call_json. Returns what `cancel` takes, until done is called; null when done was called already. [worker] */
   orbit_envelope* (*start_json)(orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
                                 void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
+  /* For so long from now the idle timeout does not count; 0: it counts again. A bound on memory counts all the same. At most
+   * ORBIT_DELAY_DEACTIVATION_MS_MAX. [worker, while code of that actor runs] */
+  void (*delay_deactivation)(orbit_activation* activation, uint64_t duration_ms);
   /* Starts a timer of an activation: from due_ms on (of the injected clock), then every period_ms (0: once), the actor gets
    * ORBIT_METHOD_TIMER as a turn like any other. Ticks keep to the grid start + due + n * period; those whose time passed
    * while the turn of an earlier one ran are left out and counted. Ends with the activation. RESOURCE_EXHAUSTED with more
@@ -358,6 +361,7 @@ typedef struct orbit_actors_v1 {
 } orbit_actors_v1;
 
 #define ORBIT_TIMERS_MAX 64u
+#define ORBIT_DELAY_DEACTIVATION_MS_MAX 31536000000u /* a year */
 enum { ORBIT_TIMER_KEEPS_ACTIVE = 1u /* ticks count as use: the activation does not become idle */ };
 
 #ifdef __cplusplus
