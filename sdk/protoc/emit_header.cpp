@@ -23,6 +23,8 @@ Variables variables_of(const Service& service) {
           {"flush_delay_ms", std::to_string(service.flush_delay_ms)},
           {"idle_timeout_ms", std::to_string(service.idle_timeout_ms)},
           {"mailbox_max", std::to_string(service.mailbox_max)},
+          {"timers", service.timers ? "true" : "false"},
+          {"reminders", service.reminders ? "true" : "false"},
           {"method_count", std::to_string(service.methods.size())}};
 }
 
@@ -60,6 +62,8 @@ void emit_traits(const Service& service, pb::io::Printer& out) {
             "  static constexpr uint32_t kMailboxMax = $mailbox_max$;\n"
             "  static constexpr uint32_t kStatelessCopies = $stateless$;\n"
             "  static constexpr orbit_overload kOverload = $overload$;\n"
+            "  static constexpr bool kTimers = $timers$;\n"
+            "  static constexpr bool kReminders = $reminders$;\n"
             "  static constexpr uint32_t kMethodCount = $method_count$;\n"
             "  static constexpr orbit_method kMethods[kMethodCount] = {\n");
   for (size_t i = 0; i < service.methods.size(); ++i) {
@@ -80,7 +84,7 @@ void emit_traits(const Service& service, pb::io::Printer& out) {
               "      case $id$: return run_$method$(impl, envelope);\n");
   }
   out.Print(
-      "      default: return orbit::detail::ActorGlue<Impl>::run_unknown(envelope);\n"
+      "      default: return orbit::detail::ActorGlue<Impl>::run_unknown(impl, envelope);\n"
       "    }\n"
       "  }\n"
       "\n"

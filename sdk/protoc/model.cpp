@@ -2,7 +2,7 @@
 #include "model.hpp"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string_view>
@@ -15,9 +15,11 @@ namespace orbit::protoc {
 namespace {
 
 // Members of orbit::Actor and orbit::Proxy, which a method of that name would hide.
-constexpr std::array<std::string_view, 13> kTaken = {"key",       "state", "mutable_state", "erase_state", "has_state", "self",
-                                                     "on_activate", "on_deactivate", "delay_deactivation_ms", "call", "post", "key_object",
-                                                     "deactivate_when_idle"};
+constexpr std::string_view kTaken[] = {
+    "key",         "state",        "mutable_state", "erase_state",     "has_state",   "self",
+    "on_activate", "on_deactivate", "delay_deactivation_ms", "call",   "post",        "key_object",
+    "deactivate_when_idle", "start_timer", "cancel_timer", "set_reminder", "cancel_reminder", "on_reminder",
+    "reminder_due_ms"};
 
 // Resolves a type name as protobuf does: from the innermost package outwards; a leading dot means the full name.
 const google::protobuf::Descriptor* find_message(const google::protobuf::FileDescriptor& file, const std::string& name) {
@@ -62,6 +64,8 @@ bool read_options(const v1::ActorOptions& options, Service* service, std::string
   service->flush_delay_ms = options.flush_delay_ms();
   service->idle_timeout_ms = options.idle_timeout_ms();
   service->mailbox_max = options.mailbox_max();
+  service->timers = options.timers();
+  service->reminders = options.reminders();
   return true;
 }
 
@@ -82,7 +86,7 @@ bool read_method(const google::protobuf::MethodDescriptor& from, Method* method,
     *error = from.full_name() + ": a method that is read_only and one_way can do nothing";
     return false;
   }
-  if (std::find(kTaken.begin(), kTaken.end(), method->cpp_name) != kTaken.end()) {
+  if (std::find(std::begin(kTaken), std::end(kTaken), method->cpp_name) != std::end(kTaken)) {
     *error = from.full_name() + ": '" + method->cpp_name + "' is a member of orbit::Actor or orbit::Proxy; choose another name";
     return false;
   }

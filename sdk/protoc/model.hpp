@@ -31,6 +31,8 @@ struct Service {
   uint32_t mailbox_max = 0;
   uint32_t stateless = 0;
   std::string overload;    // ORBIT_OVERLOAD_...
+  bool timers = false;
+  bool reminders = false;
   std::vector<Method> methods;
 };
 

@@ -29,7 +29,9 @@
 #include <unordered_map>
 
 #include "call.hpp"
+#include "detail/reminders.hpp"
 #include "detail/state_backups.hpp"
+#include "detail/timers.hpp"
 #include "detail/turn.hpp"
 #include "task.hpp"
 
@@ -101,11 +103,12 @@ class Actor {
     exists_ = true;
     return state_;
   }
-  // Empties the state and removes the actor's record from storage.
+  // Empties the state, removes the actor's record from storage and cancels its reminders.
   void erase_state() {
     begin_change();
     state_.Clear();
     exists_ = false;
+    if constexpr (Description::kReminders) reminders_.remove_all();
   }
   // Whether there is a state: stored before, or made by mutable_state().
   bool has_state() const noexcept { return exists_; }
@@ -114,6 +117,60 @@ class Actor {
   void deactivate_when_idle() noexcept { host_actors.deactivate_when_idle(activation_); }
   // For so long from now the idle timeout does not count; 0: it counts again. A bound on memory counts all the same.
   void delay_deactivation_ms(uint64_t duration_ms) noexcept { host_actors.delay_deactivation(activation_, duration_ms); }
+
+  // ---- timers, for types with `timers: true` ------------------------------------------------------------------------
+  // From `due` on, then every `period` (0: once), handler() is a turn of this actor: one of its own, never beside another one.
+  // It is anything that can be called without arguments and returns what a one-way method may. Ticks keep to the grid
+  // start + due + n * period; those whose time passes while the turn of an earlier one runs are left out. A turn that fails
+  // does not end the timer. A timer of the same name is replaced. Timers end when the actor leaves memory and are not undone
+  // when a turn fails; start them in on_activate. Throws RESOURCE_EXHAUSTED with more than ORBIT_TIMERS_MAX.
+  // Ticks do not keep the actor in memory, unless flags has ORBIT_TIMER_KEEPS_ACTIVE.
+  template <class F>
+  void start_timer(std::string_view name, std::chrono::milliseconds due, std::chrono::milliseconds period, F&& handler,
+                   uint32_t flags = 0) {
+    static_assert(Description::kTimers, "start_timer: the service needs (orbit.v1.actor) = { timers: true }");
+    timers_.start(activation_, name, due, period, flags, std::forward<F>(handler));
+  }
+  // True when there was one of that name. A tick that waits already does not run any more.
+  bool cancel_timer(std::string_view name) noexcept {
+    static_assert(Description::kTimers, "cancel_timer: the service needs (orbit.v1.actor) = { timers: true }");
+    return timers_.cancel(activation_, name);
+  }
+
+  // ---- reminders, for types with `reminders: true`; see reminder.hpp ------------------------------------------------
+  // Sets the reminder of that name (1 to kReminderNameMax bytes), in place of an earlier one. A part of the turn's changes,
+  // which also makes the state exist. Throws INVALID_ARGUMENT, or RESOURCE_EXHAUSTED with more than kRemindersMax.
+  void set_reminder(std::string_view name, const ReminderTimes& times) {
+    static_assert(Description::kReminders, "set_reminder: the service needs (orbit.v1.actor) = { reminders: true }");
+    if (name.empty() || name.size() > kReminderNameMax)
+      throw CallError(Code::invalid_argument, "a reminder's name has 1 to " + std::to_string(kReminderNameMax) + " bytes");
+    if (times.due.count() < 0 || times.period.count() < 0 || times.catch_up_max == 0 ||
+        (times.period.count() != 0 && static_cast<uint64_t>(times.period.count()) < kReminderPeriodMsMin))
+      throw CallError(Code::invalid_argument, "reminder '" + std::string(name) + "': times are not negative, a period is 0 or " +
+                                                  "at least " + std::to_string(kReminderPeriodMsMin) +
+                                                  " ms, catch_up_max is at least 1");
+    if (host_workers == nullptr) throw CallError(Code::failed_precondition, "this node has no " ORBIT_WORKERS_V1);
+    begin_change();
+    exists_ = true;
+    const uint64_t due_ms = host_workers->unix_ms(module_host) + static_cast<uint64_t>(times.due.count());
+    if (!reminders_.set({std::string(name), due_ms, static_cast<uint64_t>(times.period.count()), times.missed,
+                         times.catch_up_max}))
+      throw CallError(Code::resource_exhausted,
+                      "reminders_max: the actor has " + std::to_string(kRemindersMax) + " reminders, the limit");
+  }
+  // True when there was one of that name.
+  bool cancel_reminder(std::string_view name) {
+    static_assert(Description::kReminders, "cancel_reminder: the service needs (orbit.v1.actor) = { reminders: true }");
+    if (reminders_.find(name) == nullptr) return false;
+    begin_change();
+    return reminders_.remove(name);
+  }
+  // When its next tick is due, Unix time in milliseconds; 0: there is none of that name.
+  uint64_t reminder_due_ms(std::string_view name) const noexcept {
+    static_assert(Description::kReminders, "reminder_due_ms: the service needs (orbit.v1.actor) = { reminders: true }");
+    const detail::Reminder* reminder = reminders_.find(name);
+    return reminder != nullptr ? reminder->due_ms : 0;
+  }
 
   const Key<Description::kKeyKind>& key_object() const noexcept { return *key_; }
 
@@ -147,8 +204,13 @@ class Actor {
   void keep_waiting_changes() noexcept {
     if (backup_ == nullptr) return;
     detail::state_backups<State>.release(std::exchange(backup_, nullptr));
+    keep_parts();
     changed_ = true;
     unannounced_ = true;
+  }
+  // Reminders change only while backup_ is set, and go with it.
+  void keep_parts() noexcept {
+    if constexpr (Description::kReminders) reminders_.keep();
   }
   // Whether what has changed since `backup_` was changed by that turn.
   bool owns_changes(const void* turn) const noexcept {
@@ -159,6 +221,7 @@ class Actor {
     if (backup_ == nullptr && !overlap_ && !unannounced_) [[likely]] return false;
     if (owns_changes(turn)) {
       detail::state_backups<State>.release(std::exchange(backup_, nullptr));
+      keep_parts();
       changed_ = true;
       unannounced_ = true;
     }
@@ -178,6 +241,7 @@ class Actor {
   }
   void undo_all_changes() noexcept {
     if (backup_ == nullptr) return;
+    if constexpr (Description::kReminders) reminders_.undo();
     state_.Swap(backup_);
     exists_ = backup_exists_;
     detail::state_backups<State>.release(std::exchange(backup_, nullptr));
@@ -193,6 +257,9 @@ class Actor {
   bool changed_ = false;             // completed turns changed what collect has not written yet
   std::optional<Key<Description::kKeyKind>> key_;     // set right after construction
   State state_;
+  [[no_unique_address]] std::conditional_t<Description::kTimers, detail::TimerPart, detail::NoPart> timers_;
+  struct NoReminders : detail::NoPart {};  // another type, so that both take no room
+  [[no_unique_address]] std::conditional_t<Description::kReminders, detail::ReminderPart, NoReminders> reminders_;
 };
 
 }  // namespace orbit

@@ -42,6 +42,8 @@ struct ActorGlue {
                                            " bytes) is no message of type " + Service::kStateType);
         }
         impl.exists_ = true;
+        if constexpr (Service::kReminders)
+          if (Result<> loaded = impl.reminders_.load(records + 1, count - 1); !loaded) return loaded;
       }
       Result<> activated = call_on_activate(impl);
       if (activated && !state_fits(impl)) activated = fail(Code::resource_exhausted, state_too_large());
@@ -62,10 +64,13 @@ struct ActorGlue {
     auto& impl = *static_cast<Impl*>(actor);
     if (!impl.changed_) return;
     const bool in_turn = impl.backup_ != nullptr;
+    bool has_subrecords = false;
+    if constexpr (Service::kReminders) has_subrecords = impl.reminders_.stored();
     if (in_turn ? impl.backup_exists_ : impl.exists_)
-      write_main(in_turn ? *impl.backup_ : impl.state_, writer);
+      write_main(in_turn ? *impl.backup_ : impl.state_, has_subrecords, writer);
     else
       writer->remove_main(writer->ctx);
+    if constexpr (Service::kReminders) impl.reminders_.collect(writer);
     impl.changed_ = false;
   }
 
@@ -84,6 +89,7 @@ struct ActorGlue {
     const auto& impl = *static_cast<const Impl*>(actor);
     size_t bytes = sizeof(Impl) + impl.key_->heap_bytes() + impl.state_.ByteSizeLong();
     if (impl.backup_ != nullptr) bytes += sizeof(State) + impl.backup_->ByteSizeLong();
+    if constexpr (Service::kReminders) bytes += impl.reminders_.heap_bytes();
     return bytes;
   }
 
@@ -109,7 +115,11 @@ struct ActorGlue {
   }
 
   // Kernel-made methods, and methods that this version of the type does not have.
-  static int run_unknown(orbit_envelope* envelope) noexcept {
+  static int run_unknown(Impl& impl, orbit_envelope* envelope) noexcept {
+    if constexpr (Service::kTimers)
+      if (envelope->method == ORBIT_METHOD_TIMER) return run_timer(impl, envelope);
+    if constexpr (Service::kReminders)
+      if (envelope->method == ORBIT_METHOD_DUE) return run_reminder(impl, envelope);
     drop_payload(envelope);
     if (envelope->method != ORBIT_METHOD_EXPIRE) {  // these states never expire
       fail_envelope(envelope, ORBIT_UNIMPLEMENTED, std::string(Service::kName) + " has no method with id " +
@@ -119,6 +129,60 @@ struct ActorGlue {
   }
 
  private:
+  static int run_timer(Impl& impl, orbit_envelope* envelope) noexcept {
+    const std::shared_ptr<NamedTimer> timer = impl.timers_.take(static_cast<const orbit_timer_tick*>(envelope->payload)->timer);
+    drop_payload(envelope);
+    if (timer == nullptr) return ORBIT_TURN_DONE;
+    try {
+      if (impl.pending_ != nullptr) [[unlikely]] impl.begin_overlap();
+      return end_handler(impl, envelope, timer->run(timer));
+    } catch (...) {
+      return end_thrown(impl, envelope);
+    }
+  }
+
+  static int run_reminder(Impl& impl, orbit_envelope* envelope) noexcept {
+    static_assert(requires(const ReminderTick& tick) { impl.on_reminder(tick); },
+                  "a type with reminders: true needs a public method on_reminder(const orbit::ReminderTick&)");
+    const auto& due = *static_cast<const orbit_due_tick*>(envelope->payload);
+    const Bytes name = from_c(due.name);
+    const uint64_t due_ms = due.due_ms;
+    const uint64_t now_ms = due.now_ms;
+    drop_payload(envelope);
+    try {
+      if (impl.pending_ != nullptr) [[unlikely]] impl.begin_overlap();
+      const Reminder* reminder = impl.reminders_.find(name);
+      if (reminder == nullptr || reminder->due_ms != due_ms) {
+        if (impl.reminders_.written()) {
+          impl.begin_change();
+          impl.reminders_.forget(name, due_ms);
+        }
+        return end_changes(impl, envelope);
+      }
+      impl.begin_change();
+      const ReminderStep step = step_of(*reminder, now_ms);
+      impl.reminders_.tick = {std::string(name), step.tick_ms, now_ms, step.missed};
+      Reminder next = *reminder;
+      next.due_ms = step.next_ms;
+      if (step.next_ms == 0)
+        impl.reminders_.remove(next.name);
+      else
+        impl.reminders_.set(std::move(next));
+      if (!step.run) return end_changes(impl, envelope);
+      return end_handler(impl, envelope, call_handler(nullptr, [&]() -> decltype(auto) {
+                           return impl.on_reminder(impl.reminders_.tick);
+                         }));
+    } catch (...) {
+      return end_thrown(impl, envelope);
+    }
+  }
+
+  static int end_handler(Impl& impl, orbit_envelope* envelope, HandlerOutcome outcome) {
+    if (outcome.task) return run_task<void>(impl, envelope, std::move(*outcome.task));
+    if (!outcome.result) return end_failed(impl, envelope, outcome.result.error());
+    return end_empty(impl, envelope);
+  }
+
   static Result<> call_on_activate(Impl& impl) {
     if constexpr (std::is_void_v<decltype(impl.on_activate())>) {
       impl.on_activate();
@@ -136,9 +200,9 @@ struct ActorGlue {
   }
 
   // Ends the node when there is no memory for it: the turn's reply would promise what cannot be kept.
-  static void write_main(const State& state, const orbit_writer* writer) noexcept {
+  static void write_main(const State& state, bool has_subrecords, const orbit_writer* writer) noexcept {
     const std::string bytes = state.SerializeAsString();
-    writer->put_main(writer->ctx, to_c(bytes), 0, 0);
+    writer->put_main(writer->ctx, to_c(bytes), 0, has_subrecords ? 1 : 0);
   }
 
   static void fail_envelope(orbit_envelope* envelope, orbit_code code, Bytes message) noexcept {
