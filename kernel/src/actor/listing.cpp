@@ -18,6 +18,9 @@ struct Scan {
   uint32_t home;
   uint64_t from_hash;
   size_t limit;              // 0: only count
+  const orbit_type* const* types = nullptr;  // to count instead of `type`
+  size_t type_count = 0;
+  uint64_t* counts = nullptr;
   orbit_visit_actor visit;
   void* ctx;
   std::function<void(const Scan&)> done;
@@ -50,12 +53,14 @@ struct Scan {
   void run() {
     Committer& committer = runtime->committer();
     if (limit == 0) {
-      const auto counted = committer.count(type->name);
-      if (counted) {
-        seen = *counted;
-      } else {
-        code = static_cast<orbit_code>(counted.error().code);
-        message = counted.error().message;
+      for (size_t i = 0; i < type_count && code == ORBIT_OK; ++i) {
+        const auto counted = committer.count(types[i]->name);
+        if (counted) {
+          counts[i] = *counted;
+        } else {
+          code = static_cast<orbit_code>(counted.error().code);
+          message = counted.error().message;
+        }
       }
       return;
     }
@@ -121,7 +126,20 @@ void list_actors(const orbit_type* type, uint64_t from_hash, size_t limit, orbit
 
 void count_actors(const orbit_type* type, void (*done)(void*, uint64_t, orbit_code, const char*), void* ctx) {
   auto scan = make_scan(type, 0, 0, nullptr, nullptr);
+  scan->types = &scan->type;
+  scan->type_count = 1;
+  scan->counts = &scan->seen;
   scan->done = [done, ctx](const Scan& finished) { done(ctx, finished.seen, finished.code, finished.message.c_str()); };
+  Scan::start(std::move(scan));
+}
+
+void count_actors_of_types(const orbit_type* const* types, size_t type_count, uint64_t* counts,
+                           void (*done)(void*, orbit_code, const char*), void* ctx) {
+  auto scan = make_scan(nullptr, 0, 0, nullptr, nullptr);
+  scan->types = types;
+  scan->type_count = type_count;
+  scan->counts = counts;
+  scan->done = [done, ctx](const Scan& finished) { done(ctx, finished.code, finished.message.c_str()); };
   Scan::start(std::move(scan));
 }
 

@@ -82,6 +82,7 @@ const orbit_actors_v1 kApi = {
     .cancel_timer = [](orbit_activation* activation, uint64_t timer) -> int {
       return this_scheduler()->timers().cancel(activation, timer) ? 1 : 0;
     },
+    .counts = &count_actors_of_types,
 };
 
 }  // namespace

@@ -19,6 +19,14 @@ void* opened(void* self, orbit_connection* connection) {
   server.interfaces().metrics->add(server.connections_counter, 1);
   server.count_connection(true);
   if (server.stopping) session->drain();
+  if (worker.settings.idle_timeout_ms != server.settings().idle_timeout_ms) {
+    server.interfaces().net->set_idle_timeout(connection, worker.settings.idle_timeout_ms);
+  }
+  if (server.connections > worker.settings.connections_max) {
+    constexpr std::string_view kTooMany = "-ERR max number of clients reached\r\n";
+    server.interfaces().net->write(connection, kTooMany.data(), kTooMany.size());
+    session->drain();
+  }
   return session;
 }
 

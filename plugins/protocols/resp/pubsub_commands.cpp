@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "session.hpp"
+#include "subcommands.hpp"
 #include "words.hpp"
 
 namespace orbit::resp {
@@ -74,6 +75,7 @@ void count_subscribers(Session& session, SubscriptionKind kind, Args args, Reply
 }
 
 void pubsub(Session& session, Args args, Reply& reply) {
+  if (answer_subcommand("pubsub", args, reply)) return;
   const std::string word = lower(args[1]);
   if (word == "channels" && args.size() <= 3) {
     list_channels(session, SubscriptionKind::kChannel, args, reply);

@@ -93,12 +93,25 @@ void Server::start() {
   const uint32_t count = workers->count(host);
   pubsub.resize(count);
   for (uint32_t i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(*this, i, seed + i));
+  counted_from_.calls.resize(entries_.size());
   load_database_order(*this);
 }
 
 void Server::set_database_order(const DatabaseOrder& order) noexcept {
   order_ = order;
   for (uint32_t i = 0; i < kDatabaseCount; ++i) databases_[i] = types_[order[i]];
+}
+
+uint64_t Server::calls(uint32_t command) const noexcept {
+  uint64_t calls = 0;
+  for (const auto& worker : workers_) calls += worker->calls(command);
+  return calls;
+}
+
+void Server::reset_counters() {
+  for (uint32_t i = 0; i < counted_from_.calls.size(); ++i) counted_from_.calls[i] = calls(i);
+  counted_from_.connections = connections_total;
+  counted_from_.errors = errors_total;
 }
 
 void Server::count_connection(bool opened) {

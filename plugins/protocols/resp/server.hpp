@@ -131,6 +131,7 @@ class Server {
   void drain() noexcept;
 
   const Interfaces& interfaces() const noexcept { return interfaces_; }
+  // As the node's file has them; a worker's are those in force.
   const Settings& settings() const noexcept { return settings_; }
   const KeyActorTypes& key_types() const noexcept { return key_types_; }
   const orbit_type* database(uint32_t index) const noexcept { return databases_[index]; }
@@ -140,6 +141,16 @@ class Server {
   void set_database_order(const DatabaseOrder& order) noexcept;
   // The type of the actor that keeps the order.
   const orbit_type* databases_type() const noexcept { return databases_type_; }
+  // Calls of a command on all workers since the start.
+  uint64_t calls(uint32_t command) const noexcept;
+  // What INFO's counters stood at when CONFIG RESETSTAT came last; changes only while the gate is closed.
+  struct Counted {
+    std::vector<uint64_t> calls;
+    uint64_t connections = 0;
+    uint64_t errors = 0;
+  };
+  const Counted& counted_from() const noexcept { return counted_from_; }
+  void reset_counters();
   // A connection was opened or has gone.
   void count_connection(bool opened);
   // The entry of a spec from find_command.
@@ -183,6 +194,7 @@ class Server {
   std::vector<CommandEntry> entries_;
   std::vector<std::unique_ptr<Worker>> workers_;
   bool direct_replies_ = false;
+  Counted counted_from_;
   std::mutex drain_mutex_;
   std::condition_variable drained_;
 };

@@ -5,6 +5,7 @@
 
 #include "numbers.hpp"
 #include "session.hpp"
+#include "subcommands.hpp"
 #include "words.hpp"
 
 namespace orbit::resp {
@@ -100,6 +101,7 @@ void lolwut(Session& session, Args, Reply& reply) {
 }
 
 void acl(Session&, Args args, Reply& reply) {
+  if (answer_subcommand("acl", args, reply)) return;
   if (equal_ignoring_case(args[1], "whoami") && args.size() == 2) {
     reply.bulk("default");
   } else if (equal_ignoring_case(args[1], "users") && args.size() == 2) {
@@ -116,6 +118,7 @@ void lastsave(Session& session, Args, Reply& reply) {
 
 // Slow commands are not recorded: the log is empty.
 void slowlog(Session&, Args args, Reply& reply) {
+  if (answer_subcommand("slowlog", args, reply)) return;
   if (equal_ignoring_case(args[1], "get")) {
     reply.array(0);
   } else if (equal_ignoring_case(args[1], "len") && args.size() == 2) {
@@ -129,6 +132,7 @@ void slowlog(Session&, Args args, Reply& reply) {
 
 // Latency is not sampled: there are no events.
 void latency(Session&, Args args, Reply& reply) {
+  if (answer_subcommand("latency", args, reply)) return;
   if (equal_ignoring_case(args[1], "latest") || equal_ignoring_case(args[1], "history")) {
     reply.array(0);
   } else if (equal_ignoring_case(args[1], "reset")) {

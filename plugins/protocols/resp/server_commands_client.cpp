@@ -8,6 +8,7 @@
 #include "blocking.hpp"
 #include "numbers.hpp"
 #include "session.hpp"
+#include "subcommands.hpp"
 #include "words.hpp"
 
 namespace orbit::resp {
@@ -351,6 +352,7 @@ void client(Session& session, Args args) {
   if (word == "unpause" && count == 2) return pause_clients(session, args);
   if (word == "unblock" && (count == 3 || count == 4)) return unblock_client(session, args);
   answer(session, [&](Reply& reply) {
+    if (answer_subcommand("client", args, reply)) return;
     if (word == "id" && count == 2) {
       reply.integer(static_cast<int64_t>(session.id()));
     } else if (word == "info" && count == 2) {

@@ -6,6 +6,7 @@
 #include "glob.hpp"
 #include "multi_key.hpp"
 #include "session.hpp"
+#include "subcommands.hpp"
 #include "words.hpp"
 
 namespace orbit::resp {
@@ -104,6 +105,7 @@ void list(Args args, Reply& reply) {
 
 void command(Session& session, Args args, Reply& reply) {
   if (args.size() == 1) return info({}, reply);
+  if (answer_subcommand("command", args, reply)) return;
   const std::string word = lower(args[1]);
   if (word == "count" && args.size() == 2) {
     reply.integer(static_cast<int64_t>(command_table().size()));

@@ -28,8 +28,8 @@ struct InfoCall {
   Session& session;
   Slot* slot = nullptr;
   std::set<std::string, std::less<>> sections;
+  std::array<const orbit_type*, kDatabaseCount> databases{};
   std::array<uint64_t, kDatabaseCount> sizes{};
-  uint32_t database = 0;
   std::string text;
 };
 
@@ -88,11 +88,11 @@ void server_section(const Server& server, const boost::json::value& node, std::s
   section.field("io_threads_active", server.worker_count() > 1 ? 1 : 0);
 }
 
-void clients_section(const Server& server, std::string& text) {
+void clients_section(const Server& server, const Settings& settings, std::string& text) {
   Section section(text, "Clients");
   section.field("connected_clients", server.connections.load(std::memory_order_relaxed));
   section.field("cluster_connections", 0);
-  section.field("maxclients", server.settings().connections_max);
+  section.field("maxclients", settings.connections_max);
   section.field("blocked_clients", server.blocked_clients.load(std::memory_order_relaxed));
 }
 
@@ -126,19 +126,16 @@ void persistence_section(const Server& server, std::string& text) {
   section.field("aof_last_write_status", writable ? "ok" : "err");
 }
 
-uint64_t calls_of(Server& server, uint32_t command) {
-  uint64_t calls = 0;
-  for (uint32_t i = 0; i < server.worker_count(); ++i) calls += server.worker(i).calls(command);
-  return calls;
-}
+// Since the start, or CONFIG RESETSTAT.
+uint64_t calls_of(Server& server, uint32_t command) { return server.calls(command) - server.counted_from().calls[command]; }
 
 void stats_section(Server& server, std::string& text) {
   uint64_t commands = 0;
   for (const auto& entry : server.entries()) commands += calls_of(server, entry.index);
   Section section(text, "Stats");
-  section.field("total_connections_received", server.connections_total.load(std::memory_order_relaxed));
+  section.field("total_connections_received", server.connections_total.load() - server.counted_from().connections);
   section.field("total_commands_processed", commands);
-  section.field("total_error_replies", server.errors_total.load(std::memory_order_relaxed));
+  section.field("total_error_replies", server.errors_total.load() - server.counted_from().errors);
   section.field("evicted_keys", 0);
   section.field("pubsub_channels", server.pubsub.channels(SubscriptionKind::kChannel, {}).size());
   section.field("pubsub_patterns", server.pubsub.patterns());
@@ -190,14 +187,14 @@ void write_sections(InfoCall& call) {
   boost::json::value node;
   if (wants("server") || wants("memory")) node = node_json(server, &orbit_node_v1::node);
   if (wants("server")) server_section(server, node, text);
-  if (wants("clients")) clients_section(server, text);
+  if (wants("clients")) clients_section(server, call.session.settings(), text);
   if (wants("memory")) memory_section(node, text);
   if (wants("persistence")) persistence_section(server, text);
   if (wants("stats")) stats_section(server, text);
   if (wants("replication")) replication_section(server, text);
   if (wants("cpu")) cpu_section(text);
   if (wants("commandstats")) commandstats_section(server, text);
-  if (wants("errorstats")) Section(text, "Errorstats").field("errors_total", server.errors_total.load());
+  if (wants("errorstats")) Section(text, "Errorstats").field("errors_total", server.errors_total.load() - server.counted_from().errors);
   if (wants("cluster")) Section(text, "Cluster").field("cluster_enabled", 0);
   if (wants("keyspace")) keyspace_section(call, text);
 }
@@ -209,23 +206,22 @@ void finish(std::unique_ptr<InfoCall> call) {
   });
 }
 
-void count_next(std::unique_ptr<InfoCall> call) {
-  if (call->database == kDatabaseCount) return finish(std::move(call));
-  Server& server = call->session.server();
-  const orbit_type* type = server.database(call->database);
-  server.interfaces().actors->count(
-      type,
-      [](void* ctx, uint64_t count, orbit_code code, const char*) {
+void count_all(std::unique_ptr<InfoCall> call) {
+  const Server& server = call->session.server();
+  for (uint32_t i = 0; i < kDatabaseCount; ++i) call->databases[i] = server.database(i);
+  InfoCall& counting = *call.release();
+  server.interfaces().actors->counts(
+      counting.databases.data(), kDatabaseCount, counting.sizes.data(),
+      [](void* ctx, orbit_code code, const char*) {
         std::unique_ptr<InfoCall> counted(static_cast<InfoCall*>(ctx));
-        if (code == ORBIT_OK) counted->sizes[counted->database] = count;
-        ++counted->database;
-        count_next(std::move(counted));
+        if (code != ORBIT_OK) counted->sizes.fill(0);
+        finish(std::move(counted));
       },
-      call.release());
+      &counting);
 }
 
 void info(Session& session, Args args) {
-  auto call = std::make_unique<InfoCall>(InfoCall{session, session.begin_operation(), {}, {}, 0, {}});
+  auto call = std::make_unique<InfoCall>(InfoCall{session, session.begin_operation(), {}, {}, {}, {}});
   std::set<std::string, std::less<>>& sections = call->sections;
   for (const std::string_view arg : args.subspan(1)) sections.insert(lower(arg));
   const bool all = sections.contains("all") || sections.contains("everything");
@@ -233,7 +229,7 @@ void info(Session& session, Args args) {
     sections.insert(std::begin(kDefaultSections), std::end(kDefaultSections));
   }
   if (all) sections.insert("commandstats");
-  if (sections.contains("keyspace")) return count_next(std::move(call));
+  if (sections.contains("keyspace")) return count_all(std::move(call));
   finish(std::move(call));
 }
 

@@ -30,7 +30,7 @@ bool may_write(const CommandSpec& spec) noexcept {
 Session::Session(Worker& worker, orbit_connection* connection)
     : worker_(worker),
       connection_(connection),
-      parser_(worker.server.settings().parser),
+      parser_(worker.settings.parser),
       id_(worker.server.interfaces().net->id(connection)),
       opened_at_ms_(worker.now_ms()),
       active_at_ms_(worker.now_ms()) {

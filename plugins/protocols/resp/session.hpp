@@ -49,7 +49,7 @@ class Session {
 
   Worker& worker() const noexcept { return worker_; }
   Server& server() const noexcept { return worker_.server; }
-  const Settings& settings() const noexcept { return worker_.server.settings(); }
+  const Settings& settings() const noexcept { return worker_.settings; }
   orbit_connection* connection() const noexcept { return connection_; }
   uint64_t id() const noexcept { return id_; }
   bool gone() const noexcept { return gone_; }

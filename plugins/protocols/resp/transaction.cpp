@@ -9,6 +9,7 @@
 #include "multi_key.hpp"
 #include "orbit/result.hpp"
 #include "session.hpp"
+#include "subcommands.hpp"
 
 namespace orbit::resp {
 namespace {
@@ -160,6 +161,7 @@ bool queue_command(Session& session, const CommandEntry& entry, Args args, std::
           std::to_string(settings.transaction_bytes_max);
     return false;
   }
+  if (!check_subcommand(entry.spec->name, args, why)) return false;
   QueuedCommand command{&entry, nullptr, {}, {}};
   if (entry.spec->run != nullptr && !entry.is_operation(args, true)) {
     if (!find_keys(*entry.spec, args, settings.command_keys_max, command.keys, why)) return false;

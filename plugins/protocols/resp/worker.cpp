@@ -11,6 +11,7 @@ namespace orbit::resp {
 
 Worker::Worker(Server& owner, uint32_t worker_index, uint64_t seed)
     : server(owner),
+      settings(owner.settings()),
       index(worker_index),
       random_state_(seed),
       calls_(std::make_unique<std::atomic<uint64_t>[]>(owner.entries().size())) {}
@@ -24,7 +25,7 @@ Worker::~Worker() {
 void Worker::refresh_time() noexcept {
   const Interfaces& node = server.interfaces();
   now_ms_ = node.workers->unix_ms(node.host);
-  const uint64_t timeout_ms = server.settings().command_timeout_ms;
+  const uint64_t timeout_ms = settings.command_timeout_ms;
   deadline_ns_ = timeout_ms == 0 ? 0 : node.workers->monotonic_ns(node.host) + timeout_ms * 1'000'000;
 }
 

@@ -77,6 +77,7 @@ class Worker {
   void admit(Session& session);
 
   Server& server;
+  Settings settings;           // as CONFIG SET has left them; the same on every worker
   const uint32_t index;
   OutputBuffer batch;          // replies of the connection whose bytes are being handled
   Session* active = nullptr;   // that connection

@@ -99,6 +99,10 @@ TEST_CASE("a transaction runs commands of the connection as redis-server does") 
       "a: MULTI",
       "a: CLIENT SETNAME me",
       "a: CLIENT GETNAME",
+      "a: CONFIG SET timeout 5 nosuch 1",
+      "a: CONFIG SET timeout 7",
+      "a: CONFIG GET timeout",
+      "a: CONFIG RESETSTAT",
       "a: CONFIG GET databases",
       "a: CONFIG SET save x y",
       "a: PUBLISH c nobody",
@@ -222,6 +226,53 @@ TEST_CASE("SORT reads the keys that its patterns name, as redis-server does") {
       "a: SORT l BY w_* GET o_*",
       "a: SORT l DESC",
       "a: EXEC",
+  });
+}
+
+TEST_CASE("subcommands that do not exist or lack arguments are refused while queueing, as redis-server does") {
+  same_conversation({
+      "a: MULTI",
+      "a: CLIENT NOSUCH",
+      "a: EXEC",
+      "a: MULTI",
+      "a: CONFIG SET timeout",
+      "a: EXEC",
+      "a: CLIENT PAUSE",
+      "a: CLIENT SETNAME",
+      "a: CONFIG NOSUCH x",
+      "a: CONFIG GET",
+      "a: PUBSUB NUMPAT x",
+      "a: OBJECT ENCODING",
+      "a: SLOWLOG LEN 3",
+  });
+}
+
+TEST_CASE("CONFIG SET changes what it names, or says why not, as redis-server does") {
+  same_conversation({
+      "a: CONFIG SET timeout 100",
+      "a: CONFIG GET timeout",
+      "a: CONFIG SET timeout abc",
+      "a: CONFIG SET timeout -1",
+      "a: CONFIG SET timeout 1 timeout 2",
+      "a: CONFIG SET timeout 5 nosuch 6",
+      "a: CONFIG GET timeout",
+      "a: CONFIG SET databases 17",
+      "a: CONFIG SET proto-max-bulk-len 2mb timeout 0",
+      "a: CONFIG GET proto-max-bulk-len",
+      "a: CONFIG SET maxclients 50",
+      "a: CONFIG GET maxclients",
+      "a: CONFIG SET maxclients none",
+      "a: CONFIG SET maxclients 1000",
+      "a: CONFIG SET requirepass secret",
+      "a: PING",
+      "d: PING",
+      "d: AUTH wrong",
+      "d: AUTH secret",
+      "d: PING",
+      "e: PING",
+      "a: CONFIG SET requirepass",
+      "a: CONFIG REWRITE",
+      "a: CONFIG RESETSTAT",
   });
 }
 

@@ -115,6 +115,33 @@ TEST_CASE("RESP3 and RESP2 write maps, sets, doubles and nulls in their own ways
   CHECK(client({"GET", "none"}) == "_");
 }
 
+TEST_CASE("CONFIG SET is in force on every worker: for new connections and old ones") {
+  TestNode node("connections_max = 5");
+  Client client(node);
+  CHECK(client({"CONFIG", "SET", "databases", "16"}) == "+OK");  // it is so anyway
+  CHECK(client({"CONFIG", "SET", "maxclients", "6"}).find("must be between 1 and connections_max") != std::string::npos);
+  CHECK(client({"CONFIG", "SET", "maxclients", "2"}) == "+OK");
+  Client second(node);
+  CHECK(second({"PING"}) == "+PONG");
+  CHECK(Client(node).read_to_end() == "-ERR max number of clients reached\r\n");
+  CHECK(client({"CONFIG", "SET", "maxclients", "5", "requirepass", "secret"}) == "+OK");
+  Client third(node);
+  Client fourth(node);
+  for (Client* each : {&third, &fourth}) CHECK((*each)({"GET", "x"}) == "-NOAUTH Authentication required.");
+  CHECK(second({"GET", "x"}) == "nil");
+  CHECK(third({"AUTH", "secret"}) == "+OK");
+  CHECK(client({"CONFIG", "SET", "requirepass", ""}) == "+OK");
+  CHECK(fourth({"GET", "x"}) == "nil");
+  CHECK(client({"CONFIG", "SET", "proto-max-bulk-len", "1mb"}) == "+OK");
+  second.send_bytes("*2\r\n$4\r\nECHO\r\n$1048577\r\n");
+  CHECK(second.read_to_end() == "-ERR Protocol error: invalid bulk length\r\n");
+  CHECK(client({"CONFIG", "RESETSTAT"}) == "+OK");
+  CHECK(client({"INFO", "stats"}).find("total_connections_received:0\r\n") != std::string::npos);
+  // Everybody who says nothing for a second is disconnected.
+  CHECK(client({"CONFIG", "SET", "timeout", "1"}) == "+OK");
+  CHECK(third.read_to_end().empty());
+}
+
 TEST_CASE("CLIENT REPLY decides what is answered") {
   TestNode node;
   Client client(node);

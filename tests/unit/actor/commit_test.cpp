@@ -140,6 +140,24 @@ TEST_CASE("the count of stored actors is exact through creation, erasure, erase_
       }, &counting);
     });
     REQUIRE(node.run_until([&] { return counting.done; }));
+    // Several types at once tell the same.
+    struct Several {
+      const orbit_type* types[2] = {nullptr, nullptr};
+      uint64_t counts[2] = {99, 99};
+      bool done = false;
+    } several;
+    node.on_worker(0, [&] {
+      const orbit_actors_v1* api = Runtime::api();
+      several.types[0] = api->type("never stored");
+      several.types[1] = api->type("sync");
+      api->counts(several.types, 2, several.counts, [](void* ctx, orbit_code code, const char*) {
+        CHECK(code == ORBIT_OK);
+        static_cast<Several*>(ctx)->done = true;
+      }, &several);
+    });
+    REQUIRE(node.run_until([&] { return several.done; }));
+    CHECK(several.counts[0] == 0);
+    CHECK(several.counts[1] == counting.value);
     return counting.value;
   };
   {

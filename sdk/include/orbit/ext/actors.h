@@ -358,6 +358,9 @@ typedef struct orbit_actors_v1 {
                             uint32_t flags, uint64_t* timer, orbit_error* error);
   /* Returns 1 when there was such a timer. A tick that waits in the mailbox already still comes. [worker] */
   int (*cancel_timer)(orbit_activation* activation, uint64_t timer);
+  /* As count, for several types at the price of one: counts[i] is of types[i]. Both arrays must live until done. [worker] */
+  void (*counts)(const orbit_type* const* types, size_t type_count, uint64_t* counts,
+                 void (*done)(void* ctx, orbit_code code, const char* message), void* ctx);
 } orbit_actors_v1;
 
 #define ORBIT_TIMERS_MAX 64u
