@@ -69,7 +69,7 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-std::span<const Subcommand> of(std::string_view container) {
+std::span<const Subcommand> subcommands_of(std::string_view container) {
   const auto range = std::ranges::equal_range(kSubcommands, container, {},
                                               [](const Subcommand& each) { return std::string_view(each.container); });
   return {range.begin(), range.end()};
@@ -80,7 +80,7 @@ std::span<const Subcommand> of(std::string_view container) {
 std::span<const Subcommand> subcommands() { return kSubcommands; }
 
 bool check_subcommand(std::string_view container, Args args, std::string& why) {
-  const auto known = of(container);
+  const auto known = subcommands_of(container);
   if (known.empty() || args.size() < 2) return true;
   for (const Subcommand& each : known) {
     if (!equal_ignoring_case(each.name, args[1])) continue;
@@ -100,7 +100,7 @@ bool answer_subcommand(std::string_view container, Args args, Reply& reply) {
     return true;
   }
   if (args.size() != 2 || !equal_ignoring_case(args[1], "help")) return false;
-  const auto known = of(container);
+  const auto known = subcommands_of(container);
   reply.array(1 + known.size() * 2);
   reply.simple(upper(container) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
   for (const Subcommand& each : known) {
