@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "log.hpp"
+
+#include <algorithm>
+
+namespace orbit::cow_btree {
+
+namespace {
+
+constexpr uint64_t aligned(uint64_t bytes) noexcept { return (bytes + 7) & ~uint64_t{7}; }
+
+uint64_t record_sum(RecordHeader header, Bytes operations) noexcept {
+  header.sum = 0;
+  const uint64_t seed = bytes_sum({reinterpret_cast<const char*>(&header), sizeof header}, kRecordMagic);
+  return bytes_sum(operations, seed);
+}
+uint64_t segment_sum(SegmentHeader header) noexcept {
+  header.sum = 0;
+  return bytes_sum({reinterpret_cast<const char*>(&header), sizeof header}, kSegmentMagic);
+}
+
+}  // namespace
+
+Log::Log(File& file, std::string path, Space& space, uint64_t file_id, uint32_t segment_bytes)
+    : file_(file), path_(std::move(path)), space_(space), file_id_(file_id), segment_bytes_(segment_bytes) {}
+
+bool Log::valid_segment_bytes(uint64_t bytes) noexcept {
+  return bytes >= 2 * kPageBytes && bytes <= (uint64_t{64} << 20) && bytes % kPageBytes == 0;
+}
+
+uint64_t Log::offset_of(uint64_t lsn) const noexcept {
+  const Segment& at = segments_[lsn / capacity() - segments_.front().index];
+  return uint64_t{at.page} * kPageBytes + sizeof(SegmentHeader) + lsn % capacity();
+}
+
+bool Log::pieces(uint64_t lsn, uint64_t bytes, const std::function<void(uint64_t, uint64_t)>& piece) const {
+  while (bytes > 0) {
+    if (segments_.empty() || lsn / capacity() < segments_.front().index || lsn / capacity() > segments_.back().index) return false;
+    const uint64_t part = std::min(bytes, capacity() - lsn % capacity());
+    piece(offset_of(lsn), part);
+    lsn += part;
+    bytes -= part;
+  }
+  return true;
+}
+
+PageId Log::new_segment() {
+  if (!spare_.empty()) {
+    const PageId out = spare_.back();
+    spare_.pop_back();
+    return out;
+  }
+  const PageId page = space_.allocate(segment_pages());
+  const std::string zeros(std::min<uint64_t>(segment_bytes_, 1 << 20), '\0');
+  for (uint64_t done = 0; done < segment_bytes_; done += zeros.size()) {
+    const Bytes part = Bytes(zeros).substr(0, segment_bytes_ - done);
+    if (Result<> put = file_.write(uint64_t{page} * kPageBytes + done, part); !put) {
+      space_.give_back(page, segment_pages());
+      must(std::move(put));
+    }
+  }
+  return page;
+}
+
+void Log::prepare(uint64_t lsn) {
+  const uint64_t last = lsn / capacity() + 1;
+  if (segments_.empty()) segments_.push_back({lsn_ / capacity(), new_segment()});
+  while (segments_.back().index < last) {
+    const PageId next = new_segment();
+    SegmentHeader header{};
+    header.magic = kSegmentMagic;
+    header.index = segments_.back().index;
+    header.file_id = file_id_;
+    header.next = next;
+    header.sum = segment_sum(header);
+    if (Result<> put = file_.write(uint64_t{segments_.back().page} * kPageBytes, Bytes(reinterpret_cast<const char*>(&header), sizeof header));
+        !put) {
+      spare_.push_back(next);
+      must(std::move(put));
+    }
+    segments_.push_back({header.index + 1, next});
+  }
+}
+
+LogStart Log::start_here() {
+  prepare(lsn_);
+  return {lsn_, previous_, segments_[lsn_ / capacity() - segments_.front().index].page};
+}
+
+void Log::append(Bytes operations) {
+  const uint64_t bytes = aligned(sizeof(RecordHeader) + operations.size());
+  prepare(lsn_ + bytes);
+  RecordHeader header{};
+  header.magic = kRecordMagic;
+  header.bytes = static_cast<uint32_t>(operations.size());
+  header.lsn = lsn_;
+  header.previous = previous_;
+  header.synced = synced_;
+  header.sum = record_sum(header, operations);
+  buffer_.assign(reinterpret_cast<const char*>(&header), sizeof header);
+  buffer_.append(operations);
+  buffer_.resize(bytes);
+  Result<> put;
+  uint64_t done = 0;
+  pieces(lsn_, bytes, [&](uint64_t offset, uint64_t part) {
+    if (put) put = file_.write(offset, Bytes(buffer_).substr(done, part));
+    done += part;
+  });
+  must(std::move(put));
+  lsn_ += bytes;
+  previous_ = header.sum;
+}
+
+void Log::restart() {
+  lsn_ = (lsn_ / capacity() + 1) * capacity();
+  while (!segments_.empty() && segments_.back().index >= lsn_ / capacity()) {
+    spare_.push_back(segments_.back().page);
+    segments_.pop_back();
+  }
+  // Zeros that were never synced would be no harm, but metadata to write.
+  for (const PageId page : spare_) space_.give_back(page, segment_pages());
+  spare_.clear();
+  segments_.push_back({lsn_ / capacity(), new_segment()});
+  prepare(lsn_);
+}
+
+void Log::drop_before(uint64_t lsn) {
+  while (!segments_.empty() && segments_.front().index < lsn / capacity()) {
+    if (spare_.size() < spares_max_)
+      spare_.push_back(segments_.front().page);
+    else
+      space_.give_back(segments_.front().page, segment_pages());
+    segments_.pop_front();
+  }
+}
+
+void Log::clear() {
+  for (const Segment& at : segments_) space_.give_back(at.page, segment_pages());
+  for (const PageId page : spare_) space_.give_back(page, segment_pages());
+  segments_.clear();
+  spare_.clear();
+}
+
+void Log::mark_unused_but(uint64_t lsn, Bitmap& map) const {
+  const auto free = [&](PageId page) {
+    for (uint32_t i = 0; i < segment_pages(); ++i) map.set(page + i, false);
+  };
+  for (const Segment& at : segments_)
+    if (at.index != lsn / capacity()) free(at.page);
+  for (const PageId page : spare_) free(page);
+}
+
+void Log::mark_all_unused(Bitmap& map) const { mark_unused_but(~uint64_t{0}, map); }
+
+// ---- after a crash -------------------------------------------------------------------------------------------------
+
+bool Log::read(uint64_t lsn, char* into, uint64_t bytes) {
+  bool all = true;
+  const bool known = pieces(lsn, bytes, [&](uint64_t offset, uint64_t part) {
+    if (must(file_.read(offset, {into, part})) != part) all = false;
+    into += part;
+  });
+  return known && all;
+}
+
+bool Log::read_record(uint64_t lsn, RecordHeader& header, std::string& operations) {
+  if (!read(lsn, reinterpret_cast<char*>(&header), sizeof header)) return false;
+  if (header.magic != kRecordMagic || header.lsn != lsn) return false;
+  const uint64_t end = (segments_.back().index + 1) * capacity();
+  if (header.bytes > end - lsn) return false;
+  operations.resize(header.bytes);
+  return read(lsn + sizeof header, operations.data(), header.bytes) && record_sum(header, operations) == header.sum;
+}
+
+void Log::find_segments(const LogStart& start) {
+  const uint64_t pages = must(file_.size()) / kPageBytes;
+  const auto possible = [&](PageId page) { return page >= 2 && uint64_t{page} + segment_pages() <= pages; };
+  if (!possible(start.page)) raise(Code::data_loss, path_ + ": the log's first segment lies outside of the file");
+  // Written before the slot was.
+  SegmentHeader first{};
+  must(file_.read(uint64_t{start.page} * kPageBytes, {reinterpret_cast<char*>(&first), sizeof first}));
+  if (first.magic != kSegmentMagic || first.file_id != file_id_ || first.index != start.lsn / capacity() || first.sum != segment_sum(first))
+    raise(Code::data_loss, path_ + ": the log's first segment, page " + std::to_string(start.page) + ", is damaged");
+  segments_.push_back({start.lsn / capacity(), start.page});
+  for (;;) {
+    const Segment at = segments_.back();
+    SegmentHeader header{};
+    if (must(file_.read(uint64_t{at.page} * kPageBytes, {reinterpret_cast<char*>(&header), sizeof header})) != sizeof header) break;
+    if (header.magic != kSegmentMagic || header.file_id != file_id_ || header.index != at.index || header.sum != segment_sum(header)) break;
+    if (!possible(header.next) || segments_.size() > pages) break;
+    segments_.push_back({at.index + 1, header.next});
+  }
+}
+
+void Log::replay(const LogStart& start, const std::function<void(Bytes, const LogStart&)>& record) {
+  lsn_ = synced_ = start.lsn;
+  previous_ = start.previous;
+  if (start.page == 0) return;
+  find_segments(start);
+  struct Found {
+    uint64_t lsn;
+    uint64_t bytes;
+    uint64_t sum;
+  };
+  std::vector<Found> found;
+  RecordHeader header;
+  std::string operations;
+  while (read_record(lsn_, header, operations) && header.previous == previous_) {
+    found.push_back({lsn_, operations.size(), header.sum});
+    lsn_ += aligned(sizeof header + operations.size());
+    previous_ = header.sum;
+  }
+  refuse_damage(lsn_);
+  // What comes after the segment that the next record begins in may be a trace of writes that never happened, and by now
+  // something else.
+  while (segments_.back().index > lsn_ / capacity()) segments_.pop_back();
+  for (const Segment& at : segments_) space_.mark_used(at.page, segment_pages());
+  synced_ = start.lsn;
+  for (const Found& at : found) {
+    operations.resize(at.bytes);
+    if (!read(at.lsn + sizeof header, operations.data(), at.bytes)) raise(Code::data_loss, path_ + ": the log cannot be read twice");
+    const uint64_t after = at.lsn + aligned(sizeof header + at.bytes);
+    // Where the log goes on in a segment that is not there yet, no slot can begin.
+    const uint64_t index = after / capacity();
+    record(operations, {after, at.sum, index <= segments_.back().index ? segments_[index - segments_.front().index].page : 0});
+  }
+}
+
+// What ends the log at `lsn` is a write that was cut short, unless a later record says that it had been synced.
+void Log::refuse_damage(uint64_t lsn) {
+  const uint64_t end = (segments_.back().index + 1) * capacity();
+  RecordHeader header;
+  std::string operations;
+  constexpr uint64_t kStep = 1 << 16;
+  std::string window;
+  for (uint64_t at = lsn; at + sizeof header <= end; at += kStep) {
+    const uint64_t bytes = std::min<uint64_t>(kStep + sizeof header, end - at);
+    window.resize(bytes);
+    if (!read(at, window.data(), bytes)) return;
+    for (uint64_t i = 0; i < kStep && i + sizeof header <= bytes; i += 8) {
+      header = read_at<RecordHeader>(window.data() + i);
+      if (header.magic != kRecordMagic || header.lsn != at + i || header.synced <= lsn) continue;
+      if (read_record(at + i, header, operations))
+        raise(Code::data_loss, path_ + ": the log is damaged at byte " + std::to_string(offset_of(lsn)) +
+                                   " of the file: what is there had been synced");
+    }
+  }
+}
+
+}  // namespace orbit::cow_btree

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// What an operator asks for, and closing.
+#include <algorithm>
+
+#include "waiting.hpp"
+
+namespace orbit::cow_btree {
+
+namespace {
+
+constexpr size_t kCompactStepPages = 128;
+
+}  // namespace
+
+Result<> Engine::checkpoint() {
+  return guarded([&] {
+    const Turn turn(*this);
+    wait_for_background();
+    refuse_if_stopped();
+    checkpoint_now(log_->ready() ? log_->start_here() : log_->end_here());
+  });
+}
+
+// [writer] Moves some of the pages behind `boundary`; `from` is where to go on, empty at the end.
+void Engine::compact_step(PageId boundary, std::string& from) {
+  make_room();
+  reclaim();
+  Txn txn(*file_, *cache_, *space_, readers_.newest(), version_ + 1, captured_version_);
+  try {
+    from = txn.relocate(from, boundary, kCompactStepPages);
+  } catch (...) {
+    txn.roll_back();
+    throw;
+  }
+  // What it holds is the same, so the log has nothing to say about it.
+  if (!txn.changed()) return;
+  unsynced_runs_.insert(unsynced_runs_.end(), txn.runs().begin(), txn.runs().end());
+  commit_txn(txn);
+}
+
+Result<> Engine::compact() {
+  return guarded([&] {
+    PageId boundary = 0;
+    {
+      const Turn turn(*this);
+      wait_for_background();
+      refuse_if_stopped();
+      checkpoint_now(log_->ready() ? log_->start_here() : log_->end_here());
+      // As many pages as are in use, and a little for the copies of branches on the way.
+      const uint64_t used = space_->used() - space_->waiting();
+      boundary = static_cast<PageId>(std::min<uint64_t>(space_->pages(), used + used / 64 + 16));
+    }
+    std::string from;
+    do {
+      const Turn turn(*this);
+      refuse_if_stopped();
+      compact_step(boundary, from);
+    } while (!from.empty());
+    const Turn turn(*this);
+    wait_for_background();
+    refuse_if_stopped();
+    checkpoint_now(log_->ready() ? log_->start_here() : log_->end_here());
+    space_->trim();
+    size_bytes_ = space_->pages() * kPageBytes;
+  });
+}
+
+Engine::~Engine() { close(); }
+
+void Engine::close() {
+  if (background_.joinable()) {
+    {
+      const std::lock_guard lock(background_lock_);
+      ending_ = true;
+      background_changed_.notify_all();
+    }
+    background_.join();
+  }
+  if (!opened_) return;
+  // An engine that was stopped leaves the file as after a crash, which is a state that opens.
+  const Result<> closed = guarded([&] {
+    settle_background();
+    if (stopped_.load() || (!log_->ready() && version_ == slot_.version)) return;
+    // Without the background thread from here on.
+    checkpoint_now(log_->end_here());
+    if (options_.compact_on_close && space_->pages() - (space_->used() - space_->waiting()) > space_->pages() / 10 + 64) {
+      const uint64_t used = space_->used() - space_->waiting();
+      const auto boundary = static_cast<PageId>(used + used / 64 + 16);
+      std::string from;
+      do {
+        if (cache_->dirty_pages() > cache_->frames() / 4) checkpoint_now(log_->end_here());
+        reclaim();
+        Txn txn(*file_, *cache_, *space_, readers_.newest(), version_ + 1, captured_version_);
+        try {
+          from = txn.relocate(from, boundary, kCompactStepPages);
+        } catch (...) {
+          txn.roll_back();
+          throw;
+        }
+        commit_txn(txn);
+      } while (!from.empty());
+      checkpoint_now(log_->end_here());
+    }
+    space_->trim();
+  });
+  (void)closed;
+}
+
+Result<> Engine::verify() {
+  auto snapshot = create_snapshot();
+  if (!snapshot) return tl::unexpected<Error>(std::move(snapshot.error()));
+  return guarded([&] {
+    const Root root = static_cast<const Snapshot*>(snapshot->get())->root;
+    alignas(8) char buffer[kLevelsMax + 1][kPageBytes];
+    std::string external;
+    const auto visit = [&](const auto& self, PageId id, uint64_t sum, uint32_t level) -> void {
+      char* page = buffer[level];
+      if (cache_->dirty(id)) {
+        std::memcpy(page, cache_->pin(id, sum).page(), kPageBytes);
+      } else {
+        const size_t got = must(file_->read(uint64_t{id} * kPageBytes, {page, kPageBytes}));
+        if (got != kPageBytes || page_sum(page) != cache_->sum_of(id, sum))
+          raise(Code::data_loss, "page " + std::to_string(id) + " of " + options_.path + " is damaged: its checksum is not the one that its parent holds");
+      }
+      if (const char* wrong = check_page(page, id, options_.file_bytes_max / kPageBytes); wrong != nullptr || header_of(page).level != level)
+        raise(Code::data_loss, "page " + std::to_string(id) + " of " + options_.path + " is damaged: " + (wrong != nullptr ? wrong : "its level is wrong"));
+      const PageView view(page);
+      for (uint32_t i = 0; i < view.count(); ++i) {
+        ExternalRef ref;
+        if (view.external(i, ref)) cache_->read_external(ref, external);
+        if (level != 0) self(self, view.child(i), view.child_sum(i), level - 1);
+      }
+    };
+    if (root.page != 0) visit(visit, root.page, 0, root.levels - 1);
+  });
+}
+
+EngineStats Engine::stats() {
+  const Turn turn(*this);
+  return {space_->pages(), space_->used(), space_->waiting(), cache_->dirty_pages(), checkpoints_, syncs_.load(), groups_, batches_, cache_->loads()};
+}
+
+}  // namespace orbit::cow_btree

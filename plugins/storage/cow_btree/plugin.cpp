@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include <orbit/files_posix.hpp>
+#include <orbit/plugin.hpp>
+#include <orbit/storage.hpp>
+
+#include "engine.hpp"
+
+namespace {
+
+using orbit::cow_btree::Engine;
+using orbit::cow_btree::EngineOptions;
+
+class CowBtreeStorage final : public orbit::StoragePlugin<CowBtreeStorage, Engine> {
+ public:
+  static constexpr orbit::Option kOptions[] = {
+      orbit::option_string("path", nullptr, "Directory of the file data.cow; created when missing."),
+      orbit::option_integer("cache_bytes", "268435456", 1 << 20, 1e13,
+                            "Memory for pages, those that changed and are not written out yet included."),
+      orbit::option_integer("log_bytes", "67108864", 1 << 20, 1e11,
+                            "Length of the log at which writers wait for the tree to be written out; it begins at half of that."),
+      orbit::option_integer("file_bytes_max", "1099511627776", 1 << 20, 1.7e13, "Most bytes that the file may have."),
+      orbit::option_boolean("compact_on_close", "true", "Move pages together and shorten the file when the node stops."),
+  };
+  static constexpr orbit::PluginInfo kInfo{
+      .id = "orbit.storage.cow_btree",
+      .version = "0.1.0",
+      .doc = "Durable ordered storage in one file: a copy-on-write B+tree with group commit.",
+      .provides = orbit::storage_provides<Engine>(),
+      .options = kOptions,
+  };
+
+  static orbit::Result<std::unique_ptr<CowBtreeStorage>> create(orbit::Host host, const orbit::Config& config) {
+    EngineOptions options;
+    const std::string directory = config.string("path");
+    options.path = directory + "/data.cow";
+    options.cache_bytes = static_cast<uint64_t>(config.integer("cache_bytes"));
+    options.log_bytes = static_cast<uint64_t>(config.integer("log_bytes"));
+    options.file_bytes_max = static_cast<uint64_t>(config.integer("file_bytes_max"));
+    options.compact_on_close = config.boolean("compact_on_close");
+    static orbit::PosixFileSystem files;
+    if (auto made = files.make_directories(directory); !made) return tl::unexpected<orbit::Error>(made.error());
+    auto engine = Engine::open(files, options);
+    if (!engine) return tl::unexpected<orbit::Error>(engine.error());
+    host.info("storage is open: " + options.path);
+    return std::make_unique<CowBtreeStorage>(std::move(*engine));
+  }
+
+  using StoragePlugin::StoragePlugin;
+};
+
+}  // namespace
+
+ORBIT_PLUGIN(CowBtreeStorage)

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The engine's private parts that more than one of its files needs.
+#pragma once
+
+#include "engine.hpp"
+
+namespace orbit::cow_btree {
+
+// One in the queue for the writer's place.
+struct Engine::Waiting {
+  const WriteOps* ops = nullptr;  // null: only a sync, or the place itself
+  bool sync = false;
+  bool alone = false;  // wants the writer's place for itself
+  bool done = false;
+  Result<> result;
+  std::condition_variable changed;
+};
+
+// The writer's place, from construction to destruction.
+class Engine::Turn {
+ public:
+  explicit Turn(Engine& engine) : engine_(engine) {
+    waiting_.alone = true;
+    std::unique_lock lock(engine.queue_lock_);
+    engine.queue_.push_back(&waiting_);
+    waiting_.changed.wait(lock, [&] { return engine.queue_.front() == &waiting_; });
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() {
+    const std::lock_guard lock(engine_.queue_lock_);
+    engine_.queue_.pop_front();
+    if (!engine_.queue_.empty()) engine_.queue_.front()->changed.notify_one();
+  }
+
+ private:
+  Engine& engine_;
+  Waiting waiting_;
+};
+
+struct Engine::Checkpoint {
+  Root root;
+  uint64_t version = 0;
+  uint64_t began = 0;  // of the snapshot that keeps its pages
+  LogStart log;
+  Slot slot{};
+  struct MapPage {
+    PageId id;
+    std::string bytes;
+  };
+  std::vector<MapPage> map;
+  std::optional<Error> error;
+};
+
+class Engine::Snapshot final : public StorageSnapshot {
+ public:
+  Snapshot(Readers& readers, Root root, uint64_t began) : root(root), began_(began), readers_(readers) { readers.add_snapshot(began); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() override { readers_.drop_snapshot(began_); }
+  const Root root;
+
+ private:
+  const uint64_t began_;
+  Readers& readers_;
+};
+
+// Runs an inner function whose errors are Failures.
+template <class F>
+auto guarded(F&& function) -> Result<decltype(function())> {
+  try {
+    if constexpr (std::is_void_v<decltype(function())>) {
+      function();
+      return {};
+    } else {
+      return function();
+    }
+  } catch (Failure& failure) {
+    return tl::unexpected<Error>(std::move(failure.error));
+  }
+}
+
+}  // namespace orbit::cow_btree
