@@ -6,8 +6,6 @@
 
 namespace orbit::cow_btree {
 
-Bytes slot_bytes(Slot& slot) noexcept;
-
 // [writer] A state to write out, and the map of used pages that goes with it.
 std::unique_ptr<Engine::Checkpoint> Engine::capture(const LogStart& log) {
   auto out = std::make_unique<Checkpoint>();

@@ -26,12 +26,12 @@ uint64_t bytes_of(const WriteOps& ops) {
   return out;
 }
 
+}  // namespace
+
 std::string directory_of(const std::string& path) {
   const size_t at = path.rfind('/');
   return at == std::string::npos ? "." : at == 0 ? "/" : path.substr(0, at);
 }
-
-}  // namespace
 
 Bytes slot_bytes(Slot& slot) noexcept {
   slot.sum = slot_sum(slot);

@@ -42,6 +42,8 @@ struct EngineStats {
   uint64_t page_loads;
 };
 
+class Builder;
+
 class Engine final : public Storage {
  public:
   // Opens or creates the file. FAILED_PRECONDITION: somebody has it open; DATA_LOSS: it is damaged.
@@ -101,6 +103,7 @@ class Engine final : public Storage {
   void wait_for_background();
   void settle_background();
   void background();
+  Result<> load(FunctionRef<void(Builder&)> feed);
   void compact_step(PageId boundary, std::string& from);
   void close();
 

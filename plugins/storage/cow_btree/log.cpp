@@ -112,15 +112,12 @@ void Log::append(Bytes operations) {
 }
 
 void Log::restart() {
-  lsn_ = (lsn_ / capacity() + 1) * capacity();
-  while (!segments_.empty() && segments_.back().index >= lsn_ / capacity()) {
-    spare_.push_back(segments_.back().page);
-    segments_.pop_back();
-  }
-  // Zeros that were never synced would be no harm, but metadata to write.
+  // Zeros that were never synced would be no harm, but metadata to write, or not there.
   for (const PageId page : spare_) space_.give_back(page, segment_pages());
   spare_.clear();
-  segments_.push_back({lsn_ / capacity(), new_segment()});
+  const PageId page = new_segment();
+  segments_.push_back({segments_.back().index + 1, page});
+  lsn_ = segments_.back().index * capacity();
   prepare(lsn_);
 }
 

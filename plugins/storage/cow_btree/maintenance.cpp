@@ -2,6 +2,7 @@
 // What an operator asks for, and closing.
 #include <algorithm>
 
+#include "builder.hpp"
 #include "waiting.hpp"
 
 namespace orbit::cow_btree {
@@ -62,6 +63,74 @@ Result<> Engine::compact() {
     checkpoint_now(log_->ready() ? log_->start_here() : log_->end_here());
     space_->trim();
     size_bytes_ = space_->pages() * kPageBytes;
+  });
+}
+
+// Everything that `feed` gives becomes the content.
+Result<> Engine::load(FunctionRef<void(Builder&)> feed) {
+  return guarded([&] {
+    const Turn turn(*this);
+    wait_for_background();
+    refuse_if_stopped();
+    if (readers_.newest().page != 0) raise(Code::failed_precondition, "a bulk load needs an empty store");
+    Builder builder(*file_, *space_, version_ + 1);
+    Builder::Built built;
+    try {
+      feed(builder);
+      built = builder.finish();
+    } catch (...) {
+      for (const auto& run : builder.made()) space_->give_back(run.page, run.count);
+      throw;
+    }
+    if (built.root == 0) return;
+    cache_->set_sum(built.root, built.sum);
+    ++version_;
+    readers_.publish({built.root, built.levels});
+    readers_.tick();
+    try {
+      checkpoint_now(log_->ready() ? log_->start_here() : log_->end_here());
+    } catch (...) {
+      // Perhaps a slot leads to it and perhaps its pages are not there: back to nothing.
+      ++version_;
+      readers_.publish({});
+      const uint64_t time = readers_.tick();
+      for (const auto& run : builder.made()) space_->free_later(run.page, run.count, version_, time, true);
+      throw;
+    }
+    size_bytes_ = space_->pages() * kPageBytes;
+  });
+}
+
+Result<> Engine::bulk_load(NextEntry next) {
+  return load([&](Builder& builder) {
+    Bytes key;
+    Bytes value;
+    while (next(key, value)) builder.add(key, value);
+  });
+}
+
+// A new engine's bulk load from a snapshot of this one: also packs everything together.
+Result<> Engine::backup(const std::string& path) {
+  return guarded([&] {
+    if (must(files_.exists(path))) raise(Code::already_exists, path + " exists");
+    const std::unique_ptr<StorageSnapshot> snapshot = must(create_snapshot());
+    EngineOptions options = options_;
+    options.path = path + ".partial";
+    options.cache_bytes = std::min<uint64_t>(options.cache_bytes, 4 << 20);
+    options.background = false;
+    if (must(files_.exists(options.path))) must(files_.remove(options.path));
+    {
+      const std::unique_ptr<Engine> target = must(Engine::open(files_, options));
+      must(target->load([&](Builder& builder) {
+        must(scan(snapshot.get(), {}, {}, false, [&](Bytes key, Bytes value) {
+          builder.add(key, value);
+          return true;
+        }));
+      }));
+    }
+    must(files_.rename(options.path, path));
+    must(files_.sync_directory(directory_of(path)));
+    if (must(files_.exists(options.path + ".lock"))) must(files_.remove(options.path + ".lock"));
   });
 }
 

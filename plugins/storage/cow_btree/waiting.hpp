@@ -6,6 +6,10 @@
 
 namespace orbit::cow_btree {
 
+// The slot's bytes, with its checksum.
+Bytes slot_bytes(Slot& slot) noexcept;
+std::string directory_of(const std::string& path);
+
 // One in the queue for the writer's place.
 struct Engine::Waiting {
   const WriteOps* ops = nullptr;  // null: only a sync, or the place itself

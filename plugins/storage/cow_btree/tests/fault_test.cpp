@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Damaged files, full and failing devices, and what only this engine offers: group commit, compaction, snapshots that do not
+// hold up the writer.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "subject.hpp"
+#include "tests/seed.hpp"
+
+namespace {
+
+using orbit::Bytes;
+using orbit::Code;
+using orbit::Result;
+using orbit::cow_btree::Engine;
+using orbit::cow_btree::EngineOptions;
+using orbit::cow_btree::kPageBytes;
+using orbit::cow_btree::testing::small_options;
+using orbit::testkit::FaultyFiles;
+using orbit::testkit::FileOperation;
+
+using Map = std::map<std::string, std::string>;
+
+std::unique_ptr<Engine> open(orbit::FileSystem& files, const EngineOptions& options = small_options()) {
+  auto engine = Engine::open(files, options);
+  REQUIRE_MESSAGE(engine.has_value(), (engine ? std::string() : engine.error().message));
+  return std::move(*engine);
+}
+
+Result<> put(Engine& engine, const std::string& key, const std::string& value, bool sync = false) {
+  orbit::WriteBatch batch;
+  batch.put(key, value);
+  const auto ops = batch.ops();
+  return engine.write(orbit::WriteOps(ops.data(), ops.size()), sync);
+}
+
+Result<Map> content(Engine& engine, const orbit::StorageSnapshot* snapshot = nullptr) {
+  Map out;
+  Result<> scanned = engine.scan(snapshot, {}, {}, false, [&](Bytes key, Bytes value) {
+    out.emplace(key, value);
+    return true;
+  });
+  if (!scanned) return tl::unexpected<orbit::Error>(std::move(scanned.error()));
+  return out;
+}
+
+Map fill(Engine& engine, int count, size_t big_every = 50) {
+  Map map;
+  for (int i = 0; i < count; ++i) {
+    const std::string key = "key" + std::to_string(i * 7919 % 100'003);
+    const std::string value(static_cast<size_t>(i) % big_every == 0 ? 6000 : 60, static_cast<char>('a' + i % 26));
+    REQUIRE(put(engine, key, value));
+    map[key] = value;
+  }
+  return map;
+}
+
+}  // namespace
+
+TEST_CASE("a flipped bit in any byte of a closed file is found and named, or is of no consequence") {
+  FaultyFiles files;
+  const EngineOptions options = small_options();
+  Map map;
+  {
+    const auto engine = open(files, options);
+    map = fill(*engine, 1500);
+  }
+  files.stop_recording();
+  const std::string good = files.content(options.path);
+  size_t found = 0;
+  size_t harmless = 0;
+  std::mt19937_64 random(orbit::testing::seed_of_this_run());
+  // Every page, at its header, its arrays, its cells and three places that the seed chooses.
+  for (size_t page = 0; page < good.size() / kPageBytes; ++page) {
+    for (const size_t within : {size_t{0}, size_t{2}, size_t{30}, size_t{200}, size_t{4095}, random() % 4096, random() % 4096, random() % 512}) {
+      std::string bad = good;
+      bad[page * kPageBytes + within] = static_cast<char>(bad[page * kPageBytes + within] ^ (1 << random() % 8));
+      files.set_content(options.path, bad);
+      const auto engine = Engine::open(files, options);
+      const auto all = engine ? content(**engine) : Result<Map>(tl::unexpected<orbit::Error>(engine.error()));
+      if (all) {
+        CHECK_MESSAGE(*all == map, "a flipped bit in page " << page << " came back as data");
+        ++harmless;
+        continue;
+      }
+      CHECK_MESSAGE(all.error().code == Code::data_loss, all.error().message);
+      CHECK_MESSAGE(all.error().message.find(options.path) != std::string::npos, all.error().message);
+      ++found;
+    }
+  }
+  MESSAGE(found << " found, " << harmless << " in bytes that nothing uses");
+  CHECK(found > harmless);
+}
+
+TEST_CASE("a flipped bit in a synced record of the log is found, and not taken for its end") {
+  FaultyFiles files;
+  const EngineOptions options = small_options();
+  std::unique_ptr<FaultyFiles> left;
+  {
+    const auto engine = open(files, options);
+    for (int i = 0; i < 40; ++i) REQUIRE(put(*engine, "key" + std::to_string(i), std::string(100, 'v'), true));
+    orbit::testkit::CrashWalk walk(files);
+    while (walk.step()) {
+    }
+    std::mt19937_64 random(1);
+    left = walk.crash(orbit::testkit::Loss::everything, random);
+  }
+  const std::string good = left->content(options.path);
+  CHECK(content(*open(*left, options))->size() == 40);
+  left->set_content(options.path, good);
+  size_t found = 0;
+  for (size_t at = 0; (at = good.find("key2", at)) != std::string::npos && at + 4 < good.size(); ++at) {
+    std::string bad = good;
+    bad[at] = 'x';
+    left->set_content(options.path, bad);
+    const auto engine = Engine::open(*left, options);
+    REQUIRE(!engine);
+    CHECK(engine.error().code == Code::data_loss);
+    ++found;
+  }
+  CHECK(found == 11);  // key2, key20 ... key29
+}
+
+TEST_CASE("pages that are damaged while the file is open are found when they are read again") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.cache_bytes = 64 * kPageBytes;
+  Map map;
+  {
+    const auto engine = open(files, options);
+    map = fill(*engine, 6000, 1 << 20);
+  }
+  const auto engine = open(files, options);
+  std::string bytes = files.content(options.path);
+  for (size_t page = 2; page < bytes.size() / kPageBytes; ++page) bytes[page * kPageBytes + 100] ^= 1;
+  files.set_content(options.path, bytes);
+  const auto all = content(*engine);
+  REQUIRE(!all);
+  CHECK(all.error().code == Code::data_loss);
+  CHECK(!engine->verify());
+}
+
+TEST_CASE("each failing operation gives an error, loses nothing, and recover goes on") {
+  for (const Code code : {Code::data_loss, Code::resource_exhausted}) {
+    for (int nth = 1; nth < 300; nth += 3) {
+      FaultyFiles files;
+      const EngineOptions options = small_options();
+      auto engine = open(files, options);
+      std::mt19937_64 random(orbit::testing::seed_of_this_run() + static_cast<uint64_t>(nth));
+      Map map;
+      int operations = 0;
+      files.set_fault([&](FileOperation) -> std::optional<orbit::Error> {
+        if (++operations < nth || operations > nth + 2) return std::nullopt;
+        return orbit::Error{code, "the device of db/data.cow fails"};
+      });
+      for (int i = 0; i < 150; ++i) {
+        const std::string key = "key" + std::to_string(random() % 200);
+        const std::string value(random() % 20 == 0 ? 9000 : 100, static_cast<char>('a' + i % 26));
+        const Result<> written = put(*engine, key, value, i % 3 == 0);
+        if (written) {
+          map[key] = value;
+          continue;
+        }
+        std::string found;
+        const auto all = content(*engine);
+        REQUIRE_MESSAGE(all.has_value(), (all ? std::string() : all.error().message));
+        CHECK(*all == map);  // what was refused is not there
+        for (int tries = 0; tries < 5 && !engine->recover(); ++tries) continue;
+      }
+      files.set_fault(nullptr);
+      REQUIRE(engine->recover());
+      REQUIRE(put(*engine, "last", "word", true));
+      map["last"] = "word";
+      CHECK(*content(*engine) == map);
+
+      // A power cut now, after the failure, loses nothing of it either.
+      orbit::testkit::CrashWalk walk(files);
+      while (walk.step()) {
+      }
+      const auto left = walk.crash(orbit::testkit::Loss::everything, random);
+      const auto after = Engine::open(*left, options);
+      REQUIRE_MESSAGE(after.has_value(), (after ? std::string() : after.error().message));
+      const auto all = content(**after);
+      REQUIRE_MESSAGE(all.has_value(), (all ? std::string() : all.error().message));
+      CHECK(*all == map);
+      engine.reset();
+      CHECK(*content(*open(files, options)) == map);
+    }
+  }
+}
+
+TEST_CASE("a file at its bound refuses what makes it larger, and names the bound") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.file_bytes_max = 1 << 20;
+  auto engine = open(files, options);
+  Map map;
+  Result<> last;
+  for (int i = 0; i < 10'000 && last; ++i) {
+    last = put(*engine, "key" + std::to_string(i), std::string(200, 'v'));
+    if (last) map["key" + std::to_string(i)] = std::string(200, 'v');
+  }
+  REQUIRE(!last);
+  CHECK(last.error().code == Code::resource_exhausted);
+  CHECK(last.error().message.find("file_bytes_max") != std::string::npos);
+  CHECK(*content(*engine) == map);
+  engine.reset();
+  CHECK(*content(*open(files, options)) == map);
+}
+
+TEST_CASE("a read that fails is an error, and the next one is right") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.cache_bytes = 64 * kPageBytes;
+  const auto engine = open(files, options);
+  const Map map = fill(*engine, 6000, 100);
+  files.set_read_fault([]() -> std::optional<orbit::Error> { return orbit::Error{Code::data_loss, "cannot read db/data.cow"}; });
+  CHECK(!content(*engine));
+  files.set_read_fault(nullptr);
+  CHECK(*content(*engine) == map);
+}
+
+TEST_CASE("writers on many threads share flushes, and everyone's batch is there") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.background = true;
+  constexpr int kThreads = 8;
+  constexpr int kWrites = 200;
+  {
+    const auto engine = open(files, options);
+    std::vector<std::thread> threads;
+    std::atomic<int> failures{0};
+    for (int t = 0; t < kThreads; ++t)
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kWrites; ++i)
+          if (!put(*engine, std::to_string(t) + "/" + std::to_string(i), std::string(50, 'v'), true)) ++failures;
+      });
+    for (int round = 0; round < 20; ++round) {
+      const auto snapshot = engine->create_snapshot();
+      REQUIRE(snapshot);
+      const auto first = content(*engine, snapshot->get());
+      const auto second = content(*engine, snapshot->get());
+      REQUIRE(first);
+      CHECK(*first == *second);
+    }
+    for (auto& thread : threads) thread.join();
+    CHECK(failures == 0);
+    const auto stats = engine->stats();
+    CHECK(stats.batches >= kThreads * kWrites);
+    CHECK(stats.groups <= stats.batches);
+    CHECK(content(*engine)->size() == kThreads * kWrites);
+  }
+  CHECK(content(*open(files, options))->size() == kThreads * kWrites);
+}
+
+TEST_CASE("readers with a small cache beside a writer see only whole batches") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.cache_bytes = 128 * kPageBytes;
+  options.background = true;
+  const auto engine = open(files, options);
+  std::atomic<bool> done{false};
+  std::atomic<int> torn{0};
+  std::atomic<int> errors{0};
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 3; ++t)
+    readers.emplace_back([&, t] {
+      std::mt19937_64 random(static_cast<uint64_t>(t));
+      while (!done) {
+        if (t == 0) {
+          std::string first;
+          size_t count = 0;
+          const Result<> scanned = engine->scan(nullptr, "pair/", "pair0", false, [&](Bytes, Bytes value) {
+            if (count++ == 0) first = value;
+            if (value != first) ++torn;
+            return true;
+          });
+          if (!scanned) ++errors;
+        } else {
+          std::string value;
+          const auto got = engine->get(nullptr, "fill/" + std::to_string(random() % 4000),
+                                       orbit::ValueSink({&value, [](void* into, orbit_bytes part) { static_cast<std::string*>(into)->append(orbit::from_c(part)); }}));
+          if (!got) ++errors;
+        }
+      }
+    });
+  std::mt19937_64 random(orbit::testing::seed_of_this_run());
+  for (int i = 0; i < 3000; ++i) {
+    orbit::WriteBatch batch;
+    for (int n = 0; n < 4; ++n) batch.put("pair/" + std::to_string(n * 1000), std::to_string(i));
+    batch.put("fill/" + std::to_string(random() % 4000), std::string(300, 'f'));
+    const auto ops = batch.ops();
+    const Result<> written = engine->write(orbit::WriteOps(ops.data(), ops.size()), false);
+    REQUIRE_MESSAGE(written.has_value(), (written ? std::string() : written.error().message));
+  }
+  done = true;
+  for (auto& thread : readers) thread.join();
+  CHECK(torn == 0);
+  CHECK(errors == 0);
+}
+
+TEST_CASE("compaction shortens the file while a snapshot still sees what it saw") {
+  FaultyFiles files;
+  const EngineOptions options = small_options();
+  const auto engine = open(files, options);
+  const Map before = fill(*engine, 6000, 100);
+  auto snapshot = engine->create_snapshot();
+  REQUIRE(snapshot);
+  orbit::WriteBatch batch;
+  batch.erase_range("key1", "key9");
+  const auto ops = batch.ops();
+  REQUIRE(engine->write(orbit::WriteOps(ops.data(), ops.size()), true));
+  const auto after = content(*engine);
+  REQUIRE(after);
+  REQUIRE(engine->compact());
+  CHECK(*content(*engine, snapshot->get()) == before);
+  snapshot->reset();
+  const uint64_t full = engine->size_bytes();
+  REQUIRE(engine->compact());
+  REQUIRE(engine->compact());
+  CHECK(engine->size_bytes() < full / 2);
+  CHECK(*content(*engine) == *after);
+  CHECK(engine->verify());
+}
+
+TEST_CASE("a backup is a complete file of one moment, made while writers go on") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.background = true;
+  const auto engine = open(files, options);
+  Map map = fill(*engine, 3000);
+  const std::string long_key(1500, 'k');
+  for (const char* end : {"a", "b", "c"}) {
+    REQUIRE(put(*engine, long_key + end, end));
+    map[long_key + end] = end;
+  }
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (int i = 0; !done; ++i) {
+      orbit::WriteBatch batch;
+      for (const char* name : {"zz1", "zz2"}) batch.put(name, std::to_string(i));
+      const auto ops = batch.ops();
+      if (!engine->write(orbit::WriteOps(ops.data(), ops.size()), false)) return;
+    }
+  });
+  const Result<> made = engine->backup("db/copy.cow");
+  done = true;
+  writer.join();
+  REQUIRE_MESSAGE(made.has_value(), (made ? std::string() : made.error().message));
+  REQUIRE(!engine->backup("db/copy.cow"));
+  EngineOptions copy_options = options;
+  copy_options.path = "db/copy.cow";
+  const auto copy = open(files, copy_options);
+  Map found = *content(*copy);
+  CHECK(found["zz1"] == found["zz2"]);
+  found.erase("zz1");
+  found.erase("zz2");
+  CHECK(found == map);
+  CHECK(copy->verify());
+  REQUIRE(put(*copy, "key0", "changed"));
+  CHECK((*content(*copy))["key0"] == "changed");
+}
+
+TEST_CASE("a bulk load fills an empty store at once, or leaves it empty") {
+  FaultyFiles files;
+  const EngineOptions options = small_options();
+  Map map;
+  {
+    const auto engine = open(files, options);
+    for (int i = 0; i < 20'000; ++i) map["key" + std::to_string(1'000'000 + i)] = std::string(i % 500 == 0 ? 5000 : 40, 'v');
+    auto at = map.begin();
+    const auto next = [&](Bytes& key, Bytes& value) {
+      if (at == map.end()) return false;
+      key = at->first;
+      value = at->second;
+      ++at;
+      return true;
+    };
+    int calls = 0;
+    const Result<> wrong = engine->bulk_load([&](Bytes& key, Bytes& value) {
+      key = "the same";
+      value = "v";
+      return ++calls < 3;
+    });
+    REQUIRE(!wrong);
+    CHECK(wrong.error().code == Code::invalid_argument);
+    CHECK(content(*engine)->empty());
+    REQUIRE(engine->bulk_load(next));
+    CHECK(*content(*engine) == map);
+    CHECK(!engine->bulk_load(next));  // not empty
+    for (int i = 0; i < 3000; ++i) {
+      const std::string key = "key" + std::to_string(1'000'000 + i * 7) + "x";
+      REQUIRE(put(*engine, key, "new"));
+      map[key] = "new";
+    }
+    CHECK(*content(*engine) == map);
+    CHECK(engine->verify());
+  }
+  CHECK(*content(*open(files, options)) == map);
+}
+
+TEST_CASE("a second engine on the same file is refused") {
+  FaultyFiles files;
+  const auto engine = open(files);
+  const auto second = Engine::open(files, small_options());
+  REQUIRE(!second);
+  CHECK(second.error().code == Code::failed_precondition);
+}
