@@ -14,6 +14,9 @@ namespace {
 constexpr uint64_t kBatchBytesMax = uint64_t{1} << 30;
 constexpr size_t kGroupBytes = 1 << 20;
 constexpr uint64_t kReclaimEvery = 32;
+// What a sleeping writer is told.
+constexpr uint32_t kDone = 1;
+constexpr uint32_t kLead = 2;
 
 uint64_t slot_sum(Slot slot) noexcept {
   slot.sum = 0;
@@ -274,6 +277,32 @@ void Engine::apply(Txn& txn, Bytes operations) {
   }
 }
 
+bool Engine::enqueue(Waiting& mine) {
+  mine.parker->reset();
+  {
+    const std::lock_guard lock(queue_lock_);
+    queue_.push_back(&mine);
+    if (queue_.front() == &mine) return true;
+  }
+  return mine.parker->wait() == kLead;
+}
+
+void Engine::leave(std::span<Waiting* const> done) {
+  // The first is the caller. Once a thread knows that it is done, its Waiting is gone.
+  static thread_local std::vector<std::shared_ptr<Parker>> sleeping;
+  sleeping.clear();
+  for (const Waiting* waiting : done.subspan(1)) sleeping.push_back(waiting->parker);
+  std::shared_ptr<Parker> next;
+  {
+    const std::lock_guard lock(queue_lock_);
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(done.size()));
+    if (!queue_.empty()) next = queue_.front()->parker;
+  }
+  for (const auto& parker : sleeping) parker->wake(kDone);
+  // Last, so that who was woken can be in the next one's group.
+  if (next != nullptr) next->wake(kLead);
+}
+
 Result<> Engine::write(WriteOps ops, bool sync) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < ops.size(); ++i) {
@@ -287,12 +316,10 @@ Result<> Engine::write(WriteOps ops, bool sync) {
   Waiting mine;
   mine.ops = &ops;
   mine.sync = sync;
+  if (!enqueue(mine)) return mine.result;
   std::vector<Waiting*> group;
   {
-    std::unique_lock lock(queue_lock_);
-    queue_.push_back(&mine);
-    mine.changed.wait(lock, [&] { return mine.done || queue_.front() == &mine; });
-    if (mine.done) return mine.result;
+    const std::lock_guard lock(queue_lock_);
     uint64_t together = 0;
     for (Waiting* waiting : queue_) {
       if (waiting->alone) break;
@@ -302,16 +329,7 @@ Result<> Engine::write(WriteOps ops, bool sync) {
     }
   }
   run_group(group);
-  {
-    const std::lock_guard lock(queue_lock_);
-    for (Waiting* waiting : group) {
-      queue_.pop_front();
-      if (waiting == &mine) continue;
-      waiting->done = true;
-      waiting->changed.notify_one();
-    }
-    if (!queue_.empty()) queue_.front()->changed.notify_one();
-  }
+  leave(group);
   return mine.result;
 }
 

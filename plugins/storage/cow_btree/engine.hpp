@@ -86,6 +86,10 @@ class Engine final : public Storage {
   void read_slots();
   void load_map();
   void apply(Txn& txn, Bytes operations);
+  // True: the writer's place is ours. False: somebody else has done it.
+  bool enqueue(Waiting& mine);
+  // Takes the first of the queue out, which are done, and gives the place to the next.
+  void leave(std::span<Waiting* const> done);
   void run_group(std::span<Waiting* const> group);
   void commit_group(std::span<Waiting* const> group);
   void commit_txn(Txn& txn);

@@ -94,10 +94,24 @@ bool Txn::contains(Bytes key) {
 
 // ---- entries -------------------------------------------------------------------------------------------------------
 
+char* Txn::Loose::space(size_t size) {
+  constexpr size_t kChunk = 8 * kPageBytes;
+  size = (size + 7) & ~size_t{7};
+  if (size > room) {
+    room = std::max(kChunk, size);
+    bytes.emplace_back(new char[room]);
+    free = bytes.back().get();
+  }
+  char* const out = free;
+  free += size;
+  room -= size;
+  return out;
+}
+
 Bytes Txn::Loose::keep(Bytes data) {
-  bytes.emplace_back(new char[data.size() + 1]);
-  std::memcpy(bytes.back().get(), data.data(), data.size());
-  return {bytes.back().get(), data.size()};
+  char* const out = space(data.size());
+  if (!data.empty()) std::memcpy(out, data.data(), data.size());
+  return {out, data.size()};
 }
 
 // The entry of a leaf; what does not fit a page is written to the file now.
@@ -129,11 +143,13 @@ Entry Txn::make_entry(Bytes key, Bytes value) {
 void Txn::take_apart(PageId id, const Entry* separator, Loose& out) {
   const Bytes page = out.keep({cache_.writable(id), kPageBytes});
   const PageView view(page.data());
-  std::string key;
+  const Bytes prefix = view.prefix();
+  out.entries.reserve(out.entries.size() + view.count() + 1);
   for (uint32_t i = 0; i < view.count(); ++i) {
     Entry entry;
-    view.key(i, key);
-    entry.key = out.keep(key);
+    char* const key = out.space(prefix.size() + view.suffix_bytes(i) + 4);  // a head is written whole
+    if (!prefix.empty()) std::memcpy(key, prefix.data(), prefix.size());
+    entry.key = {key, view.key_after_prefix(i, key)};
     entry.is_external = view.external(i, entry.external);
     if (view.is_leaf()) {
       entry.value = view.value(i);

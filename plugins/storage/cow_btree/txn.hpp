@@ -55,6 +55,9 @@ class Txn {
   struct Loose {
     std::vector<Entry> entries;
     std::vector<std::unique_ptr<char[]>> bytes;
+    char* free = nullptr;
+    size_t room = 0;
+    char* space(size_t size);
     Bytes keep(Bytes data);
   };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine.hpp"
+#include "parker.hpp"
 
 namespace orbit::cow_btree {
 
@@ -15,9 +16,8 @@ struct Engine::Waiting {
   const WriteOps* ops = nullptr;  // null: only a sync, or the place itself
   bool sync = false;
   bool alone = false;  // wants the writer's place for itself
-  bool done = false;
   Result<> result;
-  std::condition_variable changed;
+  std::shared_ptr<Parker> parker = Parker::of_this_thread();
 };
 
 // The writer's place, from construction to destruction.
@@ -25,16 +25,13 @@ class Engine::Turn {
  public:
   explicit Turn(Engine& engine) : engine_(engine) {
     waiting_.alone = true;
-    std::unique_lock lock(engine.queue_lock_);
-    engine.queue_.push_back(&waiting_);
-    waiting_.changed.wait(lock, [&] { return engine.queue_.front() == &waiting_; });
+    engine.enqueue(waiting_);
   }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
   ~Turn() {
-    const std::lock_guard lock(engine_.queue_lock_);
-    engine_.queue_.pop_front();
-    if (!engine_.queue_.empty()) engine_.queue_.front()->changed.notify_one();
+    Waiting* const mine = &waiting_;
+    engine_.leave({&mine, 1});
   }
 
  private:
