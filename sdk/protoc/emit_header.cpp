@@ -11,6 +11,12 @@ namespace {
 namespace pb = google::protobuf;
 using Variables = std::map<std::string, std::string>;
 
+std::string events_of(const Service& service) {
+  std::string out;
+  for (const pb::Descriptor* message : service.subscribes) out += (out.empty() ? "" : ", ") + cpp_class(*message);
+  return out;
+}
+
 Variables variables_of(const Service& service) {
   return {{"Service", service.name},
           {"full_name", service.full_name},
@@ -25,6 +31,8 @@ Variables variables_of(const Service& service) {
           {"mailbox_max", std::to_string(service.mailbox_max)},
           {"timers", service.timers ? "true" : "false"},
           {"reminders", service.reminders ? "true" : "false"},
+          {"publishes", service.publishes ? "true" : "false"},
+          {"events", events_of(service)},
           {"method_count", std::to_string(service.methods.size())}};
 }
 
@@ -64,6 +72,8 @@ void emit_traits(const Service& service, pb::io::Printer& out) {
             "  static constexpr orbit_overload kOverload = $overload$;\n"
             "  static constexpr bool kTimers = $timers$;\n"
             "  static constexpr bool kReminders = $reminders$;\n"
+            "  static constexpr bool kPublishes = $publishes$;\n"
+            "  using Events = orbit::detail::EventTypes<$events$>;\n"
             "  static constexpr uint32_t kMethodCount = $method_count$;\n"
             "  static constexpr orbit_method kMethods[kMethodCount] = {\n");
   for (size_t i = 0; i < service.methods.size(); ++i) {

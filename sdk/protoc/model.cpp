@@ -19,7 +19,7 @@ constexpr std::string_view kTaken[] = {
     "key",         "state",        "mutable_state", "erase_state",     "has_state",   "self",
     "on_activate", "on_deactivate", "delay_deactivation_ms", "call",   "post",        "key_object",
     "deactivate_when_idle", "start_timer", "cancel_timer", "set_reminder", "cancel_reminder", "on_reminder",
-    "reminder_due_ms"};
+    "reminder_due_ms", "publish", "subscribe", "unsubscribe", "on_event"};
 
 // Resolves a type name as protobuf does: from the innermost package outwards; a leading dot means the full name.
 const google::protobuf::Descriptor* find_message(const google::protobuf::FileDescriptor& file, const std::string& name) {
@@ -113,6 +113,19 @@ bool read_service(const google::protobuf::FileDescriptor& file, const google::pr
     return false;
   }
   if (!read_options(options, service, error)) return false;
+  service->publishes = options.publishes();
+  for (const std::string& name : options.subscribes()) {
+    const google::protobuf::Descriptor* message = find_message(file, name);
+    if (message == nullptr) {
+      *error = from.full_name() + ": it subscribes to '" + name + "', and there is no such message in this file or its imports";
+      return false;
+    }
+    if (std::find(service->subscribes.begin(), service->subscribes.end(), message) != service->subscribes.end()) {
+      *error = from.full_name() + ": it subscribes to '" + name + "' twice";
+      return false;
+    }
+    service->subscribes.push_back(message);
+  }
   for (const char* ending : {"Base", "Service"}) {
     if (file.FindMessageTypeByName(from.name() + ending) != nullptr) {
       *error = from.full_name() + ": the message '" + from.name() + ending + "' has the name of a class made for it";

@@ -33,6 +33,8 @@ struct Service {
   std::string overload;    // ORBIT_OVERLOAD_...
   bool timers = false;
   bool reminders = false;
+  bool publishes = false;
+  std::vector<const google::protobuf::Descriptor*> subscribes;
   std::vector<Method> methods;
 };
 

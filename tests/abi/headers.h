@@ -10,6 +10,7 @@
 #include <orbit/ext/node.h>
 #include <orbit/ext/observe.h>
 #include <orbit/ext/storage.h>
+#include <orbit/ext/streams.h>
 #include <orbit/ext/workers.h>
 #include <stddef.h>
 

@@ -14,6 +14,7 @@
 #include "net/net_api.hpp"
 #include "net/socket_net.hpp"
 #include "orbit/ext/storage.h"
+#include "stream/stream_actor.hpp"
 
 namespace orbit::kernel {
 namespace {
@@ -129,6 +130,7 @@ Result<> Node::make_parts() {
   extensions_.add(ORBIT_WORKERS_V1, workers_table());
   extensions_.add(ORBIT_NET_V1, watched_net_table());
   extensions_.add(ORBIT_ACTORS_V1, Runtime::api());
+  extensions_.add(ORBIT_STREAMS_V1, streams_table());
   extensions_.add(ORBIT_LOG_V1, log_table());
   extensions_.add(ORBIT_METRICS_V1, metrics_table());
   extensions_.add(ORBIT_NODE_V1, node_table());
@@ -172,7 +174,10 @@ Result<> Node::publish(const std::string& name, const std::string& version, cons
 
 // Protocol plugins bring types of their own; they are modules named after the instance.
 Result<> Node::publish_types() {
-  std::set<std::string> taken;
+  static const StreamLimits stream_limits;
+  const orbit_actor_type* const own[] = {stream_type(stream_limits)};
+  if (auto good = publish("orbit.streams", options_.version, "(the node)", own); !good) return good;
+  std::set<std::string> taken{"orbit.streams"};
   for (const auto& provided : plugins_->provided(ORBIT_ACTOR_TYPES_V1)) {
     taken.insert(provided.instance);
     const auto* types = static_cast<const orbit_actor_types_v1*>(provided.table);

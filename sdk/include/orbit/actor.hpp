@@ -29,6 +29,7 @@
 #include <unordered_map>
 
 #include "call.hpp"
+#include "detail/outbox.hpp"
 #include "detail/reminders.hpp"
 #include "detail/state_backups.hpp"
 #include "detail/timers.hpp"
@@ -103,12 +104,16 @@ class Actor {
     exists_ = true;
     return state_;
   }
-  // Empties the state, removes the actor's record from storage and cancels its reminders.
+  // Empties the state, removes the actor's record from storage and cancels its reminders and subscriptions. Throws UNAVAILABLE
+  // while events that it has published are on their way to their stream.
   void erase_state() {
+    if constexpr (kStreams)
+      if (!streams_.idle()) throw CallError(Code::unavailable, "events of this actor are on their way; try again later");
     begin_change();
     state_.Clear();
     exists_ = false;
     if constexpr (Description::kReminders) reminders_.remove_all();
+    if constexpr (kStreams) streams_.remove_subscriptions();
   }
   // Whether there is a state: stored before, or made by mutable_state().
   bool has_state() const noexcept { return exists_; }
@@ -172,12 +177,45 @@ class Actor {
     return reminder != nullptr ? reminder->due_ms : 0;
   }
 
+  // ---- streams; see stream.hpp --------------------------------------------------------------------------------------
+  // For types with `publishes: true`. A part of the turn's changes, which also makes the state exist. Throws RESOURCE_EXHAUSTED
+  // when kOutboxMax events wait for their streams, INVALID_ARGUMENT when one is larger than ORBIT_STREAM_EVENT_MAX.
+  template <class Message>
+  void publish(const Stream<Message>& stream, const Message& message) {
+    static_assert(Description::kPublishes, "publish: the service needs (orbit.v1.actor) = { publishes: true }");
+    begin_stream_change();
+    streams_.publish(stream.key(), message.SerializeAsString());
+  }
+  // For types with `subscribes: "Message"`: on_event(const Event<Message>&) gets the stream's events from `start` on. To
+  // subscribe again with another start is to go there (replay); with from_now() it changes nothing for a known subscriber, but
+  // revives one that the stream had given up.
+  template <class Message>
+  void subscribe(const Stream<Message>& stream, StreamStart start = from_now()) {
+    static_assert(Description::Events::template kHas<Message>,
+                  "subscribe: the service's (orbit.v1.actor) must name this message in `subscribes`");
+    begin_stream_change();
+    streams_.subscribe(stream.key(), start.position);
+  }
+  // True when it was subscribed. No event comes afterwards.
+  template <class Message>
+  bool unsubscribe(const Stream<Message>& stream) {
+    static_assert(Description::Events::template kHas<Message>,
+                  "unsubscribe: the service's (orbit.v1.actor) must name this message in `subscribes`");
+    begin_stream_change();
+    return streams_.unsubscribe(stream.key());
+  }
+
   const Key<Description::kKeyKind>& key_object() const noexcept { return *key_; }
 
  private:
   template <class Impl>
   friend struct detail::ActorGlue;
 
+  static constexpr bool kStreams = Description::kPublishes || Description::Events::kAny;
+  void begin_stream_change() {
+    begin_change();
+    exists_ = true;
+  }
   void begin_change() {
     if constexpr (Description::kStatelessCopies != 0) static_assert(detail::kNever<Description>, "a stateless actor has no state");
     if (backup_ != nullptr) {
@@ -208,9 +246,10 @@ class Actor {
     changed_ = true;
     unannounced_ = true;
   }
-  // Reminders change only while backup_ is set, and go with it.
+  // Reminders, and what is for streams, change only while backup_ is set, and go with it.
   void keep_parts() noexcept {
     if constexpr (Description::kReminders) reminders_.keep();
+    if constexpr (kStreams) streams_.keep();
   }
   // Whether what has changed since `backup_` was changed by that turn.
   bool owns_changes(const void* turn) const noexcept {
@@ -242,6 +281,7 @@ class Actor {
   void undo_all_changes() noexcept {
     if (backup_ == nullptr) return;
     if constexpr (Description::kReminders) reminders_.undo();
+    if constexpr (kStreams) streams_.undo();
     state_.Swap(backup_);
     exists_ = backup_exists_;
     detail::state_backups<State>.release(std::exchange(backup_, nullptr));
@@ -260,6 +300,8 @@ class Actor {
   [[no_unique_address]] std::conditional_t<Description::kTimers, detail::TimerPart, detail::NoPart> timers_;
   struct NoReminders : detail::NoPart {};  // another type, so that both take no room
   [[no_unique_address]] std::conditional_t<Description::kReminders, detail::ReminderPart, NoReminders> reminders_;
+  struct NoStreams : detail::NoPart {};
+  [[no_unique_address]] std::conditional_t<kStreams, detail::StreamPart, NoStreams> streams_;
 };
 
 }  // namespace orbit

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "clock.hpp"
+#include "stream/stream_actor.hpp"
 
 namespace sdk_time {
 namespace {
@@ -27,6 +28,7 @@ const orbit_workers_v1 kWorkers = {
 const void* get_extension(const orbit_host*, const char* id) {
   if (std::strcmp(id, ORBIT_ACTORS_V1) == 0) return orbit::kernel::Runtime::api();
   if (std::strcmp(id, ORBIT_WORKERS_V1) == 0) return &kWorkers;
+  if (std::strcmp(id, ORBIT_STREAMS_V1) == 0) return orbit::kernel::streams_table();
   return nullptr;
 }
 

@@ -25,6 +25,7 @@ struct ActorGlue {
       impl = std::make_unique<Impl>();
       impl->activation_ = activation;
       impl->key_.emplace(std::move(*parsed));
+      if constexpr (Impl::kStreams) impl->streams_.bind(activation, Service::kName, from_c(key));
       return {};
     });
     return code == ORBIT_OK ? impl.release() : nullptr;
@@ -44,6 +45,8 @@ struct ActorGlue {
         impl.exists_ = true;
         if constexpr (Service::kReminders)
           if (Result<> loaded = impl.reminders_.load(records + 1, count - 1); !loaded) return loaded;
+        if constexpr (Impl::kStreams)
+          if (Result<> loaded = impl.streams_.load(records + 1, count - 1); !loaded) return loaded;
       }
       Result<> activated = call_on_activate(impl);
       if (activated && !state_fits(impl)) activated = fail(Code::resource_exhausted, state_too_large());
@@ -65,11 +68,19 @@ struct ActorGlue {
     if (!impl.changed_) return;
     const bool in_turn = impl.backup_ != nullptr;
     bool has_subrecords = false;
+    const bool exists = in_turn ? impl.backup_exists_ : impl.exists_;
     if constexpr (Service::kReminders) has_subrecords = impl.reminders_.stored();
-    if (in_turn ? impl.backup_exists_ : impl.exists_)
+    if constexpr (Impl::kStreams) has_subrecords = has_subrecords || impl.streams_.stored();
+    if (exists)
       write_main(in_turn ? *impl.backup_ : impl.state_, has_subrecords, writer);
     else
       writer->remove_main(writer->ctx);
+    if constexpr (Impl::kStreams) {
+      if (exists)
+        impl.streams_.collect(writer);
+      else
+        impl.streams_.erased(writer);
+    }
     if constexpr (Service::kReminders) impl.reminders_.collect(writer);
     impl.changed_ = false;
   }
@@ -85,11 +96,17 @@ struct ActorGlue {
     return impl.keep_changes(nullptr) ? 1 : 0;
   }
 
+  static void stored(void* actor, uint64_t cookie) noexcept {
+    if constexpr (Impl::kStreams) static_cast<Impl*>(actor)->streams_.stored_to(cookie);
+  }
+  static constexpr void (*kStored)(void*, uint64_t) = Impl::kStreams ? &stored : nullptr;
+
   static size_t memory_bytes(const void* actor) noexcept {
     const auto& impl = *static_cast<const Impl*>(actor);
     size_t bytes = sizeof(Impl) + impl.key_->heap_bytes() + impl.state_.ByteSizeLong();
     if (impl.backup_ != nullptr) bytes += sizeof(State) + impl.backup_->ByteSizeLong();
     if constexpr (Service::kReminders) bytes += impl.reminders_.heap_bytes();
+    if constexpr (Impl::kStreams) bytes += impl.streams_.heap_bytes();
     return bytes;
   }
 
@@ -116,6 +133,10 @@ struct ActorGlue {
 
   // Kernel-made methods, and methods that this version of the type does not have.
   static int run_unknown(Impl& impl, orbit_envelope* envelope) noexcept {
+    if constexpr (Impl::kStreams) {
+      if (envelope->method == ORBIT_METHOD_EVENTS) return run_events(impl, envelope);
+      if (is_of_outbox(envelope)) return run_outbox(impl, envelope);
+    }
     if constexpr (Service::kTimers)
       if (envelope->method == ORBIT_METHOD_TIMER) return run_timer(impl, envelope);
     if constexpr (Service::kReminders)
@@ -175,6 +196,92 @@ struct ActorGlue {
     } catch (...) {
       return end_thrown(impl, envelope);
     }
+  }
+
+  // What the kernel sends for the outbox.
+  static bool is_of_outbox(const orbit_envelope* envelope) noexcept {
+    if (envelope->method == ORBIT_METHOD_TIMER)
+      return static_cast<const orbit_timer_tick*>(envelope->payload)->cookie == kOutboxCookie;
+    return envelope->method == ORBIT_METHOD_DUE &&
+           from_c(static_cast<const orbit_due_tick*>(envelope->payload)->name) == kOutboxDue;
+  }
+  static int run_outbox(Impl& impl, orbit_envelope* envelope) noexcept {
+    try {
+      if (impl.pending_ != nullptr) [[unlikely]] impl.begin_overlap();
+      if (envelope->method == ORBIT_METHOD_TIMER) {
+        impl.streams_.ticked();
+      } else {
+        const auto& due = *static_cast<const orbit_due_tick*>(envelope->payload);
+        impl.begin_change();
+        impl.streams_.due(due.due_ms, due.now_ms);
+        impl.streams_.send();
+      }
+      return end_empty(impl, envelope);
+    } catch (...) {
+      return end_thrown(impl, envelope);
+    }
+  }
+
+  static int run_events(Impl& impl, orbit_envelope* envelope) noexcept {
+    auto& batch = *static_cast<orbit_stream_batch*>(envelope->payload);
+    const Subscription* known = impl.streams_.find(from_c(batch.stream));
+    if (known == nullptr) {
+      batch.unsubscribed = 1;
+      return end_empty(impl, envelope);
+    }
+    if (known->number != batch.subscription) {
+      fail_envelope(envelope, ORBIT_ABORTED, "the actor has subscribed anew, which the stream does not know yet");
+      return ORBIT_TURN_DONE;
+    }
+    try {
+      if (impl.pending_ != nullptr) [[unlikely]] impl.begin_overlap();
+      return run_task<void>(impl, envelope, take_events(impl, batch));
+    } catch (...) {
+      return end_thrown(impl, envelope);
+    }
+  }
+  // One turn for all of them; what was taken before comes only when the stream did not hear of it.
+  static Task<Result<>> take_events(Impl& impl, const orbit_stream_batch& batch) {
+    const Bytes stream = from_c(batch.stream);
+    for (uint32_t i = 0; i < batch.count; ++i) {
+      const Subscription* known = impl.streams_.find(stream);
+      if (known == nullptr || known->number != batch.subscription) break;  // the event before ended it
+      if (batch.events[i].position <= known->taken) continue;
+      Result<> taken = co_await take_event(impl, stream, batch.events[i], static_cast<typename Service::Events*>(nullptr));
+      if (!taken) co_return taken;
+      known = impl.streams_.find(stream);
+      if (known == nullptr || known->number != batch.subscription) break;
+      impl.begin_change();
+      impl.streams_.took(stream, batch.events[i].position);
+    }
+    co_return Result<>{};
+  }
+  template <class First, class... Rest>
+  static Task<Result<>> take_event(Impl& impl, Bytes stream, const orbit_stream_event& raw, EventTypes<First, Rest...>*) {
+    static_assert(requires(const Event<First>& event) { impl.on_event(event); },
+                  "a type that subscribes to a message needs a public method on_event(const orbit::Event<Message>&)");
+    Event<First> event;
+    const size_t type_size = event.message.GetTypeName().size();
+    if (stream.size() <= type_size || stream[type_size] != '/' || stream.substr(0, type_size) != event.message.GetTypeName()) {
+      Result<> other = co_await take_event(impl, stream, raw, static_cast<EventTypes<Rest...>*>(nullptr));
+      co_return other;
+    }
+    if (!event.message.ParseFromArray(raw.payload.data, static_cast<int>(raw.payload.size)))
+      co_return fail(Code::data_loss, "event " + std::to_string(raw.position) + " of " + std::string(stream) +
+                                          " is no such message");
+    event.stream = stream.substr(type_size + 1);
+    event.position = raw.position;
+    event.time_ms = raw.time_ms;
+    event.publisher_type = from_c(raw.publisher_type);
+    event.publisher_key = from_c(raw.publisher_key);
+    event.sequence = raw.sequence;
+    HandlerOutcome outcome = call_handler(nullptr, [&]() -> decltype(auto) { return impl.on_event(event); });
+    if (!outcome.task) co_return outcome.result;
+    Result<> result = co_await std::move(*outcome.task);
+    co_return result;
+  }
+  static Task<Result<>> take_event(Impl&, Bytes stream, const orbit_stream_event&, EventTypes<>*) {
+    co_return fail(Code::unimplemented, std::string(Service::kName) + " does not subscribe to streams like " + std::string(stream));
   }
 
   static int end_handler(Impl& impl, orbit_envelope* envelope, HandlerOutcome outcome) {
@@ -329,7 +436,7 @@ const orbit_actor_type* actor_type() {
       &Glue::collect,
       &Glue::memory_bytes,
       nullptr,
-      nullptr,
+      Glue::kStored,
       Service::kStatelessCopies,
       Service::kOverload,
       kHasOnDeactivate ? &Glue::deactivating : nullptr,

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Streams of a node that is killed: what a room was told is heard by every member once, in its order.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <optional>
+#include <random>
+#include <thread>
+
+#include "node.hpp"
+#include "resp_client.hpp"
+
+namespace {
+
+using namespace orbit::fault;
+
+constexpr int kMembers = 5;
+
+// Nothing when the connection was lost.
+std::optional<boost::json::object> call(RespClient& client, const std::string& type, const std::string& key,
+                                        const std::string& method, const std::string& request) {
+  try {
+    const Reply reply = client.call({"ACTOR.CALL", type, key, method, request});
+    REQUIRE_MESSAGE(reply.kind == Reply::Kind::text, reply.text);
+    return boost::json::parse(reply.text).as_object();
+  } catch (const ConnectionLost&) {
+    return std::nullopt;
+  }
+}
+
+uint64_t number(const boost::json::object& object, const char* field) {
+  const auto* value = object.if_contains(field);
+  return value == nullptr ? 0 : std::stoull(std::string(value->as_string()));
+}
+
+std::string member(int i) { return "member-" + std::to_string(i); }
+
+}  // namespace
+
+TEST_CASE("every member of a room hears what was said, once and in order, on a node that is killed again and again") {
+  const char* text = getenv("ORBIT_FAULT_SEED");
+  const uint64_t seed = text != nullptr ? std::stoull(text) : std::random_device{}();
+  MESSAGE("ORBIT_FAULT_SEED=" << seed);
+  std::mt19937_64 random(seed);
+  const Directory folder;
+  NodeSettings settings;
+  settings.data = folder.path() / "data";
+  settings.limits = "idle_timeout_ms = 200\n";
+  settings.redis = "[[module]]\npath = \"" ORBIT_CHAT_MODULE "\"\n";
+  {
+    Node node(folder.path(), settings);
+    RespClient client(node.await_ready());
+    for (int i = 0; i < kMembers; ++i) REQUIRE(call(client, "chat.Member", member(i), "Join", R"({"room": "lobby", "fromPosition": 1})"));
+    node.kill();
+  }
+  uint64_t answered = 0;
+  for (int round = 0; round < 10; ++round) {
+    Node node(folder.path(), settings);
+    RespClient client(node.await_ready());
+    std::thread killer([&node, life = std::chrono::microseconds(1'000 + random() % 300'000)] {
+      std::this_thread::sleep_for(life);  // the fault itself: a random moment
+      node.kill();
+    });
+    while (const auto posted = call(client, "chat.Room", "lobby", "Say", R"({"author": "bob", "text": "hello"})"))
+      answered = number(*posted, "number");
+    killer.join();
+  }
+  Node node(folder.path(), settings);
+  RespClient client(node.await_ready());
+  const auto last = call(client, "chat.Room", "lobby", "Say", R"({"author": "bob", "text": "goodbye"})");
+  REQUIRE(last);
+  const uint64_t said = number(*last, "number");
+  CHECK(said > answered);
+  for (int i = 0; i < kMembers; ++i) {
+    INFO(member(i) << ", seed " << seed);
+    boost::json::object inbox;
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    do {
+      const auto seen = call(client, "chat.Member", member(i), "Inbox", "{}");
+      REQUIRE(seen);
+      inbox = *seen;
+    } while (number(inbox, "heard") < said && std::chrono::steady_clock::now() < patience);
+    CHECK(number(inbox, "heard") == said);
+    const auto& messages = inbox.at("inbox").as_array();
+    for (size_t m = 0; m < messages.size(); ++m)
+      CHECK(number(messages[m].at("message").as_object(), "number") == said - messages.size() + 1 + m);
+  }
+  MESSAGE(said << " messages to " << kMembers << " members, " << answered << " answered before the last kill");
+  CHECK(said > 100);
+  CHECK(node.stop() == 0);
+}
