@@ -18,3 +18,7 @@ if(ORBIT_SANITIZE)
   add_compile_options(-fsanitize=${ORBIT_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ORBIT_SANITIZE})
 endif()
+if(CMAKE_UNITY_BUILD)
+  # What one file of a unit names, a local of another may be called too; builds of single files find what really shadows.
+  add_compile_options(-Wno-shadow)
+endif()

@@ -15,7 +15,13 @@ namespace orbit::resp {
 namespace {
 
 // Types of objects that are written here; dump_read.cpp reads more.
-enum Written : char { kString = 0, kList = 1, kSet = 2, kHash = 4, kZset = 5 };
+enum Written : char {
+  kWrittenString = 0,
+  kWrittenList = 1,
+  kWrittenSet = 2,
+  kWrittenHash = 4,
+  kWrittenZset = 5,
+};
 
 constexpr std::array<uint64_t, 256> kChecksumTable = [] {
   constexpr uint64_t kReflected = 0x95ac9329ac4bc9b5ull;
@@ -68,23 +74,23 @@ void write_object(std::string& out, const Value& value) {
     case ValueType::none:
       return;
     case ValueType::string:
-      out.push_back(kString);
+      out.push_back(kWrittenString);
       write_string(out, value.string().view());
       return;
     case ValueType::list: {
       const List& list = *value.list();
-      out.push_back(kList);
+      out.push_back(kWrittenList);
       write_length(out, list.size());
       for (List::Place at = list.begin(); list.valid(at); at = list.next(at)) write_string(out, list.at(at));
       return;
     }
     case ValueType::set:
-      out.push_back(kSet);
+      out.push_back(kWrittenSet);
       write_length(out, value.set()->size());
       for (const Set::Member& member : value.set()->members()) write_string(out, member.name.view());
       return;
     case ValueType::hash:
-      out.push_back(kHash);
+      out.push_back(kWrittenHash);
       write_length(out, value.hash()->size());
       for (const Hash::Field& field : value.hash()->fields()) {
         write_string(out, field.name.view());
@@ -93,7 +99,7 @@ void write_object(std::string& out, const Value& value) {
       return;
     case ValueType::zset: {
       const SortedSet& set = *value.zset();
-      out.push_back(kZset);
+      out.push_back(kWrittenZset);
       write_length(out, set.size());
       for (SortedSet::Place at = set.at(0); at.valid(); at.forward()) {
         write_string(out, set.name(at.item().id));

@@ -18,11 +18,6 @@
 namespace orbit::resp {
 namespace {
 
-struct Waiting {
-  Session& session;
-  Slot* slot;
-};
-
 // ACTOR.CALL type key method [json]
 void call(Session& session, Args args) {
   if (args.size() > 5) return answer(session, [](Reply& reply) { reply_wrong_arguments("actor.call", reply); });

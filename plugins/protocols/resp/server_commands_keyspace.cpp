@@ -247,11 +247,6 @@ void randomkey(Session& session, Args) {
 
 // ---- whole databases -----------------------------------------------------------------------------------------------
 
-struct Waiting {
-  Session& session;
-  Slot* slot;
-};
-
 void dbsize(Session& session, Args) {
   auto* waiting = new Waiting{session, session.begin_operation()};
   actors_of(session).count(

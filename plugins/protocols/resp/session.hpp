@@ -188,6 +188,12 @@ class Session {
   SessionSubscriptions subscriptions_;
 };
 
+// Who waits for a callback from the kernel that gives its answer at once.
+struct Waiting {
+  Session& session;
+  Slot* slot;
+};
+
 // What a callback from the kernel writes to an operation's slot, and its end.
 template <class Function>
 void finish_with(Session& session, Slot* slot, Function&& function) noexcept {

@@ -6,19 +6,6 @@
 
 using namespace test;
 
-namespace {
-
-// Steps until the cell's turn sleeps.
-Cell* asleep(SimNode& node, const std::string& type, const std::string& key) {
-  REQUIRE(node.run_until([&] {
-    const Cell* cell = node.cell(type, key);
-    return cell != nullptr && cell->sleeping != nullptr;
-  }));
-  return node.cell(type, key);
-}
-
-}  // namespace
-
 TEST_CASE("a cycle of calls is answered at once with its path, on one worker and across workers") {
   for (const uint32_t workers : {1u, 2u, 3u, 5u}) {
     Disk disk;

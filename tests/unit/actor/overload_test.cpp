@@ -12,13 +12,6 @@ using namespace test;
 
 namespace {
 
-void asleep(SimNode& node, const std::string& type, const std::string& key) {
-  REQUIRE(node.run_until([&] {
-    const Cell* cell = node.cell(type, key);
-    return cell != nullptr && cell->sleeping != nullptr;
-  }));
-}
-
 void publish_dropping(SimNode& node) {
   auto* type = const_cast<orbit_actor_type*>(cell_type("dropping", ORBIT_DURABILITY_NONE));
   type->overload = ORBIT_OVERLOAD_DROP_OLDEST;

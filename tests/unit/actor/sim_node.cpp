@@ -379,4 +379,12 @@ Cell* SimNode::cell(const std::string& type, const std::string& key) {
 
 size_t SimNode::in_memory() const { return cells().size(); }
 
+Cell* asleep(SimNode& node, const std::string& type, const std::string& key) {
+  REQUIRE(node.run_until([&] {
+    const Cell* cell = node.cell(type, key);
+    return cell != nullptr && cell->sleeping != nullptr;
+  }));
+  return node.cell(type, key);
+}
+
 }  // namespace test

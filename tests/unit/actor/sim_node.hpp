@@ -98,6 +98,9 @@ struct SimNode {
   std::shared_ptr<Answer> last_;
 };
 
+// Steps until the cell's turn sleeps.
+Cell* asleep(SimNode& node, const std::string& type, const std::string& key);
+
 // A kernel figure, summed over the workers (and over `labels`, when it has more).
 uint64_t metric(const SimNode& node, const std::string& name);
 
