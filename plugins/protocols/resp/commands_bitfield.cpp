@@ -12,7 +12,7 @@ namespace {
 enum class Overflow : uint8_t { kWrap, kSaturate, kFail };
 enum class What : uint8_t { kGet, kSet, kAdd };
 
-struct Operation {
+struct FieldOperation {
   What what;
   Overflow overflow;
   bool is_signed;
@@ -24,7 +24,7 @@ struct Operation {
 // Any value of a field, and any sum of one and an operand.
 using Wide = __int128;
 
-bool type_arg(CommandContext& ctx, size_t at, Operation& operation) {
+bool type_arg(CommandContext& ctx, size_t at, FieldOperation& operation) {
   const std::string_view text = ctx.args[at];
   int64_t bits = 0;
   const bool letter = !text.empty() && (text[0] == 'i' || text[0] == 'u');
@@ -39,7 +39,7 @@ bool type_arg(CommandContext& ctx, size_t at, Operation& operation) {
 }
 
 // "#3" counts in fields.
-bool offset_arg(CommandContext& ctx, size_t at, Operation& operation) {
+bool offset_arg(CommandContext& ctx, size_t at, FieldOperation& operation) {
   std::string_view text = ctx.args[at];
   const bool in_fields = !text.empty() && text[0] == '#';
   if (in_fields) text.remove_prefix(1);
@@ -54,7 +54,7 @@ bool offset_arg(CommandContext& ctx, size_t at, Operation& operation) {
   return false;
 }
 
-bool read_operations(CommandContext& ctx, bool may_write, std::vector<Operation>& operations) {
+bool read_operations(CommandContext& ctx, bool may_write, std::vector<FieldOperation>& operations) {
   Overflow overflow = Overflow::kWrap;
   for (size_t i = 2; i < ctx.args.size();) {
     const std::string_view word = ctx.args[i];
@@ -69,7 +69,7 @@ bool read_operations(CommandContext& ctx, bool may_write, std::vector<Operation>
       i += 2;
       continue;
     }
-    Operation operation{What::kGet, overflow, false, 0, 0};
+    FieldOperation operation{What::kGet, overflow, false, 0, 0};
     if (is_word(word, "get") && left >= 2) {
       operation.what = What::kGet;
     } else if (is_word(word, "set") && left >= 3) {
@@ -96,7 +96,7 @@ bool read_operations(CommandContext& ctx, bool may_write, std::vector<Operation>
 }
 
 // Bits behind the string's end are 0.
-Wide read_field(std::string_view bytes, const Operation& field) noexcept {
+Wide read_field(std::string_view bytes, const FieldOperation& field) noexcept {
   uint64_t bits = 0;
   for (uint64_t at = field.offset; at < field.offset + field.bits; ++at) {
     const auto byte = at / 8 < bytes.size() ? static_cast<unsigned char>(bytes[at / 8]) : 0u;
@@ -107,7 +107,7 @@ Wide read_field(std::string_view bytes, const Operation& field) noexcept {
   return static_cast<int64_t>(bits << unused) >> unused;
 }
 
-void write_field(char* bytes, const Operation& field, Wide value) noexcept {
+void write_field(char* bytes, const FieldOperation& field, Wide value) noexcept {
   const auto bits = static_cast<uint64_t>(value);
   for (unsigned i = 0; i < field.bits; ++i) {
     const uint64_t at = field.offset + i;
@@ -119,7 +119,7 @@ void write_field(char* bytes, const Operation& field, Wide value) noexcept {
 }
 
 // Fits the value into the field; false: it does not fit and must not be written.
-bool fit(const Operation& field, Wide& value) noexcept {
+bool fit(const FieldOperation& field, Wide& value) noexcept {
   const Wide one = 1;
   const Wide highest = field.is_signed ? (one << (field.bits - 1)) - 1 : (one << field.bits) - 1;
   const Wide lowest = field.is_signed ? -highest - 1 : 0;
@@ -134,7 +134,7 @@ bool fit(const Operation& field, Wide& value) noexcept {
 }
 
 // True: the field has changed.
-bool run_write(Reply& reply, char* bytes, size_t size, const Operation& field) {
+bool run_write(Reply& reply, char* bytes, size_t size, const FieldOperation& field) {
   const Wide old = read_field({bytes, size}, field);
   Wide fresh;
   if (field.what == What::kAdd) {
@@ -152,12 +152,12 @@ bool run_write(Reply& reply, char* bytes, size_t size, const Operation& field) {
 }
 
 void run_operations(CommandContext& ctx, bool may_write) {
-  std::vector<Operation> operations;
+  std::vector<FieldOperation> operations;
   if (!read_operations(ctx, may_write, operations)) return;
   if (!check_type(ctx, ValueType::string)) return;
   Value& value = key_value(ctx);
   size_t needed = 0;
-  for (const Operation& each : operations) {
+  for (const FieldOperation& each : operations) {
     if (each.what != What::kGet) needed = std::max<size_t>(needed, (each.offset + each.bits - 1) / 8 + 1);
   }
   if (needed != 0) {
@@ -169,7 +169,7 @@ void run_operations(CommandContext& ctx, bool may_write) {
     }
   }
   ctx.reply.array(operations.size());
-  for (const Operation& each : operations) {
+  for (const FieldOperation& each : operations) {
     if (each.what != What::kGet) {
       SmallString& string = value.edit_string();
       if (run_write(ctx.reply, string.data(), string.size(), each)) mark_changed(ctx);

@@ -158,7 +158,7 @@ void pop_members(CommandContext& ctx, size_t key, size_t count, bool highest, bo
   if (count != 0) mark_changed(ctx, key);
 }
 
-void pop(CommandContext& ctx, bool highest) {
+void pop_scored(CommandContext& ctx, bool highest) {
   int64_t wanted = 1;
   if (ctx.args.size() > 3) {
     ctx.reply.syntax_error();
@@ -175,7 +175,7 @@ void pop(CommandContext& ctx, bool highest) {
 }
 
 // BZPOPMIN and BZPOPMAX at one moment: a null says that there was nothing to take.
-void pop_first(CommandContext& ctx, bool highest) {
+void pop_first_scored(CommandContext& ctx, bool highest) {
   if (!timeout_arg(ctx, ctx.args.size() - 1)) return;
   for (size_t key = 0; key < ctx.keys.size(); ++key) {
     if (!check_type(ctx, ValueType::zset, key)) return;
@@ -254,8 +254,8 @@ void zcard(CommandContext& ctx) {
 
 void zrank(CommandContext& ctx) { tell_rank(ctx, false); }
 void zrevrank(CommandContext& ctx) { tell_rank(ctx, true); }
-void zpopmin(CommandContext& ctx) { pop(ctx, false); }
-void zpopmax(CommandContext& ctx) { pop(ctx, true); }
+void zpopmin(CommandContext& ctx) { pop_scored(ctx, false); }
+void zpopmax(CommandContext& ctx) { pop_scored(ctx, true); }
 
 void zmpop(CommandContext& ctx) {
   int64_t key_count;
@@ -295,8 +295,8 @@ void zmpop(CommandContext& ctx) {
   ctx.reply.null_array();
 }
 
-void bzpopmin(CommandContext& ctx) { pop_first(ctx, false); }
-void bzpopmax(CommandContext& ctx) { pop_first(ctx, true); }
+void bzpopmin(CommandContext& ctx) { pop_first_scored(ctx, false); }
+void bzpopmax(CommandContext& ctx) { pop_first_scored(ctx, true); }
 
 void bzmpop(CommandContext& ctx) {
   if (!timeout_arg(ctx, 1)) return;

@@ -196,7 +196,7 @@ void Listing::reply_now() {
   end();
 }
 
-bool parse_cursor(std::string_view text, uint64_t& out) {
+bool parse_scan_cursor(std::string_view text, uint64_t& out) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
   return code == std::errc() && end == text.data() + text.size() && out >> kCursorBits == 0;
 }
@@ -210,7 +210,7 @@ struct ScanRequest {
 
 // Null, or the error.
 const char* read_scan(Args args, ScanRequest& request) {
-  if (!parse_cursor(args[1], request.cursor)) return "ERR invalid cursor";
+  if (!parse_scan_cursor(args[1], request.cursor)) return "ERR invalid cursor";
   for (size_t i = 2; i < args.size(); i += 2) {
     if (i + 1 == args.size()) return "ERR syntax error";
     if (equal_ignoring_case(args[i], "match")) {
