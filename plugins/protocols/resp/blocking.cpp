@@ -31,7 +31,8 @@ BlockedCall::BlockedCall(Session& session, const CommandEntry& entry, Args args,
       id_(session.id()),
       home_(session.worker()),
       type_(starts_with(entry.spec->name, "bz") ? ValueType::zset : ValueType::list),
-      only_source_(std::string_view(entry.spec->name) == "blmove" || std::string_view(entry.spec->name) == "brpoplpush"),
+      only_source_(std::string_view(entry.spec->name) == "blmove" ||
+                   std::string_view(entry.spec->name) == "brpoplpush"),
       args_(place_->keep(args)),
       positions_(positions.begin(), positions.end()) {
   const orbit_type* database = session.server().database(session.database());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Commands that wait for an element: BLPOP, BRPOP, BLMOVE, BRPOPLPUSH, BLMPOP, BZPOPMIN, BZPOPMAX, BZMPOP. Each is tried
-// over a hold of its keys; when there is nothing, the keys' actors remember the client and wake it when there may be
-// something, the longest waiting first; then it is tried again.
+// Commands that wait for an element: BLPOP, BRPOP, BLMOVE, BRPOPLPUSH, BLMPOP, BZPOPMIN, BZPOPMAX, BZMPOP. Each is
+// tried over a hold of its keys; when there is nothing, the keys' actors remember the client and wake it when there may
+// be something, the longest waiting first; then it is tried again.
 #pragma once
 
 #include <cstdint>
@@ -42,22 +42,22 @@ class BlockedCall final : public HoldCall {
   const uint64_t id_;
   Worker& home_;
   const ValueType type_;
-  bool only_source_;               // the second key is where the element goes
-  Args args_;                      // kept in the slot
+  bool only_source_;  // the second key is where the element goes
+  Args args_;         // kept in the slot
   std::vector<uint32_t> positions_;
   // What is run when the value of some key is of another type: without that key.
   std::vector<std::string_view> some_args_;
   std::vector<uint32_t> some_positions_;
-  std::vector<size_t> some_;       // which of positions_
+  std::vector<size_t> some_;  // which of positions_
   std::string some_count_;
   std::vector<OpenKey> open_;
   std::vector<KeyActor::WatchMark> marks_;  // empty: the actors do not know of it
   orbit_timer timer_ = 0;
   const char* error_ = nullptr;
-  bool trying_ = false;      // a hold is on its way
-  bool waiting_ = false;     // there was nothing the first time
+  bool trying_ = false;   // a hold is on its way
+  bool waiting_ = false;  // there was nothing the first time
   bool again_ = false;
-  bool queued_ = false;      // behind the gate
+  bool queued_ = false;  // behind the gate
   bool cancelled_ = false;
   bool answered_ = false;
 };

@@ -30,8 +30,7 @@ bool type_arg(CommandContext& ctx, size_t at, FieldOperation& operation) {
   const bool letter = !text.empty() && (text[0] == 'i' || text[0] == 'u');
   operation.is_signed = letter && text[0] == 'i';
   if (!letter || !parse_integer(text.substr(1), bits) || bits < 1 || bits > (operation.is_signed ? 64 : 63)) {
-    ctx.reply.error(
-        "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.");
+    ctx.reply.error("ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.");
     return false;
   }
   operation.bits = static_cast<unsigned>(bits);

@@ -224,7 +224,9 @@ void sort_with(CommandContext& ctx, bool may_store, const SortLookup& lookup) {
   if (options.gets.empty()) options.gets.push_back("#");
   const size_t copies = options.gets.size();
   const size_t size = (last - first) * copies;
-  const auto found = [&](size_t i) { return look_up(options.gets[i % copies], elements[first + i / copies].bytes, lookup); };
+  const auto found = [&](size_t i) {
+    return look_up(options.gets[i % copies], elements[first + i / copies].bytes, lookup);
+  };
   if (!options.store) {
     ctx.reply.array(size);
     for (size_t i = 0; i < size; ++i) {

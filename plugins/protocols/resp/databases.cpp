@@ -59,8 +59,7 @@ class LoadCall final : public OrderCall {
     delete this;
     if (loaded) return worker.server.gate.leave();
     const Interfaces& node = worker.server.interfaces();
-    node.workers->after(
-        node.host, kAgainMs, [](void* ctx) { new LoadCall(*static_cast<Worker*>(ctx)); }, &worker);
+    node.workers->after(node.host, kAgainMs, [](void* ctx) { new LoadCall(*static_cast<Worker*>(ctx)); }, &worker);
   }
 
   bool loaded_ = false;
@@ -69,7 +68,12 @@ class LoadCall final : public OrderCall {
 class SwapCall final : public OrderCall {
  public:
   SwapCall(Session& session, Slot* slot, uint32_t a, uint32_t b, std::function<void()> leave)
-      : client_(session), place_(slot), a_(a), b_(b), order_(session.server().database_order()), leave_(std::move(leave)) {
+      : client_(session),
+        place_(slot),
+        a_(a),
+        b_(b),
+        order_(session.server().database_order()),
+        leave_(std::move(leave)) {
     std::swap(order_[a], order_[b]);
     begin_with(session.worker(), session.worker().deadline_ns());
   }
@@ -139,7 +143,8 @@ void swapdb(Session& session, Args args) {
     problem = "ERR invalid first DB index";
   } else if (!parse_integer(args[2], index[1])) {
     problem = "ERR invalid second DB index";
-  } else if (index[0] < 0 || index[0] >= int64_t{kDatabaseCount} || index[1] < 0 || index[1] >= int64_t{kDatabaseCount}) {
+  } else if (index[0] < 0 || index[0] >= int64_t{kDatabaseCount} || index[1] < 0 ||
+             index[1] >= int64_t{kDatabaseCount}) {
     problem = "ERR DB index is out of range";
   }
   if (problem != nullptr) return answer(session, [&](Reply& reply) { reply.error(problem); });
@@ -157,8 +162,7 @@ constexpr SessionCommand kDatabaseCommands[] = {
 
 void load_database_order(Server& server) {
   const Interfaces& node = server.interfaces();
-  node.workers->post(
-      node.host, 0, [](void* self) { new LoadCall(static_cast<Server*>(self)->worker(0)); }, &server);
+  node.workers->post(node.host, 0, [](void* self) { new LoadCall(static_cast<Server*>(self)->worker(0)); }, &server);
 }
 
 std::span<const SessionCommand> database_commands() { return kDatabaseCommands; }

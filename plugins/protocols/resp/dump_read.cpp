@@ -174,13 +174,16 @@ class Sequence {
     form_ = form;
     in_ = Input(blob);
     switch (form) {
-      case Form::kListpack: return open_counted(blob, 4, 6);
-      case Form::kZiplist: return open_counted(blob, 4, 10);
+      case Form::kListpack:
+        return open_counted(blob, 4, 6);
+      case Form::kZiplist:
+        return open_counted(blob, 4, 10);
       case Form::kZipmap: {
         uint8_t count;
         return in_.byte(count) && !blob.empty() && static_cast<uint8_t>(blob.back()) == kEnd;
       }
-      case Form::kIntset: return open_intset(blob);
+      case Form::kIntset:
+        return open_intset(blob);
     }
     return false;
   }
@@ -192,9 +195,12 @@ class Sequence {
   bool next(std::string_view& bytes) {
     ++seen_;
     switch (form_) {
-      case Form::kListpack: return next_in_listpack(bytes);
-      case Form::kZiplist: return next_in_ziplist(bytes);
-      case Form::kZipmap: return next_in_zipmap(bytes);
+      case Form::kListpack:
+        return next_in_listpack(bytes);
+      case Form::kZiplist:
+        return next_in_ziplist(bytes);
+      case Form::kZipmap:
+        return next_in_zipmap(bytes);
       case Form::kIntset: {
         int64_t number;
         if (!in_.number(width_, number)) return false;
@@ -234,7 +240,12 @@ class Sequence {
     if (!listpack_element(bytes)) return false;
     // Behind it stands its length, once more, for walking backwards.
     const size_t size = before - in_.size();
-    return in_.skip(size <= 127 ? 1 : size < 16383 ? 2 : size < 2097151 ? 3 : size < 268435455 ? 4 : 5) && in_.size() >= 1;
+    return in_.skip(size <= 127        ? 1
+                    : size < 16383     ? 2
+                    : size < 2097151   ? 3
+                    : size < 268435455 ? 4
+                                       : 5) &&
+           in_.size() >= 1;
   }
   bool listpack_element(std::string_view& bytes) {
     uint8_t first;
@@ -272,12 +283,23 @@ class Sequence {
     if (first >= 0xf1 && first <= 0xfd) return number(first - 0xf1, bytes);
     size_t width;
     switch (first) {
-      case 0xc0: width = 2; break;
-      case 0xd0: width = 4; break;
-      case 0xe0: width = 8; break;
-      case 0xf0: width = 3; break;
-      case 0xfe: width = 1; break;
-      default: return false;
+      case 0xc0:
+        width = 2;
+        break;
+      case 0xd0:
+        width = 4;
+        break;
+      case 0xe0:
+        width = 8;
+        break;
+      case 0xf0:
+        width = 3;
+        break;
+      case 0xfe:
+        width = 1;
+        break;
+      default:
+        return false;
     }
     int64_t value;
     return in_.number(width, value) && in_.size() >= 1 && number(value, bytes);
@@ -408,11 +430,21 @@ bool read_elements(Input& in, uint8_t type, Value& value) {
     if (!read_string(in, first, storage)) return false;
     bool good = true;
     switch (type) {
-      case kList: value.edit_list().push_back(first); break;
-      case kSet: good = value.edit_set().add(first); break;
-      case kHash: good = read_string(in, second, second_storage) && add_field(value, first, second); break;
-      case kZset: good = read_score(in, score) && add_scored(value, first, score); break;
-      default: good = read_score_text(in, score) && add_scored(value, first, score); break;
+      case kList:
+        value.edit_list().push_back(first);
+        break;
+      case kSet:
+        good = value.edit_set().add(first);
+        break;
+      case kHash:
+        good = read_string(in, second, second_storage) && add_field(value, first, second);
+        break;
+      case kZset:
+        good = read_score(in, score) && add_scored(value, first, score);
+        break;
+      default:
+        good = read_score_text(in, score) && add_scored(value, first, score);
+        break;
     }
     if (!good) return false;
   }
@@ -426,16 +458,25 @@ bool read_blob(Input& in, uint8_t type, Value& value) {
   if (!read_string(in, blob, storage)) return false;
   const auto fields = [&](std::string_view name, std::string_view content) { return add_field(value, name, content); };
   switch (type) {
-    case kString: value.assign_string(blob); return true;
-    case kHashZipmap: return each_pair(Form::kZipmap, blob, fields);
-    case kHashZiplist: return each_pair(Form::kZiplist, blob, fields);
-    case kHashListpack: return each_pair(Form::kListpack, blob, fields);
-    case kListZiplist: return push_all(Form::kZiplist, blob, value);
+    case kString:
+      value.assign_string(blob);
+      return true;
+    case kHashZipmap:
+      return each_pair(Form::kZipmap, blob, fields);
+    case kHashZiplist:
+      return each_pair(Form::kZiplist, blob, fields);
+    case kHashListpack:
+      return each_pair(Form::kListpack, blob, fields);
+    case kListZiplist:
+      return push_all(Form::kZiplist, blob, value);
     case kSetIntset:
       return each(Form::kIntset, blob, [&](std::string_view member) { return value.edit_set().add(member); });
-    case kZsetZiplist: return read_pairs_of_scores(Form::kZiplist, blob, value);
-    case kZsetListpack: return read_pairs_of_scores(Form::kListpack, blob, value);
-    default: return false;
+    case kZsetZiplist:
+      return read_pairs_of_scores(Form::kZiplist, blob, value);
+    case kZsetListpack:
+      return read_pairs_of_scores(Form::kListpack, blob, value);
+    default:
+      return false;
   }
 }
 
@@ -447,10 +488,14 @@ bool read_object(Input& in, Value& value) {
     case kSet:
     case kHash:
     case kZset:
-    case kZsetOfText: return read_elements(in, type, value);
-    case kListOfZiplists: return read_list_of_blobs(in, false, value);
-    case kListOfListpacks: return read_list_of_blobs(in, true, value);
-    default: return read_blob(in, type, value);
+    case kZsetOfText:
+      return read_elements(in, type, value);
+    case kListOfZiplists:
+      return read_list_of_blobs(in, false, value);
+    case kListOfListpacks:
+      return read_list_of_blobs(in, true, value);
+    default:
+      return read_blob(in, type, value);
   }
 }
 

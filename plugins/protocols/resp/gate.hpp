@@ -45,8 +45,8 @@ class Gate {
   std::atomic<uint32_t> busy_{0};
 };
 
-// Runs `body` within the session's operation, when all keys are its own; `body` sees to it that the function which it is
-// given is called at the end. Inside an EXEC that has them already it runs at once. [worker]
+// Runs `body` within the session's operation, when all keys are its own; `body` sees to it that the function which it
+// is given is called at the end. Inside an EXEC that has them already it runs at once. [worker]
 void exclusively(Session& session, std::function<void(std::function<void()> leave)> body);
 
 }  // namespace orbit::resp

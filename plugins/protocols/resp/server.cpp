@@ -46,8 +46,8 @@ CommandKind kind_of(const CommandEntry& entry) {
 Server::Server(const Interfaces& interfaces, Settings settings)
     : interfaces_(interfaces),
       settings_(std::move(settings)),
-      key_types_({interfaces.host, interfaces.workers, interfaces.actors, this, &wake_blocked}, durability_of(settings_.durability),
-                 settings_.flush_delay_ms, settings_.key_idle_timeout_ms),
+      key_types_({interfaces.host, interfaces.workers, interfaces.actors, this, &wake_blocked},
+                 durability_of(settings_.durability), settings_.flush_delay_ms, settings_.key_idle_timeout_ms),
       direct_replies_(settings_.durability != "sync") {
   const auto table = command_table();
   first_spec_ = table.data();
@@ -137,7 +137,8 @@ void Server::drain() noexcept {
         interfaces_.host, i,
         [](void* self) {
           std::vector<Session*> all;
-          for (const auto& [id, session] : static_cast<Server*>(self)->current_worker().sessions) all.push_back(session);
+          for (const auto& [id, session] : static_cast<Server*>(self)->current_worker().sessions)
+            all.push_back(session);
           for (Session* session : all) session->drain();
         },
         this);

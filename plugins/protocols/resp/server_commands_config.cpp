@@ -21,7 +21,9 @@ std::vector<std::pair<std::string_view, std::string>> parameters(const Session& 
   const Settings& settings = session.settings();
   const bool logged = settings.durability != "none";
   return {
-      {"appendfsync", settings.durability == "sync" ? "always" : logged ? "everysec" : "no"},
+      {"appendfsync", settings.durability == "sync" ? "always"
+                      : logged                      ? "everysec"
+                                                    : "no"},
       {"appendonly", logged ? "yes" : "no"},
       {"bind", settings.listen.substr(0, settings.listen.rfind(':'))},
       {"client-query-buffer-limit", std::to_string(settings.request_bytes_max)},

@@ -127,7 +127,9 @@ void persistence_section(const Server& server, std::string& text) {
 }
 
 // Since the start, or CONFIG RESETSTAT.
-uint64_t calls_of(Server& server, uint32_t command) { return server.calls(command) - server.counted_from().calls[command]; }
+uint64_t calls_of(Server& server, uint32_t command) {
+  return server.calls(command) - server.counted_from().calls[command];
+}
 
 void stats_section(Server& server, std::string& text) {
   uint64_t commands = 0;
@@ -194,7 +196,9 @@ void write_sections(InfoCall& call) {
   if (wants("replication")) replication_section(server, text);
   if (wants("cpu")) cpu_section(text);
   if (wants("commandstats")) commandstats_section(server, text);
-  if (wants("errorstats")) Section(text, "Errorstats").field("errors_total", server.errors_total.load() - server.counted_from().errors);
+  if (wants("errorstats")) {
+    Section(text, "Errorstats").field("errors_total", server.errors_total.load() - server.counted_from().errors);
+  }
   if (wants("cluster")) Section(text, "Cluster").field("cluster_enabled", 0);
   if (wants("keyspace")) keyspace_section(call, text);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// SORT and SORT_RO whose BY or GET name keys: those are known only when the elements are, so the command has all keys for
-// itself while it reads the elements and then opens what they name.
+// SORT and SORT_RO whose BY or GET name keys: those are known only when the elements are, so the command has all keys
+// for itself while it reads the elements and then opens what they name.
 #include <algorithm>
 #include <exception>
 #include <memory>

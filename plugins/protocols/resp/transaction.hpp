@@ -33,10 +33,10 @@ struct WatchedKey {
 struct TransactionState {
   std::vector<QueuedCommand> queue;
   uint64_t queued_bytes = 0;
-  bool failed = false;         // a command was refused while queueing: EXEC aborts
-  bool after_replies = false;  // a queued command must come after the replies before it
-  bool writes = false;         // a queued command may write
-  bool watches_broken = false; // a watched database was exchanged: EXEC fails
+  bool failed = false;          // a command was refused while queueing: EXEC aborts
+  bool after_replies = false;   // a queued command must come after the replies before it
+  bool writes = false;          // a queued command may write
+  bool watches_broken = false;  // a watched database was exchanged: EXEC fails
   std::vector<WatchedKey> watches;
 };
 
