@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <orbit/abi.h>
 #include <orbit/ext/actors.h>
+#include <orbit/ext/call_filter.h>
 #include <orbit/ext/net.h>
 #include <orbit/ext/node.h>
 #include <orbit/ext/observe.h>

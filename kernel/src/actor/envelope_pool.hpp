@@ -7,6 +7,7 @@
 #include <new>
 #include <string_view>
 
+#include "actor/context.hpp"
 #include "orbit/ext/actors.h"
 
 namespace orbit::kernel {
@@ -103,6 +104,7 @@ inline void retain_payload(orbit_envelope* envelope) {
 // Makes it an error reply.
 inline void set_error(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept {
   drop_payload(envelope);
+  Context::drop(envelope);
   std::free(envelope->message);
   envelope->code = code;
   envelope->flags = static_cast<uint16_t>(envelope->flags & ~ORBIT_ENVELOPE_DIRTY);

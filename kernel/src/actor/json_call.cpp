@@ -85,6 +85,7 @@ std::string known_methods(const TypeVersion& version) {
 }  // namespace
 
 orbit_envelope* start_json(orbit_bytes type_name, orbit_bytes key, orbit_bytes method_name, orbit_bytes json, uint64_t deadline_ns,
+                           const orbit_context_entry* context, size_t context_count,
                            void (*done)(void*, orbit_code, orbit_bytes), void* ctx) {
   const auto refuse = [&](orbit_code code, const std::string& message) -> orbit_envelope* {
     done(ctx, code, to_c(message));
@@ -113,6 +114,13 @@ orbit_envelope* start_json(orbit_bytes type_name, orbit_bytes key, orbit_bytes m
   envelope->ops = &kBytesOps;
   envelope->payload = new std::string(std::move(*binary));
   envelope->on_reply = &answered;
+  for (size_t i = 0; i < context_count; ++i) {
+    ErrorOut error;
+    const orbit_code code = scheduler->set_context(envelope, from_c(context[i].name), from_c(context[i].value), &error);
+    if (code == ORBIT_OK) continue;
+    scheduler->free_envelope(envelope);
+    return refuse(code, error.message);
+  }
   bool answered = false;
   auto* call = new Call{version, method, done, ctx, &answered, envelope, 0};
   envelope->reply_ctx = call;

@@ -49,7 +49,7 @@ const orbit_actors_v1 kApi = {
     .erase_all = &erase_all_actors,
     .call_json = [](orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
                     void (*done)(void*, orbit_code, orbit_bytes),
-                    void* ctx) { start_json(type, key, method, json, deadline_ns, done, ctx); },
+                    void* ctx) { start_json(type, key, method, json, deadline_ns, nullptr, 0, done, ctx); },
     .writable = [](orbit_error* error) -> orbit_code {
       const Committer& committer = the_runtime->committer();
       if (committer.writable()) [[likely]] return ORBIT_OK;
@@ -69,6 +69,16 @@ const orbit_actors_v1 kApi = {
       return scheduler != nullptr ? scheduler->turn() : nullptr;
     },
     .start_json = &start_json,
+    .set_context = [](orbit_envelope* call, orbit_bytes name, orbit_bytes value, orbit_error* error) -> orbit_code {
+      return this_scheduler()->set_context(call, from_c(name), from_c(value), error);
+    },
+    .context = [](orbit_bytes name, orbit_bytes* value) -> int {
+      const Scheduler* scheduler = this_scheduler();
+      const Context* context = scheduler != nullptr ? Context::of(scheduler->turn()) : nullptr;
+      const std::string* found = context != nullptr ? context->find(from_c(name)) : nullptr;
+      if (found != nullptr) *value = to_c(Bytes(*found));
+      return found != nullptr;
+    },
     .delay_deactivation = [](orbit_activation* activation, uint64_t duration_ms) {
       this_scheduler()->stay(activation, std::min<uint64_t>(duration_ms, ORBIT_DELAY_DEACTIVATION_MS_MAX) * 1'000'000);
     },

@@ -50,6 +50,8 @@ class Runtime {
                           std::span<const orbit_actor_type* const> types);
   Result<> retire_module(const std::string& name);
 
+  // The plugins that see every call. Before the executor has started.
+  void set_filters(std::vector<CallFilter> filters);
   // After the executor has started.
   void start();
   struct DrainReport {
@@ -104,6 +106,7 @@ class Runtime {
   Committer committer_;
   TypeRegistry types_;
   std::vector<std::unique_ptr<Scheduler>> schedulers_;
+  std::vector<CallFilter> filters_;
   std::unique_ptr<DueIndex> due_index_;
 };
 

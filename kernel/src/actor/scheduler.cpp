@@ -131,7 +131,10 @@ void Scheduler::schedule(orbit_activation* a) noexcept {
 void Scheduler::free_envelope(orbit_envelope* envelope) noexcept {
   drop_payload(envelope);
   if ((envelope->flags & kOwnsKey) != 0) drop_key(envelope);
-  if (envelope->message != nullptr) std::free(envelope->message);
+  if (envelope->message != nullptr) {
+    Context::drop(envelope);
+    std::free(envelope->message);
+  }
   pool_.recycle(envelope);
 }
 
@@ -158,6 +161,9 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
       join_chain(envelope);
     }
   }
+  if (turn_ != nullptr && (turn_->flags & kHasContext) != 0 && (envelope->flags & kHasContext) == 0) [[unlikely]]
+    Context::share(Context::of(turn_), envelope);
+  if (filters_ != nullptr && !filter_outgoing(envelope)) [[unlikely]] return;
   if (hint != nullptr && table_.holds(hint[1])) {
     auto* a = reinterpret_cast<orbit_activation*>(hint[0]);
     if ((envelope->flags & ORBIT_ENVELOPE_INLINE) == 0 && current_ != nullptr) {
@@ -188,6 +194,16 @@ void Scheduler::deliver_hinted() noexcept {
     }
     deliver(a, envelope);
   }
+}
+
+orbit_code Scheduler::set_context(orbit_envelope* call, std::string_view name, std::string_view value,
+                                  orbit_error* error) noexcept {
+  orbit_envelope* const envelope = call != nullptr ? call : turn_;
+  if (envelope == nullptr) return to_c(Code::failed_precondition, "there is no turn whose context could be set", error);
+  const Context* own = Context::of(envelope);
+  if (auto set = Context::set(own != nullptr ? own : Context::of(turn_), envelope, name, value); !set)
+    return to_c(set.error(), error);
+  return ORBIT_OK;
 }
 
 // Finds the activation by type and key, on this worker or another one.
@@ -311,6 +327,7 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
     reply(envelope);
     return;
   }
+  if (filters_ != nullptr && !filter_incoming(a, envelope)) [[unlikely]] return;
   if (a->dirty != 0) before_change(a);
   if (envelope->method != ORBIT_METHOD_TIMER) a->last_used = now_tick_;
   if (a->current != nullptr) [[unlikely]] open_another(a, envelope);
@@ -345,6 +362,8 @@ void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
   else
     a->current = nullptr;
   invariant(children_of(envelope) == 0, "a turn ends after the calls that it awaits (ORBIT_ENVELOPE_AWAITED)");
+  if (filters_ != nullptr) [[unlikely]] filter_ended(a, envelope);
+  if ((envelope->flags & kHasContext) != 0) [[unlikely]] Context::drop(envelope);
   if (a->doomed) [[unlikely]] {
     set_error(envelope, ORBIT_ABORTED, "an earlier change of " + name_of(a) + " could not be stored; nothing was changed");
     if (a->current != nullptr) return reply(envelope);

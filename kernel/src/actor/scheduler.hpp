@@ -23,12 +23,18 @@
 #include "actor/failed_loads.hpp"
 #include "actor/tally.hpp"
 #include "executor/executor.hpp"
+#include "orbit/ext/call_filter.h"
 #include "orbit/result.hpp"
 #include "state/committer.hpp"
 
 namespace orbit::kernel {
 
 class Runtime;
+
+struct CallFilter {
+  const orbit_call_filter_v1* table;
+  void* self;
+};
 
 // Kernel methods that never reach an actor type.
 inline constexpr uint32_t kMethodHold = ORBIT_METHOD_SYSTEM + 0x10;
@@ -115,6 +121,10 @@ class Scheduler final : public Resident {
     return Tick::sent;
   }
 
+  // ---- filters (filters.cpp); null: none ----------------------------------------------------------------------------
+  void set_filters(const std::vector<CallFilter>* filters) noexcept { filters_ = filters; }
+  orbit_code set_context(orbit_envelope* call, std::string_view name, std::string_view value, orbit_error* error) noexcept;
+
   // ---- holds (hold.cpp) ---------------------------------------------------------------------------------------------
   void hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept;
   void release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept;
@@ -188,6 +198,9 @@ class Scheduler final : public Resident {
   // chain.cpp
   void join_chain(orbit_envelope* envelope) noexcept;
   void leave_chain(orbit_envelope* envelope) noexcept;
+  bool filter_outgoing(orbit_envelope* envelope) noexcept;
+  bool filter_incoming(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  void filter_ended(orbit_activation* a, orbit_envelope* envelope) noexcept;
   bool admits(const orbit_activation* a) const noexcept;
   // Whether the first waiting message may run now.
   bool runnable(const orbit_activation* a) const noexcept {
@@ -272,6 +285,7 @@ class Scheduler final : public Resident {
   orbit_activation* run_tail_ = nullptr;
   orbit_activation* current_ = nullptr;
   orbit_envelope* turn_ = nullptr;  // the running turn of current_
+  const std::vector<CallFilter>* filters_ = nullptr;
   uint32_t depth_ = 0;
   uint64_t now_ns_ = 0;
   uint32_t now_tick_ = 0;  // now_ns_ / 2^24: 16.8 ms

@@ -235,6 +235,16 @@ Result<> Node::start(Mistakes& mistakes) {
   config_json_ = config_.json();
   if (auto opened = open_storage(); !opened) return opened;
   if (auto created = plugins_->create_others(); !created) return created;
+  std::vector<CallFilter> filters;
+  for (const auto& provided : plugins_->provided(ORBIT_CALL_FILTER_V1)) {
+    const auto* table = static_cast<const orbit_call_filter_v1*>(provided.table);
+    if (table->struct_size < sizeof(orbit_call_filter_v1))
+      return fail(Code::failed_precondition, "the plugin '" + provided.instance + "': found an " ORBIT_CALL_FILTER_V1 " of " +
+                                                 std::to_string(table->struct_size) + " bytes, expected " +
+                                                 std::to_string(sizeof(orbit_call_filter_v1)));
+    filters.push_back({table, provided.self});
+  }
+  runtime_->set_filters(std::move(filters));
   add_metrics();
   executor_->start();
   executor_runs_ = true;

@@ -81,6 +81,8 @@ class Actor {
   // constructor. Hide it with your own, which may return orbit::Result<>; a failure refuses the activation. What it changes is
   // stored together with what the next changing turn changes.
   void on_activate() {}
+  // An actor class may have `orbit::Result<> before_turn(orbit::Bytes method)`: called before each turn; an error refuses it. The
+  // place for access checks (see orbit::context).
   // Called once before it leaves memory: no turn runs and none will. Hide it with your own; what it changes is stored before the
   // actor leaves. Not called when the process is killed, or when a failed commit makes the actor start again from what is stored.
   void on_deactivate(Deactivation) {}

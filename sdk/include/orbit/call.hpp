@@ -17,6 +17,7 @@
 #include <concepts>
 #include <coroutine>
 #include <exception>
+#include <optional>
 #include <string>
 
 #include "key.hpp"
@@ -86,6 +87,15 @@ class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
     if (envelope_ != nullptr) envelope_->flags |= ORBIT_ENVELOPE_SHIELDED;
     return static_cast<Call&&>(*this);
   }
+  // Adds to the context that travels with the call; see orbit::context.
+  Call&& with(Bytes name, Bytes value) && {
+    if (envelope_ != nullptr) {
+      ErrorOut error;
+      if (const orbit_code code = host_actors.set_context(envelope_, to_c(name), to_c(value), &error); code != ORBIT_OK)
+        throw CallError(error.take(code));
+    }
+    return static_cast<Call&&>(*this);
+  }
   // Calls of the chain that this one begins may come back to the actor that makes it, and run there while it waits; without this
   // they fail, because they would wait for themselves. What the turn has changed is kept when one does (see actor.hpp).
   Call&& reentrant() && noexcept {
@@ -138,6 +148,39 @@ inline bool cancelled() noexcept { return host_actors.cancelled() != 0; }
 // The time (monotonic, of orbit.workers/1) by which the current turn's caller wants its answer; 0: none.
 inline uint64_t deadline_ns() noexcept { return host_actors.deadline_ns(); }
 
+// What travels with calls from hop to hop: the current turn's value of that name ("tenant", "user", "traceparent", ...), or
+// nothing. Valid until the turn ends or sets its context.
+inline std::optional<Bytes> context(Bytes name) noexcept {
+  orbit_bytes value{};
+  if (host_actors.context(to_c(name), &value) == 0) return std::nullopt;
+  return from_c(value);
+}
+// For what the current turn sends from now on; an empty value takes the name away. Fails with RESOURCE_EXHAUSTED over
+// ORBIT_CONTEXT_BYTES_MAX.
+inline Result<> set_context(Bytes name, Bytes value) {
+  ErrorOut error;
+  if (const orbit_code code = host_actors.set_context(nullptr, to_c(name), to_c(value), &error); code != ORBIT_OK)
+    return tl::unexpected<Error>(error.take(code));
+  return {};
+}
+
+// A message that a proxy of this module is about to send, as an outgoing filter sees it.
+struct OutgoingCall {
+  const char* type;
+  uint32_t method;  // orbit_method.id
+  Bytes key;
+  orbit_envelope* envelope;
+  // Adds to the call's context.
+  void with(Bytes name, Bytes value) {
+    ErrorOut error;
+    if (const orbit_code code = host_actors.set_context(envelope, to_c(name), to_c(value), &error); code != ORBIT_OK)
+      throw CallError(error.take(code));
+  }
+};
+// Sees what this module's proxies send; throws CallError to refuse. Set it before the first call, in the constructor of the
+// module's plugin or a test. Null: none.
+inline constinit void (*outgoing_filter)(OutgoingCall& call) = nullptr;
+
 // Base of generated proxies: names one actor. Making one is cheap, keeping one is cheaper: it remembers where the actor is.
 // Belongs to one worker; a copy is a proxy of the same actor that starts without that memory.
 template <class Service>
@@ -182,6 +225,10 @@ class Proxy {
     envelope->method = method;
     try {
       make(envelope);
+      if (outgoing_filter != nullptr) [[unlikely]] {
+        OutgoingCall call{Service::kName, method, key_.bytes(), envelope};
+        outgoing_filter(call);
+      }
     } catch (...) {
       host_actors.free_envelope(envelope);
       throw;

@@ -69,6 +69,37 @@ class MeterActor final : public MeterBase<MeterActor> {
     Number out = co_await next.travel(rest);
     co_return out;
   }
+  orbit::Result<> before_turn(orbit::Bytes method) {
+    if (method == "Add" && orbit::context("user") == "guest")
+      return orbit::fail(orbit::Code::permission_denied, "guests may not " + std::string(method));
+    return {};
+  }
+  orbit::Task<Text> context(Trip trip) {
+    if (trip.via().empty()) {
+      Text out;
+      for (const char* name : {"tenant", "user", "traceparent"})
+        out.set_text(out.text() + (out.text().empty() ? "" : " ") + std::string(orbit::context(name).value_or("-")));
+      co_return out;
+    }
+    Trip rest = trip;
+    rest.clear_via();
+    const Meter home(trip.home());
+    const Meter via(trip.via());
+    if (trip.via() == "blunt") {
+      const orbit::Result<> set = orbit::set_context("tenant", std::string(3000, 'x'));
+      Text out;
+      out.set_text(set.error().message);
+      co_return out;
+    }
+    if (trip.add() == 0) {
+      trip.set_add(1);
+      if (const orbit::Result<> set = orbit::set_context("user", "alice"); !set) throw orbit::CallError(set.error());
+      Text out = co_await via.context(trip).with("traceparent", "00-1");
+      co_return out;
+    }
+    Text out = co_await home.context(rest);
+    co_return out;
+  }
   orbit::Task<Text> patience(Visit visit) {
     const Gate gate(visit.gate());
     co_await gate.wait(Nothing()).shielded();

@@ -43,12 +43,15 @@ ModuleNode::ModuleNode(Disk& disk, uint64_t seed, uint32_t workers, RuntimeOptio
 }
 
 std::shared_ptr<JsonAnswer> ModuleNode::start(const std::string& type, const std::string& key, const std::string& method,
-                                              const std::string& json, uint32_t worker, uint64_t deadline_ns) {
+                                              const std::string& json, uint32_t worker, uint64_t deadline_ns,
+                                              const std::map<std::string, std::string>& with) {
   auto answer = std::make_shared<JsonAnswer>();
   runtime.post(worker, [=] {
     auto* ctx = new std::shared_ptr<JsonAnswer>(answer);
+    std::vector<orbit_context_entry> context;
+    for (const auto& [name, value] : with) context.push_back({orbit::to_c(name), orbit::to_c(value)});
     orbit_envelope* call = Runtime::api()->start_json(
-        orbit::to_c(type), orbit::to_c(key), orbit::to_c(method), orbit::to_c(json), deadline_ns,
+        orbit::to_c(type), orbit::to_c(key), orbit::to_c(method), orbit::to_c(json), deadline_ns, context.data(), context.size(),
         [](void* raw, orbit_code code, orbit_bytes text) {
           const std::unique_ptr<std::shared_ptr<JsonAnswer>> owned(static_cast<std::shared_ptr<JsonAnswer>*>(raw));
           JsonAnswer& to = **owned;

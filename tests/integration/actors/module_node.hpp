@@ -2,6 +2,7 @@
 // A simulated node with the module of calls.proto, called as an operator would: with JSON.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -21,7 +22,8 @@ class ModuleNode : public SimNode {
   ModuleNode(Disk& disk, uint64_t seed, uint32_t workers = 1, RuntimeOptions options = {});
 
   std::shared_ptr<JsonAnswer> start(const std::string& type, const std::string& key, const std::string& method,
-                                    const std::string& json = "", uint32_t worker = 0, uint64_t deadline_ns = 0);
+                                    const std::string& json = "", uint32_t worker = 0, uint64_t deadline_ns = 0,
+                                    const std::map<std::string, std::string>& with = {});
   const JsonAnswer& wait(const std::shared_ptr<JsonAnswer>& answer);
   // The "value" of the answer; fails the test on an error.
   int64_t value(const std::shared_ptr<JsonAnswer>& answer);

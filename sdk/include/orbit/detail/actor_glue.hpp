@@ -116,6 +116,10 @@ struct ActorGlue {
     using Return = std::invoke_result_t<Function, Impl&, Request&&>;
     try {
       if (impl.pending_ != nullptr) [[unlikely]] impl.begin_overlap();
+      if constexpr (requires { impl.before_turn(Bytes()); }) {
+        if (Result<> allowed = impl.before_turn(method_name(envelope->method)); !allowed)
+          return end_failed(impl, envelope, allowed.error());
+      }
       Result<Request*> request = payload_as<Request>(envelope);
       if (!request) [[unlikely]] return end_failed(impl, envelope, request.error());
       if constexpr (MethodReturn<Return>::kTask) {
@@ -288,6 +292,12 @@ struct ActorGlue {
     if (outcome.task) return run_task<void>(impl, envelope, std::move(*outcome.task));
     if (!outcome.result) return end_failed(impl, envelope, outcome.result.error());
     return end_empty(impl, envelope);
+  }
+
+  static Bytes method_name(uint32_t id) noexcept {
+    for (const orbit_method& method : Service::kMethods)
+      if (method.id == id) return method.name;
+    return {};
   }
 
   static Result<> call_on_activate(Impl& impl) {

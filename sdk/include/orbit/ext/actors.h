@@ -274,6 +274,11 @@ typedef void (*orbit_hold_committed)(void* ctx, orbit_code code, const char* mes
 
 /* ---- what the host offers ------------------------------------------------------------------------------------- */
 
+typedef struct orbit_context_entry {
+  orbit_bytes name;
+  orbit_bytes value;
+} orbit_context_entry;
+
 /* One entry of a listing. Return 0 to stop. */
 typedef int (*orbit_visit_actor)(void* ctx, orbit_bytes key, uint64_t hash);
 
@@ -344,9 +349,17 @@ typedef struct orbit_actors_v1 {
   uint64_t (*deadline_ns)(void);
   /* Names the current turn among those that are open on its actor; null outside turns. [worker] */
   const void* (*turn)(void);
-  /* As call_json. Returns what `cancel` takes, until done is called; null when done was called already. [worker] */
+  /* As call_json, with a context for the call (see set_context). Returns what `cancel` takes, until done is called; null when done was called already. [worker] */
   orbit_envelope* (*start_json)(orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
+                                const orbit_context_entry* context, size_t context_count,
                                 void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
+  /* What travels with a call from hop to hop, also with one-way messages: names and values, ORBIT_CONTEXT_BYTES_MAX together.
+   * Known names: "traceparent" and "tracestate" (W3C Trace Context), "tenant", "user". `call`: an envelope that is not sent yet,
+   * which then has the current turn's context and this; null: the current turn, for what it sends from now on. An empty value
+   * takes the name away. RESOURCE_EXHAUSTED over the bound. [worker] */
+  orbit_code (*set_context)(orbit_envelope* call, orbit_bytes name, orbit_bytes value, orbit_error* error);
+  /* The current turn's value of that name, borrowed until the turn ends or sets its context. 0: there is none. [worker] */
+  int (*context)(orbit_bytes name, orbit_bytes* value);
   /* For so long from now the idle timeout does not count; 0: it counts again. A bound on memory counts all the same. At most
    * ORBIT_DELAY_DEACTIVATION_MS_MAX. [worker, while code of that actor runs] */
   void (*delay_deactivation)(orbit_activation* activation, uint64_t duration_ms);
@@ -364,6 +377,7 @@ typedef struct orbit_actors_v1 {
 } orbit_actors_v1;
 
 #define ORBIT_TIMERS_MAX 64u
+#define ORBIT_CONTEXT_BYTES_MAX 2048u
 #define ORBIT_DELAY_DEACTIVATION_MS_MAX 31536000000u /* a year */
 enum { ORBIT_TIMER_KEEPS_ACTIVE = 1u /* ticks count as use: the activation does not become idle */ };
 
