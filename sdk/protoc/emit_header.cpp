@@ -3,13 +3,13 @@
 #include <string>
 
 #include "emit.hpp"
+#include "emit_state.hpp"
 #include "names.hpp"
 
 namespace orbit::protoc {
 namespace {
 
 namespace pb = google::protobuf;
-using Variables = std::map<std::string, std::string>;
 
 std::string events_of(const Service& service) {
   std::string out;
@@ -33,6 +33,8 @@ Variables variables_of(const Service& service) {
           {"reminders", service.reminders ? "true" : "false"},
           {"publishes", service.publishes ? "true" : "false"},
           {"events", events_of(service)},
+          {"state_version", std::to_string(service.state_version)},
+          {"expires", service.expires ? "true" : "false"},
           {"method_count", std::to_string(service.methods.size())}};
 }
 
@@ -74,6 +76,10 @@ void emit_traits(const Service& service, pb::io::Printer& out) {
             "  static constexpr bool kReminders = $reminders$;\n"
             "  static constexpr bool kPublishes = $publishes$;\n"
             "  using Events = orbit::detail::EventTypes<$events$>;\n"
+            "  static constexpr uint32_t kStateVersion = $state_version$;\n"
+            "  static constexpr bool kExpires = $expires$;\n");
+  emit_state_traits(service, out);
+  out.Print(variables_of(service),
             "  static constexpr uint32_t kMethodCount = $method_count$;\n"
             "  static constexpr orbit_method kMethods[kMethodCount] = {\n");
   for (size_t i = 0; i < service.methods.size(); ++i) {
@@ -135,6 +141,7 @@ void emit_proxy(const Service& service, pb::io::Printer& out) {
             "class $Service$ final : public orbit::Proxy<$Service$Service> {\n"
             " public:\n"
             "  using Proxy::Proxy;\n");
+  emit_queries(service, out);
   for (size_t i = 0; i < service.methods.size(); ++i) {
     const Variables variables = variables_of(service, i);
     if (service.methods[i].one_way) {
@@ -190,8 +197,9 @@ void emit_base(const Service& service, pb::io::Printer& out) {
             "\n"
             " protected:\n"
             "  // A proxy of this very actor.\n"
-            "  $Service$ self() const { return $Service$(this->key_object()); }\n"
-            "};\n\n");
+            "  $Service$ self() const { return $Service$(this->key_object()); }\n");
+  emit_state_accessors(service, out);
+  out.Print("};\n\n");
 }
 
 }  // namespace

@@ -16,10 +16,17 @@ namespace {
 
 // Members of orbit::Actor and orbit::Proxy, which a method of that name would hide.
 constexpr std::string_view kTaken[] = {
-    "key",         "state",        "mutable_state", "erase_state",     "has_state",   "self",
-    "on_activate", "on_deactivate", "delay_deactivation_ms", "call",   "post",        "key_object",
-    "deactivate_when_idle", "start_timer", "cancel_timer", "set_reminder", "cancel_reminder", "on_reminder",
-    "reminder_due_ms", "publish", "subscribe", "unsubscribe", "on_event"};
+    "key",         "state",      "mutable_state", "erase_state",  "has_state",     "self",         "on_activate",  "call",
+    "post",        "key_object", "named",         "has_named",    "mutable_named", "erase_named",  "load_named",   "save",
+    "record_event", "read_events", "expires_at_ms", "expire_at_ms", "expire_in_ms",  "deactivate_when_idle",
+    "on_deactivate", "delay_deactivation_ms", "start_timer", "cancel_timer", "set_reminder", "cancel_reminder",
+    "on_reminder", "reminder_due_ms", "publish", "subscribe", "unsubscribe", "on_event"};
+
+bool is_snake_case(std::string_view name) {
+  if (name.empty() || !(name[0] >= 'a' && name[0] <= 'z')) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; }) &&
+         snake_case(name) == name;
+}
 
 // Resolves a type name as protobuf does: from the innermost package outwards; a leading dot means the full name.
 const google::protobuf::Descriptor* find_message(const google::protobuf::FileDescriptor& file, const std::string& name) {
@@ -69,6 +76,120 @@ bool read_options(const v1::ActorOptions& options, Service* service, std::string
   return true;
 }
 
+// Index options are for fields of state messages of actors; elsewhere they would do nothing.
+bool has_index(const google::protobuf::Descriptor& message) {
+  for (int i = 0; i < message.field_count(); ++i)
+    if (message.field(i)->options().HasExtension(v1::index)) return true;
+  return false;
+}
+
+bool read_states(const google::protobuf::FileDescriptor& file, const v1::ActorOptions& options, Service* service,
+                 std::string* error) {
+  std::set<std::string> names;
+  for (const v1::NamedState& from : options.states()) {
+    NamedState& state = service->states.emplace_back();
+    state.name = from.name();
+    state.lazy = from.lazy();
+    state.message = find_message(file, from.state());
+    const std::string where = service->full_name + ": the state '" + from.name() + "'";
+    if (!is_snake_case(from.name()) || from.name().size() > 100) {
+      *error = where + " must have a snake_case name of at most 100 characters that is no C++ keyword";
+      return false;
+    }
+    if (state.message == nullptr) {
+      *error = where + ": there is no message '" + from.state() + "' in this file or its imports";
+      return false;
+    }
+    if (has_index(*state.message)) {
+      *error = where + ": only the main state's fields can have (orbit.v1.index)";
+      return false;
+    }
+    if (state.lazy && options.journaled()) {
+      *error = where + " is lazy; the states of a journaled type cannot be";
+      return false;
+    }
+    if (!names.insert(from.name()).second || std::find(std::begin(kTaken), std::end(kTaken), from.name()) != std::end(kTaken)) {
+      *error = where + " has a name that is taken; choose another one";
+      return false;
+    }
+  }
+  return true;
+}
+
+bool read_indexes(Service* service, std::string* error) {
+  using Field = google::protobuf::FieldDescriptor;
+  if (service->state == nullptr) return true;
+  std::set<std::string> names;
+  for (int i = 0; i < service->state->field_count(); ++i) {
+    const Field* field = service->state->field(i);
+    if (!field->options().HasExtension(v1::index)) continue;
+    const v1::IndexOptions& options = field->options().GetExtension(v1::index);
+    Index index;
+    index.field = field;
+    index.unique = options.unique();
+    index.name = options.name().empty() ? field->name() : options.name();
+    switch (field->cpp_type()) {
+      case Field::CPPTYPE_BOOL: index.kind = "BOOL", index.value = "bool"; break;
+      case Field::CPPTYPE_INT32:
+      case Field::CPPTYPE_INT64:
+      case Field::CPPTYPE_ENUM: index.kind = "SIGNED", index.value = "int64_t"; break;
+      case Field::CPPTYPE_UINT32:
+      case Field::CPPTYPE_UINT64: index.kind = "UNSIGNED", index.value = "uint64_t"; break;
+      case Field::CPPTYPE_FLOAT:
+      case Field::CPPTYPE_DOUBLE: index.kind = "FLOAT", index.value = "double"; break;
+      case Field::CPPTYPE_STRING:
+        index.kind = field->type() == Field::TYPE_BYTES ? "BYTES" : "TEXT";
+        index.value = "std::string_view";
+        break;
+      default:
+        *error = field->full_name() + ": a field with (orbit.v1.index) is a scalar, an enum, a string or bytes";
+        return false;
+    }
+    if (!is_snake_case(index.name) || index.name.size() > 100) {
+      *error = field->full_name() + ": the index name '" + index.name + "' must be snake_case, at most 100 characters";
+      return false;
+    }
+    if (!names.insert(index.name).second) {
+      *error = field->full_name() + ": another index is named '" + index.name + "'";
+      return false;
+    }
+    service->indexes.push_back(index);
+  }
+  return true;
+}
+
+bool read_journal(const google::protobuf::FileDescriptor& file, const v1::ActorOptions& options, Service* service,
+                  std::string* error) {
+  if (!options.journaled()) {
+    if (options.snapshot_every() == 0 && options.event().empty() && options.journal_keep() == 0) return true;
+    *error = service->full_name + ": snapshot_every, event and journal_keep have a meaning only with journaled: true";
+    return false;
+  }
+  service->event = find_message(file, options.event());
+  if (options.event().empty() || service->event == nullptr) {
+    *error = service->full_name + ": journaled needs the event message, as in event: \"" + service->name + "Event\"; there is no message '" +
+             options.event() + "'";
+    return false;
+  }
+  if (service->event->real_oneof_decl_count() != 1) {
+    *error = service->event->full_name() + ": an event message has exactly one oneof, of messages";
+    return false;
+  }
+  std::set<const google::protobuf::Descriptor*> kinds;
+  const auto* oneof = service->event->oneof_decl(0);
+  for (int i = 0; i < oneof->field_count(); ++i) {
+    const auto* field = oneof->field(i);
+    if (field->message_type() == nullptr || !kinds.insert(field->message_type()).second) {
+      *error = field->full_name() + ": every event is a message of its own, different from the others";
+      return false;
+    }
+    service->events.push_back(field);
+  }
+  service->snapshot_every = options.snapshot_every() == 0 ? 100 : options.snapshot_every();
+  service->journal_keep = options.journal_keep();
+  return true;
+}
+
 bool read_method(const google::protobuf::MethodDescriptor& from, Method* method, std::string* error) {
   if (from.client_streaming() || from.server_streaming()) {
     *error = from.full_name() + ": streaming methods are not supported";
@@ -99,7 +220,8 @@ bool read_service(const google::protobuf::FileDescriptor& file, const google::pr
   service->name = from.name();
   service->full_name = from.full_name();
   if (options.stateless() != 0) {
-    if (!options.state().empty() || options.durability() != v1::DURABILITY_UNSPECIFIED) {
+    if (!options.state().empty() || options.durability() != v1::DURABILITY_UNSPECIFIED || options.states_size() != 0 ||
+        options.journaled() || options.expires() || options.state_version() != 0) {
       *error = from.full_name() + ": a stateless type has neither state nor durability";
       return false;
     }
@@ -126,6 +248,11 @@ bool read_service(const google::protobuf::FileDescriptor& file, const google::pr
     }
     service->subscribes.push_back(message);
   }
+  service->state_version = options.state_version();
+  service->expires = options.expires();
+  if (!read_states(file, options, service, error) || !read_indexes(service, error) ||
+      !read_journal(file, options, service, error))
+    return false;
   for (const char* ending : {"Base", "Service"}) {
     if (file.FindMessageTypeByName(from.name() + ending) != nullptr) {
       *error = from.full_name() + ": the message '" + from.name() + ending + "' has the name of a class made for it";
@@ -137,13 +264,17 @@ bool read_service(const google::protobuf::FileDescriptor& file, const google::pr
     return false;
   }
   std::set<std::string> names;
+  for (const NamedState& state : service->states)
+    for (const char* prefix : {"", "mutable_", "has_", "erase_", "load_", "migrate_"}) names.insert(prefix + state.name);
+  if (service->event != nullptr) names.insert({"record", "read_journal", "event_count"});
+  for (const Index& index : service->indexes) names.insert("by_" + index.name);
   std::map<uint32_t, std::string> ids;
   for (int i = 0; i < from.method_count(); ++i) {
     Method& method = service->methods.emplace_back();
     if (!read_method(*from.method(i), &method, error)) return false;
     method.reentrant = method.reentrant || options.reentrant();
     if (!names.insert(method.cpp_name).second) {
-      *error = from.method(i)->full_name() + ": another method is '" + method.cpp_name + "' in C++ too";
+      *error = from.method(i)->full_name() + ": something else is '" + method.cpp_name + "' in C++ too";
       return false;
     }
     const auto [same_id, added] =

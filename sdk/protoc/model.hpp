@@ -20,6 +20,21 @@ struct Method {
   bool reentrant = false;
 };
 
+// A state beside the main one.
+struct NamedState {
+  std::string name;
+  const google::protobuf::Descriptor* message = nullptr;
+  bool lazy = false;
+};
+
+struct Index {
+  std::string name;
+  const google::protobuf::FieldDescriptor* field = nullptr;
+  std::string kind;   // ORBIT_INDEX_...
+  std::string value;  // C++ type that queries take
+  bool unique = false;
+};
+
 struct Service {
   std::string name;       // "Account"
   std::string full_name;  // "bank.Account"
@@ -36,6 +51,14 @@ struct Service {
   bool publishes = false;
   std::vector<const google::protobuf::Descriptor*> subscribes;
   std::vector<Method> methods;
+  std::vector<NamedState> states;
+  std::vector<Index> indexes;
+  const google::protobuf::Descriptor* event = nullptr;  // of a journaled type
+  std::vector<const google::protobuf::FieldDescriptor*> events;  // the members of its oneof
+  uint32_t snapshot_every = 0;
+  uint64_t journal_keep = 0;
+  uint32_t state_version = 0;
+  bool expires = false;
 };
 
 // The services of the file that have (orbit.v1.actor). On a mistake returns false and sets *error to a sentence that names

@@ -5,6 +5,7 @@
 #include "actor/due_index.hpp"
 #include "actor/runtime.hpp"
 #include "actor/scheduler.hpp"
+#include "actor/unique_claims.hpp"
 #include "observe/assert.hpp"
 #include "state/record_format.hpp"
 
@@ -51,17 +52,29 @@ void set_expiry(Collect& c, uint64_t expires_at_ms) {
   a->expires_at_ms = expires_at_ms;
 }
 
+void put_main(Collect& c, orbit_bytes value, const MainHeader& header) {
+  c.value.clear();
+  append_main_header(c.value, header);
+  c.value.append(from_c(value));
+  c.batch->put(c.main_key, c.value);
+  if (!c.a->has_main) c.batch->count(&c.a->type->name, 1);
+  c.a->has_main = true;
+  set_expiry(c, header.expires_at_ms);
+}
+
+std::string index_key(const Collect& c, uint32_t number, orbit_bytes value) {
+  std::string key = c.a->type->index_prefix;
+  append_u32_be(key, number);
+  key.append(from_c(value));
+  key.append(c.a->key());
+  return key;
+}
+
 constexpr orbit_writer kWriterFunctions = {
     nullptr,
     [](void* ctx, orbit_bytes value, uint64_t expires_at_ms, int has_subrecords) {
       auto& c = *static_cast<Collect*>(ctx);
-      c.value.clear();
-      append_main_header(c.value, {c.a->record_version, c.a->epoch, expires_at_ms, has_subrecords != 0});
-      c.value.append(from_c(value));
-      c.batch->put(c.main_key, c.value);
-      if (!c.a->has_main) c.batch->count(&c.a->type->name, 1);
-      c.a->has_main = true;
-      set_expiry(c, expires_at_ms);
+      put_main(c, value, {c.a->record_version, c.a->epoch, expires_at_ms, has_subrecords != 0});
     },
     [](void* ctx, orbit_bytes subkey, orbit_bytes value) {
       auto& c = *static_cast<Collect*>(ctx);
@@ -102,6 +115,26 @@ constexpr orbit_writer kWriterFunctions = {
       const bool here = c.a->worker == c.scheduler->worker();
       c.pending->stored.push_back({c.a, here ? c.scheduler->table().tag(c.a) : 0, c.a->actor, cookie});
     },
+    [](void* ctx, orbit_bytes value, const orbit_main_record* with) {
+      auto& c = *static_cast<Collect*>(ctx);
+      put_main(c, value, {c.a->record_version, c.a->epoch, with->expires_at_ms, with->has_subrecords != 0,
+                          with->schema_version, from_c(with->load_from)});
+    },
+    [](void* ctx, orbit_bytes from, orbit_bytes to) {
+      auto& c = *static_cast<Collect*>(ctx);
+      c.sub_key.resize(c.sub_prefix);
+      const std::string end = to.size == 0 ? prefix_end(c.sub_key) : c.sub_key + std::string(from_c(to));
+      c.sub_key.append(from_c(from));
+      c.batch->remove_range(c.sub_key, end);
+    },
+    [](void* ctx, uint32_t number, orbit_bytes value) {
+      const auto& c = *static_cast<Collect*>(ctx);
+      c.batch->put(index_key(c, number, value), {});
+    },
+    [](void* ctx, uint32_t number, orbit_bytes value) {
+      const auto& c = *static_cast<Collect*>(ctx);
+      c.batch->remove(index_key(c, number, value));
+    },
 };
 
 // Modules built before there was `stored` have a shorter table.
@@ -126,6 +159,8 @@ void Scheduler::collect(orbit_activation* a, Pending& pending) noexcept {
   orbit_writer writer = kWriterFunctions;
   writer.ctx = &c;
   a->version->def->collect(a->actor, &writer);
+  if (a->version->has_unique) [[unlikely]]
+    pending.batch.hold_claims(runtime_.claims().take(*a->type, a->key()));
 }
 
 Scheduler::FlushClass& Scheduler::flush_class(uint32_t index) {
@@ -205,7 +240,7 @@ void Scheduler::close_cut(FlushClass& cls) noexcept {
     cls.closing = open_sync(cls);
     cls.open = nullptr;
   } else {
-    cls.closing = make_submission(cls.rule.durability == ORBIT_DURABILITY_ASYNC, true);
+    cls.closing = make_submission(cls.rule.durability == ORBIT_DURABILITY_ASYNC || std::exchange(cls.save, false), true);
     cls.closing->then.swap(cls.then_open);
   }
   cls.due = false;
@@ -319,6 +354,7 @@ void Scheduler::pending_done(Pending* pending) noexcept {
   pending->stored.clear();
   if (!failed && pending->batch.earliest_due_ms() != WriteBatch::kNoDue)
     runtime_.due_index().added(pending->batch.earliest_due_ms());
+  if (!pending->batch.claims().empty()) runtime_.claims().drop(pending->batch.claims());
   if (pending->batch.bytes() < (1u << 20) && spare_pending_.size() < 16) {
     pending->batch.clear();
     spare_pending_.push_back(pending);

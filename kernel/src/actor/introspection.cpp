@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "actor/due_index.hpp"
+#include "actor/indexes.hpp"
 #include "actor/names.hpp"
 #include "actor/runtime.hpp"
 #include "state/record_format.hpp"
@@ -132,7 +133,7 @@ std::string Runtime::modules_json() const {
 
 std::string Runtime::types_json() const {
   json::array out;
-  types_.each_type([&out](const orbit_type& type) {
+  types_.each_type([this, &out](const orbit_type& type) {
     const TypeVersion* version = type.current.load(std::memory_order_acquire);
     if (version == nullptr) return;
     json::object row;
@@ -156,6 +157,18 @@ std::string Runtime::types_json() const {
       methods.emplace_back(std::move(entry));
     }
     row["methods"] = std::move(methods);
+    row["state_version"] = version->state_version;
+    json::array indexes;
+    for (const orbit_index& index : version->indexes) {
+      const Indexes::Shown shown = indexes_->shown(&type, index.number);
+      json::object entry;
+      entry["name"] = index.name;
+      entry["unique"] = (index.flags & ORBIT_INDEX_UNIQUE) != 0;
+      entry["stage"] = shown.stage;
+      entry["error"] = shown.error.empty() ? json::value(nullptr) : json::value(shown.error);
+      indexes.emplace_back(std::move(entry));
+    }
+    row["indexes"] = std::move(indexes);
     out.emplace_back(std::move(row));
   });
   return json::serialize(out);

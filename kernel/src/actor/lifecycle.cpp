@@ -6,6 +6,7 @@
 
 #include "actor/runtime.hpp"
 #include "actor/scheduler.hpp"
+#include "actor/unique_claims.hpp"
 #include "observe/assert.hpp"
 #include "state/record_format.hpp"
 
@@ -42,6 +43,7 @@ struct Scheduler::Load {
   std::string main_key;
   std::string sub_prefix;
   uint64_t bytes_max;
+  std::string_view type_load_from;
   // Filled on the pool.
   orbit_code code = ORBIT_OK;
   std::string message;
@@ -61,14 +63,16 @@ struct Scheduler::Load {
     }
     std::string_view rest = main;
     bool has_subrecords = false;
+    std::string from = sub_prefix;
     if (code == ORBIT_OK) {
       const auto header = take_main_header(rest);
       has_subrecords = header && header->has_subrecords;  // a broken header is told by complete_load
+      if (has_subrecords) from.append(std::min(header->load_from, type_load_from));
     }
     if (code == ORBIT_OK && has_subrecords) {
       const std::string end = prefix_end(sub_prefix);
       code = storage->scan(
-          committer.storage_self(), nullptr, to_c(sub_prefix), to_c(end), 0,
+          committer.storage_self(), nullptr, to_c(from), to_c(end), 0,
           [](void* ctx, orbit_bytes key, orbit_bytes value) -> int {
             auto* load = static_cast<Load*>(ctx);
             load->bytes.append(key.data + load->sub_prefix.size(), key.size - load->sub_prefix.size());
@@ -214,7 +218,8 @@ std::string Scheduler::memory_error() const {
 }
 
 void Scheduler::read_on_pool(orbit_activation* a) noexcept {
-  auto* load = new Load{this, a, main_record_key(a, kMainSpace), main_record_key(a, kSubSpace), limits_.load_bytes_max};
+  auto* load = new Load{this, a, main_record_key(a, kMainSpace), main_record_key(a, kSubSpace), limits_.load_bytes_max,
+                         a->version->load_from};
   ++loading_;
   const bool queued = executor_.blocking(
       [](void* ctx) {
@@ -264,6 +269,13 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
       return;
     }
     header = *read;
+    if (header.schema_version > a->version->state_version) {
+      fail_mailbox(a, ORBIT_FAILED_PRECONDITION,
+                   "the state of " + a->type->name + "/" + std::string(a->key()) + " has version " +
+                       std::to_string(header.schema_version) + ", module " + a->version->module->name + " " +
+                       a->version->module->version + " reads versions up to " + std::to_string(a->version->state_version));
+      return;
+    }
     records.reserve(subrecords.size() + 1);
     records.push_back({{"", 0}, to_c(main)});
     records.insert(records.end(), subrecords.begin(), subrecords.end());
@@ -284,13 +296,10 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
   }
   a->version->activations.fetch_add(1, std::memory_order_relaxed);
   tallies_.activations.add();
-  orbit_activation* const outer = current_;
-  orbit_envelope* const outer_turn = turn_;
-  current_ = a;
-  turn_ = nullptr;
-  const orbit_code load_code = def->load(a->actor, records.data(), records.size(), header.version, &error);
-  current_ = outer;
-  turn_ = outer_turn;
+  orbit_code load_code = ORBIT_OK;
+  loading_header_ = &header;
+  continue_turn(a, nullptr, [&] { load_code = def->load(a->actor, records.data(), records.size(), header.version, &error); });
+  loading_header_ = nullptr;
   if (load_code != ORBIT_OK) {
     drop_actor(a);
     fail_activation(a, load_code, error.message);
@@ -350,8 +359,10 @@ void Scheduler::drop_actor(orbit_activation* a) noexcept {
   if (a->stays) stays_until_ns_.erase(a);
   a->stays = false;
   if (a->actor == nullptr) return;
+  if (a->version->has_unique) [[unlikely]] runtime_.claims().drop(runtime_.claims().take(*a->type, a->key()));
   a->version->def->destroy(a->actor);
   a->version->activations.fetch_sub(1, std::memory_order_relaxed);
+  tallies_.deactivations.add();
   a->actor = nullptr;
   a->stage = Stage::loading;
 }
@@ -374,7 +385,6 @@ bool Scheduler::may_leave(const orbit_activation* a, bool pinned_counts) const n
 
 // Frees the actor object. The slot goes too unless messages wait for a new activation.
 void Scheduler::vacate(orbit_activation* a) noexcept {
-  tallies_.deactivations.add();
   drop_actor(a);
   a->version = nullptr;
   a->gate = 0;

@@ -174,6 +174,7 @@ void erase_all_actors(const orbit_type* const_type, void (*done)(void*, orbit_co
         Pending* pending = scheduler.make_submission(true, false);
         pending->batch.remove_range(type->main_prefix, prefix_end(type->main_prefix));
         pending->batch.remove_range(type->sub_prefix, prefix_end(type->sub_prefix));
+        pending->batch.remove_range(type->index_prefix, prefix_end(type->index_prefix));
         pending->batch.count_none(&type->name);
         pending->then.emplace_back(unfreeze);
         scheduler.submit(pending);

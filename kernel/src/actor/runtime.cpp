@@ -7,8 +7,11 @@
 #include <mutex>
 
 #include "actor/due_index.hpp"
+#include "actor/index_query.hpp"
+#include "actor/indexes.hpp"
 #include "actor/json_call.hpp"
 #include "actor/listing.hpp"
+#include "actor/unique_claims.hpp"
 
 namespace orbit::kernel {
 
@@ -93,6 +96,17 @@ const orbit_actors_v1 kApi = {
       return this_scheduler()->timers().cancel(activation, timer) ? 1 : 0;
     },
     .counts = &count_actors_of_types,
+    .main_record = [](orbit_activation*, orbit_main_record* out) { this_scheduler()->main_record(out); },
+    .save = [](orbit_activation* activation, void (*done)(void*, orbit_code, const char*),
+               void* ctx) { this_scheduler()->save(activation, done, ctx); },
+    .read = [](orbit_activation* activation, orbit_bytes from, orbit_bytes to, size_t records_max, size_t bytes_max,
+               void (*done)(void*, const orbit_record*, size_t, int, orbit_code, const char*),
+               void* ctx) { this_scheduler()->read(activation, from_c(from), from_c(to), records_max, bytes_max, done, ctx); },
+    .claim = [](orbit_activation* activation, const orbit_index_entry* entries, size_t count,
+                void (*done)(void*, orbit_code, const char*),
+                void* ctx) { this_scheduler()->claim(activation, entries, count, done, ctx); },
+    .query = &query_index,
+    .query_json = &query_index_json,
 };
 
 }  // namespace
@@ -129,6 +143,8 @@ Runtime::Runtime(Executor& executor, RuntimeOptions options, const orbit_storage
     executor.attach(worker, schedulers_.back().get());
   }
   due_index_ = std::make_unique<DueIndex>(*this);
+  indexes_ = std::make_unique<Indexes>(*this);
+  claims_ = std::make_unique<UniqueClaims>(*this);
 }
 
 Runtime::~Runtime() { the_runtime = nullptr; }
@@ -173,6 +189,7 @@ Result<> Runtime::publish_module(const std::string& name, const std::string& ver
   if (!changed) return tl::unexpected<Error>(changed.error());
   leave_changed(*changed);
   due_index_->types_changed();
+  indexes_->types_changed(*changed);
   return {};
 }
 

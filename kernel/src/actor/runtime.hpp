@@ -29,6 +29,8 @@ struct RuntimeOptions {
 };
 
 class DueIndex;
+class Indexes;
+class UniqueClaims;
 
 // One per process at a time. Made before the executor starts (it attaches a scheduler to every worker).
 class Runtime {
@@ -83,6 +85,8 @@ class Runtime {
   Committer& committer() noexcept { return committer_; }
   TypeRegistry& types() noexcept { return types_; }
   DueIndex& due_index() noexcept { return *due_index_; }
+  Indexes& indexes() noexcept { return *indexes_; }
+  UniqueClaims& claims() noexcept { return *claims_; }
   const orbit_storage_cached_v1* cached_storage() const noexcept { return cached_; }
   Scheduler& scheduler(uint32_t worker) noexcept { return *schedulers_[worker]; }
   uint32_t workers() const noexcept { return static_cast<uint32_t>(schedulers_.size()); }
@@ -108,6 +112,8 @@ class Runtime {
   std::vector<std::unique_ptr<Scheduler>> schedulers_;
   std::vector<CallFilter> filters_;
   std::unique_ptr<DueIndex> due_index_;
+  std::unique_ptr<Indexes> indexes_;
+  std::unique_ptr<UniqueClaims> claims_;
 };
 
 // The runtime of this process, or null.

@@ -30,6 +30,7 @@
 namespace orbit::kernel {
 
 class Runtime;
+struct MainHeader;
 
 struct CallFilter {
   const orbit_call_filter_v1* table;
@@ -92,7 +93,7 @@ class Scheduler final : public Resident {
   void receive(orbit_envelope* chain) noexcept;  // from another worker: calls and replies
   orbit_activation* current() const noexcept { return current_; }
   // The turn that runs; null outside turns.
-  const orbit_envelope* turn() const noexcept { return turn_; }
+  orbit_envelope* turn() const noexcept { return turn_; }
 
   // ---- chains of calls (chain.cpp) ----------------------------------------------------------------------------------
   // The sender of a call that was sent from this worker and is not answered yet no longer wants the answer.
@@ -130,6 +131,24 @@ class Scheduler final : public Resident {
   void release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept;
 
   // ---- state --------------------------------------------------------------------------------------------------------
+  // See save, read, claim and main_record of orbit.actors/1 (turn_io.cpp).
+  using TurnDone = void (*)(void* ctx, orbit_code code, const char* message);
+  void save(orbit_activation* a, TurnDone done, void* ctx) noexcept;
+  void read(orbit_activation* a, std::string_view from, std::string_view to, size_t records_max, size_t bytes_max,
+            void (*done)(void*, const orbit_record*, size_t, int, orbit_code, const char*), void* ctx) noexcept;
+  void claim(orbit_activation* a, const orbit_index_entry* entries, size_t count, TurnDone done, void* ctx) noexcept;
+  void main_record(orbit_main_record* out) const noexcept;
+  // Runs `function` as part of a turn of the activation, or (null) of the activation outside turns.
+  template <class Function>
+  void continue_turn(orbit_activation* a, orbit_envelope* turn, Function&& function) noexcept {
+    orbit_activation* const outer = current_;
+    orbit_envelope* const outer_turn = turn_;
+    current_ = a;
+    turn_ = turn;
+    function();
+    current_ = outer;
+    turn_ = outer_turn;
+  }
   // Closes and submits all cuts now; `then` runs when everything changed so far is in the engine.
   void flush(std::function<void(orbit_code, const std::string&)> then);
   void close_all_cuts() noexcept;
@@ -177,6 +196,7 @@ class Scheduler final : public Resident {
     std::vector<std::function<void(orbit_code, const std::string&)>> then_open;  // wait for the open cut (not SYNC)
     uint32_t in_flight = 0;
     bool due = false;                                // close at the next chance
+    bool save = false;                               // not SYNC: a turn waits for the open cut to be durable
     static uint32_t parity(uint64_t cut) noexcept { return static_cast<uint32_t>(cut & 1); }
   };
   struct Load;
@@ -305,6 +325,7 @@ class Scheduler final : public Resident {
 
   orbit_activation* activating_ = nullptr;  // activation() is making it; null again when that failed at once
   Error activating_error_;
+  const MainHeader* loading_header_ = nullptr;  // of the record that an actor is being given
   uint32_t loading_ = 0;
   uint32_t waiting_ = 0;
   // Activations that wait for memory or for a place among the loads. The types take turns.

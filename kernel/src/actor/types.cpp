@@ -18,6 +18,21 @@ Handles& handles() {
   return *all;
 }
 
+Result<> check_indexes(const TypeVersion& version) {
+  std::set<uint32_t> numbers;
+  std::set<std::string_view> names;
+  for (const orbit_index& index : version.indexes) {
+    if (index.struct_size < sizeof(orbit_index) || index.name == nullptr || index.name[0] == '\0')
+      return fail(Code::invalid_argument, "an index is declared by a short struct or has no name");
+    if (index.kind < ORBIT_INDEX_BOOL || index.kind > ORBIT_INDEX_BYTES)
+      return fail(Code::invalid_argument, "index " + std::string(index.name) + " has kind " + std::to_string(index.kind) +
+                                              ", expected 1 to " + std::to_string(ORBIT_INDEX_BYTES));
+    if (!numbers.insert(index.number).second || !names.insert(index.name).second)
+      return fail(Code::invalid_argument, "index " + std::string(index.name) + " has the name or number of another one");
+  }
+  return {};
+}
+
 }  // namespace
 
 const orbit_method* TypeVersion::method(uint32_t id) const noexcept {
@@ -29,6 +44,18 @@ const orbit_method* TypeVersion::method(uint32_t id) const noexcept {
 const orbit_method* TypeVersion::method(std::string_view name) const noexcept {
   for (uint32_t i = 0; i < def->method_count; ++i)
     if (name == def->methods[i].name) return &def->methods[i];
+  return nullptr;
+}
+
+const orbit_index* TypeVersion::index(uint32_t number) const noexcept {
+  for (const orbit_index& index : indexes)
+    if (index.number == number) return &index;
+  return nullptr;
+}
+
+const orbit_index* TypeVersion::index(std::string_view name) const noexcept {
+  for (const orbit_index& index : indexes)
+    if (name == index.name) return &index;
   return nullptr;
 }
 
@@ -52,6 +79,7 @@ orbit_type* TypeRegistry::type_locked(std::string_view name) {
   append_type(made->main_prefix, name);
   made->sub_prefix.push_back(kSubSpace);
   append_type(made->sub_prefix, name);
+  made->index_prefix = orbit::kernel::index_prefix(name);
   return handles().emplace(std::string(name), std::move(made)).first->second.get();
 }
 
@@ -134,6 +162,15 @@ Result<std::vector<orbit_type*>> TypeRegistry::publish(const std::string& name, 
       made->interleaves = made->interleaves || (def->methods[i].flags & (ORBIT_METHOD_READ_ONLY | ORBIT_METHOD_REENTRANT)) != 0;
     made->mailbox_max = def->mailbox_max != 0 ? def->mailbox_max : defaults_.mailbox_max;
     made->idle_timeout_ns = (def->idle_timeout_ms != 0 ? def->idle_timeout_ms : defaults_.idle_timeout_ms) * 1'000'000;
+    if (def->struct_size >= offsetof(orbit_actor_type, load_from) + sizeof def->load_from) {
+      made->state_version = def->state_version;
+      made->load_from = from_c(def->load_from);
+      made->indexes = {def->indexes, def->index_count};
+      if (auto checked = check_indexes(*made); !checked)
+        return fail(checked.error().code, file + ": actor type " + std::string(type_name) + ": " + checked.error().message);
+      made->has_unique = std::any_of(made->indexes.begin(), made->indexes.end(),
+                                     [](const orbit_index& index) { return (index.flags & ORBIT_INDEX_UNIQUE) != 0; });
+    }
     if (def->descriptor_set.size != 0) {
       if (module->descriptors == nullptr) module->descriptors = std::make_unique<Descriptors>();
       if (auto added = module->descriptors->add(from_c(def->descriptor_set)); !added)

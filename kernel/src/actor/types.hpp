@@ -40,10 +40,17 @@ struct TypeVersion {
   orbit_overload overload = ORBIT_OVERLOAD_REJECT;
   uint32_t stateless_copies = 0;    // 0: it has state
   int (*deactivating)(void* actor, orbit_deactivation reason) = nullptr;
+  // Of def, when its struct has them.
+  std::span<const orbit_index> indexes;
+  uint32_t state_version = 0;
+  bool has_unique = false;  // an index of it is unique
+  std::string_view load_from;
   mutable std::atomic<int64_t> activations{0};
 
   const orbit_method* method(uint32_t id) const noexcept;
   const orbit_method* method(std::string_view name) const noexcept;
+  const orbit_index* index(uint32_t number) const noexcept;
+  const orbit_index* index(std::string_view name) const noexcept;
 };
 
 enum class ModuleState { active, draining, retired };
@@ -68,6 +75,7 @@ struct orbit_type {
   uint32_t index = 0;
   std::string main_prefix; // storage keys of its main records start so
   std::string sub_prefix;
+  std::string index_prefix;
   std::atomic<const orbit::kernel::TypeVersion*> current{nullptr};  // null: not loaded
 };
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -26,6 +27,11 @@ class WriteBatch {
   void count(const std::string* type, int64_t difference);
   // The batch removes all actors of that type.
   void count_none(const std::string* type) { counts_.push_back({type, 0, true}); }
+  // Claims on unique index values that end when this batch is stored or refused.
+  void hold_claims(std::vector<std::string> claims) {
+    claims_.insert(claims_.end(), std::make_move_iterator(claims.begin()), std::make_move_iterator(claims.end()));
+  }
+  const std::vector<std::string>& claims() const noexcept { return claims_; }
   bool empty() const noexcept { return ops_.empty(); }
   size_t count() const noexcept { return ops_.size(); }
   size_t bytes() const noexcept { return data_.size(); }
@@ -34,6 +40,7 @@ class WriteBatch {
     ops_.clear();
     counts_.clear();
     earliest_due_ms_ = kNoDue;
+    claims_.clear();
   }
   // The batch adds something to the index of what is due when; remembered is the earliest.
   static constexpr uint64_t kNoDue = UINT64_MAX;
@@ -60,6 +67,7 @@ class WriteBatch {
   std::vector<Op> ops_;
   std::vector<CountChange> counts_;
   uint64_t earliest_due_ms_ = kNoDue;
+  std::vector<std::string> claims_;
 };
 
 // A batch on its way. Owned by the submitting worker; in the committer's hands between submit and `done`.

@@ -60,6 +60,7 @@ class PromiseBase {
   }
 
   // The open turns of one actor, as a list.
+  const void* turn() const noexcept { return envelope_; }
   void link(PromiseBase** head, std::coroutine_handle<> frame) noexcept {
     frame_ = frame;
     next_ = *head;

@@ -180,9 +180,15 @@ const orbit_storage_v1 Disk::kTable = {
       return ORBIT_OK;
     },
     nullptr,
-    [](void* self, orbit_snapshot*, orbit_bytes from, orbit_bytes to, int, orbit_visit_entry visit, void* ctx,
+    [](void* self, orbit_snapshot*, orbit_bytes from, orbit_bytes to, int reverse, orbit_visit_entry visit, void* ctx,
        orbit_error*) -> orbit_code {
       auto& data = static_cast<Disk*>(self)->data;
+      if (reverse != 0) {
+        auto end = to.size == 0 ? data.end() : data.lower_bound(text(to));
+        while (end != data.begin() && (--end)->first >= text(from))
+          if (visit(ctx, orbit::to_c(end->first), orbit::to_c(end->second)) == 0) break;
+        return ORBIT_OK;
+      }
       for (auto at = data.lower_bound(text(from)); at != data.end() && (to.size == 0 || at->first < text(to)); ++at)
         if (visit(ctx, orbit::to_c(at->first), orbit::to_c(at->second)) == 0) break;
       return ORBIT_OK;

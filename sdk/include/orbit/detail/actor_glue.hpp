@@ -36,20 +36,10 @@ struct ActorGlue {
   static orbit_code load(void* actor, const orbit_record* records, size_t count, uint64_t, orbit_error* error) noexcept {
     auto& impl = *static_cast<Impl*>(actor);
     return at_edge(error, [&]() -> Result<> {
-      if (count != 0) {
-        const Bytes bytes = from_c(records[0].value);
-        if (bytes.size() > INT_MAX || !impl.state_.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-          return fail(Code::data_loss, std::string(Service::kName) + ": the stored state (" + std::to_string(bytes.size()) +
-                                           " bytes) is no message of type " + Service::kStateType);
-        }
-        impl.exists_ = true;
-        if constexpr (Service::kReminders)
-          if (Result<> loaded = impl.reminders_.load(records + 1, count - 1); !loaded) return loaded;
-        if constexpr (Impl::kStreams)
-          if (Result<> loaded = impl.streams_.load(records + 1, count - 1); !loaded) return loaded;
-      }
-      Result<> activated = call_on_activate(impl);
-      if (activated && !state_fits(impl)) activated = fail(Code::resource_exhausted, state_too_large());
+      Result<> activated = StoredState<Impl>::load(impl, records, count);
+      if (!activated) return activated;
+      activated = call_on_activate(impl);
+      if (activated && !impl.fits()) activated = fail(Code::resource_exhausted, impl.too_large());
       // What it changed is stored with what the next changing turn changes.
       if (activated)
         impl.keep_changes(nullptr);
@@ -64,25 +54,7 @@ struct ActorGlue {
   }
 
   static void collect(void* actor, const orbit_writer* writer) noexcept {
-    auto& impl = *static_cast<Impl*>(actor);
-    if (!impl.changed_) return;
-    const bool in_turn = impl.backup_ != nullptr;
-    bool has_subrecords = false;
-    const bool exists = in_turn ? impl.backup_exists_ : impl.exists_;
-    if constexpr (Service::kReminders) has_subrecords = impl.reminders_.stored();
-    if constexpr (Impl::kStreams) has_subrecords = has_subrecords || impl.streams_.stored();
-    if (exists)
-      write_main(in_turn ? *impl.backup_ : impl.state_, has_subrecords, writer);
-    else
-      writer->remove_main(writer->ctx);
-    if constexpr (Impl::kStreams) {
-      if (exists)
-        impl.streams_.collect(writer);
-      else
-        impl.streams_.erased(writer);
-    }
-    if constexpr (Service::kReminders) impl.reminders_.collect(writer);
-    impl.changed_ = false;
+    StoredState<Impl>::collect(*static_cast<Impl*>(actor), writer);
   }
 
   static int deactivating(void* actor, orbit_deactivation reason) noexcept {
@@ -92,7 +64,12 @@ struct ActorGlue {
     } catch (...) {
       return impl.undo_changes(nullptr) ? 1 : 0;
     }
-    if (!state_fits(impl)) return impl.undo_changes(nullptr) ? 1 : 0;
+    if (!impl.fits()) return impl.undo_changes(nullptr) ? 1 : 0;
+    if constexpr (Service::kHasIndexes)
+      if (!impl.index_error().empty()) return impl.undo_changes(nullptr) ? 1 : 0;
+    // Nobody may wait any more for a unique value.
+    if constexpr (Service::kHasUnique)
+      if (!impl.unclaimed().empty()) return impl.undo_changes(nullptr) ? 1 : 0;
     return impl.keep_changes(nullptr) ? 1 : 0;
   }
 
@@ -107,6 +84,11 @@ struct ActorGlue {
     if (impl.backup_ != nullptr) bytes += sizeof(State) + impl.backup_->ByteSizeLong();
     if constexpr (Service::kReminders) bytes += impl.reminders_.heap_bytes();
     if constexpr (Impl::kStreams) bytes += impl.streams_.heap_bytes();
+    impl.named_.each([&](auto, auto& slot) { bytes += slot.value.ByteSizeLong(); });
+    if constexpr (Service::kJournaled)
+      for (const std::string& event : impl.journal_.unsaved) bytes += sizeof(std::string) + event.size();
+    if constexpr (Service::kHasIndexes)
+      for (const std::string& entry : impl.index_.stored) bytes += sizeof(std::string) + entry.size();
     return bytes;
   }
 
@@ -146,10 +128,10 @@ struct ActorGlue {
     if constexpr (Service::kReminders)
       if (envelope->method == ORBIT_METHOD_DUE) return run_reminder(impl, envelope);
     drop_payload(envelope);
-    if (envelope->method != ORBIT_METHOD_EXPIRE) {  // these states never expire
-      fail_envelope(envelope, ORBIT_UNIMPLEMENTED, std::string(Service::kName) + " has no method with id " +
-                                                       std::to_string(envelope->method));
-    }
+    if (envelope->method == ORBIT_METHOD_EXPIRE) return expire(impl, envelope);
+    if (envelope->method == ORBIT_METHOD_REINDEX) return reindex(impl, envelope);
+    fail_envelope(envelope, ORBIT_UNIMPLEMENTED, std::string(Service::kName) + " has no method with id " +
+                                                     std::to_string(envelope->method));
     return ORBIT_TURN_DONE;
   }
 
@@ -309,17 +291,57 @@ struct ActorGlue {
     }
   }
 
-  static bool state_fits(const Impl& impl) noexcept {
-    return impl.backup_ == nullptr || impl.state_.ByteSizeLong() <= kStateBytesMax;
-  }
-  static std::string state_too_large() {
-    return std::string(Service::kName) + ": the state would exceed " + std::to_string(kStateBytesMax) + " bytes";
+  static int expire(Impl& impl, orbit_envelope* envelope) noexcept {
+    if constexpr (Service::kExpires) {
+      try {
+        if (StoredState<Impl>::expired(impl)) impl.erase_state();
+      } catch (...) {
+        return end_thrown(impl, envelope);
+      }
+      impl.keep_changes(envelope);
+      if (impl.changed_) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+    }
+    return ORBIT_TURN_DONE;
   }
 
-  // Ends the node when there is no memory for it: the turn's reply would promise what cannot be kept.
-  static void write_main(const State& state, bool has_subrecords, const orbit_writer* writer) noexcept {
-    const std::string bytes = state.SerializeAsString();
-    writer->put_main(writer->ctx, to_c(bytes), 0, has_subrecords ? 1 : 0);
+  static int reindex(Impl& impl, orbit_envelope* envelope) noexcept {
+    if constexpr (Service::kHasIndexes) {
+      if (!impl.exists_) return ORBIT_TURN_DONE;
+      if constexpr (Service::kHasUnique)
+        if (!impl.index_.unique.empty()) return claim_and_end(impl, envelope, impl.index_.unique);
+      end_reindex(impl, envelope);
+    }
+    return ORBIT_TURN_DONE;
+  }
+  static void end_reindex(Impl& impl, orbit_envelope* envelope) noexcept {
+    impl.index_.rewrite = impl.changed_ = true;
+    envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+  }
+
+  // The turn ends when its unique values are taken, or fails because they are not.
+  static int claim_and_end(Impl& impl, orbit_envelope* envelope, const std::vector<std::string>& claims) noexcept {
+    struct Ending {
+      Impl* impl;
+      orbit_envelope* envelope;
+    };
+    impl.index_.claiming = envelope;
+    impl.claim(
+        claims,
+        [](void* ctx, orbit_code code, const char* message) {
+          const std::unique_ptr<Ending> ending(static_cast<Ending*>(ctx));
+          Impl& actor = *ending->impl;
+          orbit_envelope* its = ending->envelope;
+          if (its->method == ORBIT_METHOD_REINDEX) actor.index_.claiming = nullptr;
+          if (code != ORBIT_OK)
+            end_failed(actor, its, {static_cast<Code>(code), message});
+          else if (its->method == ORBIT_METHOD_REINDEX)
+            end_reindex(actor, its);
+          else if (actor.keep_changes(its))
+            its->flags |= ORBIT_ENVELOPE_DIRTY;
+          host_actors.finish(actor.activation_, its);
+        },
+        new Ending{&impl, envelope});
+    return ORBIT_TURN_PENDING;
   }
 
   static void fail_envelope(orbit_envelope* envelope, orbit_code code, Bytes message) noexcept {
@@ -355,8 +377,18 @@ struct ActorGlue {
   }
 
   static int end_changes(Impl& impl, orbit_envelope* envelope) noexcept {
-    if (!state_fits(impl)) [[unlikely]]
-      return end_failed(impl, envelope, {Code::resource_exhausted, state_too_large()});
+    if (!impl.fits()) [[unlikely]]
+      return end_failed(impl, envelope, {Code::resource_exhausted, impl.too_large()});
+    if constexpr (Service::kHasIndexes) {
+      if (!impl.owns_changes(envelope)) {
+        if (impl.keep_changes(envelope)) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
+        return ORBIT_TURN_DONE;
+      }
+      if (std::string error = impl.index_error(); !error.empty())
+        return end_failed(impl, envelope, {Code::invalid_argument, std::move(error)});
+      if constexpr (Service::kHasUnique)
+        if (const std::vector<std::string> claims = impl.unclaimed(); !claims.empty()) return claim_and_end(impl, envelope, claims);
+    }
     if (impl.keep_changes(envelope)) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
     return ORBIT_TURN_DONE;
   }
@@ -414,8 +446,8 @@ struct ActorGlue {
     auto* envelope = static_cast<orbit_envelope*>(raw_envelope);
     const auto frame = std::coroutine_handle<Promise<T>>::from_address(raw_frame.address());
     frame.promise().unlink(&impl.pending_);
-    end_task<Reply>(impl, envelope, frame);
-    host_actors.finish(impl.activation_, envelope);
+    const int outcome = end_task<Reply>(impl, envelope, frame);
+    if (outcome == ORBIT_TURN_DONE) host_actors.finish(impl.activation_, envelope);
   }
 };
 
@@ -450,6 +482,10 @@ const orbit_actor_type* actor_type() {
       Service::kStatelessCopies,
       Service::kOverload,
       kHasOnDeactivate ? &Glue::deactivating : nullptr,
+      Service::kIndexes,
+      Service::kIndexCount,
+      Service::kStateVersion,
+      {Service::kJournaled ? "\xff" : Service::kHasLazy ? &kEventSpace : "", Service::kJournaled || Service::kHasLazy ? 1u : 0u},
   };
   return &type;
 }

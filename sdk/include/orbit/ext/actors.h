@@ -88,6 +88,9 @@ typedef struct orbit_due_tick {
   uint64_t due_ms;    /* the moment that was asked for, Unix time */
   uint64_t now_ms;    /* when the kernel sent it, Unix time */
 } orbit_due_tick;
+/* Write all index entries of this actor again, as if none were stored: the turn is DIRTY. Sent only to types with indexes. No
+ * payload. */
+#define ORBIT_METHOD_REINDEX 0xffffff08u
 
 /* A call on its way to an actor, and then its reply on the way back. Comes from allocate; after send it belongs to the
  * kernel; a reply belongs to on_reply's callee until it calls free_envelope. The fields marked (k) are the kernel's. */
@@ -122,7 +125,20 @@ typedef struct orbit_record {
   orbit_bytes value;
 } orbit_record;
 
-/* What `collect` writes to. All of it joins one atomic batch. The bytes are copied during the call. */
+/* What the kernel keeps beside a main record's value. */
+typedef struct orbit_main_record {
+  uint32_t struct_size;
+  uint32_t schema_version; /* of the value, counted by the actor type; a type whose state_version is lower is not given it */
+  uint64_t expires_at_ms;  /* as for put_main */
+  uint32_t has_subrecords; /* whether any sub-record exists; if 0 only the main record is read on activation */
+  uint32_t reserved;
+  orbit_bytes load_from;   /* see orbit_actor_type.load_from; at most ORBIT_LOAD_FROM_MAX bytes */
+} orbit_main_record;
+
+#define ORBIT_LOAD_FROM_MAX 255u
+
+/* What `collect` writes to. All of it joins one atomic batch. The bytes are copied during the call. The functions after
+ * remove_main are there when orbit_actors_v1 has `read`. */
 typedef struct orbit_writer {
   void* ctx;
   /* The main record; the kernel adds version and epoch. expires_at_ms (Unix time): the actor gets ORBIT_METHOD_EXPIRE soon
@@ -141,9 +157,64 @@ typedef struct orbit_writer {
   void (*set_due)(void* ctx, orbit_bytes name, uint64_t was_ms, uint64_t at_ms);
   /* Once this batch is in the storage engine, as safely as the type's durability says, orbit_actor_type.stored is called. */
   void (*when_stored)(void* ctx, uint64_t cookie);
+  /* put_main with all that there is to say. */
+  void (*put_main_with)(void* ctx, orbit_bytes value, const orbit_main_record* with);
+  /* Removes the sub-records from <= sub-key < to; an empty `to` means to the end. */
+  void (*remove_range)(void* ctx, orbit_bytes from, orbit_bytes to);
+  /* An entry of one of the type's indexes for this actor: the field's value, encoded as docs/formats/state.md says. The kernel
+   * adds the actor's key. Putting what is there, or removing what is not, is no error. */
+  void (*put_index)(void* ctx, uint32_t number, orbit_bytes value);
+  void (*remove_index)(void* ctx, uint32_t number, orbit_bytes value);
 } orbit_writer;
 
 #define ORBIT_DUE_NAME_MAX 200u
+
+/* ---- indexes -------------------------------------------------------------------------------------------------- */
+
+typedef uint32_t orbit_index_kind;
+enum { /* how values are encoded and written as text */
+  ORBIT_INDEX_BOOL = 1,
+  ORBIT_INDEX_SIGNED = 2,
+  ORBIT_INDEX_UNSIGNED = 3,
+  ORBIT_INDEX_FLOAT = 4,
+  ORBIT_INDEX_TEXT = 5, /* UTF-8 */
+  ORBIT_INDEX_BYTES = 6
+};
+
+enum { ORBIT_INDEX_UNIQUE = 1u }; /* at most one actor of the type has a value */
+
+#define ORBIT_INDEX_VALUE_MAX 1024u   /* encoded bytes of one value */
+#define ORBIT_INDEX_ENTRIES_MAX 1000u /* of one actor */
+#define ORBIT_QUERY_LIMIT_MAX 10000u  /* entries of one page */
+
+/* A secondary index of a type, kept by the actors' own writers (put_index). When a new version of the module declares one,
+ * the kernel sends every stored actor ORBIT_METHOD_REINDEX in the background; queries are refused until that is done. */
+typedef struct orbit_index {
+  uint32_t struct_size;
+  uint32_t flags;
+  const char* name;
+  uint32_t number;       /* what storage knows the index by: the field's number */
+  orbit_index_kind kind;
+} orbit_index;
+
+typedef struct orbit_index_entry {
+  uint32_t number;
+  uint32_t reserved;
+  orbit_bytes value; /* encoded */
+} orbit_index_entry;
+
+typedef struct orbit_index_query {
+  uint32_t struct_size;
+  uint32_t number;
+  orbit_bytes from;    /* encoded, inclusive; empty: from the least value */
+  orbit_bytes to;      /* exclusive; empty: to the greatest */
+  orbit_bytes after;   /* `next` of the page before; empty: the first page */
+  uint32_t limit;      /* 1 to ORBIT_QUERY_LIMIT_MAX */
+  uint32_t descending;
+} orbit_index_query;
+
+/* One entry, in order of value and key. Return 0 to stop. */
+typedef int (*orbit_visit_index)(void* ctx, orbit_bytes value, orbit_bytes key);
 
 /* ---- actor types ---------------------------------------------------------------------------------------------- */
 
@@ -246,6 +317,14 @@ typedef struct orbit_actor_type {
   /* The activation is about to leave memory: no turn runs, and none will. May change state; returns whether it did, and that is
    * stored before it leaves. May be null. [worker] */
   int (*deactivating)(void* actor, orbit_deactivation reason);
+  const orbit_index* indexes;
+  uint32_t index_count;
+  /* The greatest schema version that `load` understands. A record with a greater one refuses the activation with
+   * FAILED_PRECONDITION. */
+  uint32_t state_version;
+  /* On activation sub-records with sub-keys less than this one and less than the record's own load_from are not read; empty:
+   * all are read. */
+  orbit_bytes load_from;
 } orbit_actor_type;
 
 typedef struct orbit_actor_types_v1 {
@@ -374,6 +453,36 @@ typedef struct orbit_actors_v1 {
   /* As count, for several types at the price of one: counts[i] is of types[i]. Both arrays must live until done. [worker] */
   void (*counts)(const orbit_type* const* types, size_t type_count, uint64_t* counts,
                  void (*done)(void* ctx, orbit_code code, const char* message), void* ctx);
+  /* What is beside the main record that `load` is given; all zero when there is none. Valid until `load` returns. [worker,
+   * inside `load`] */
+  void (*main_record)(orbit_activation* activation, orbit_main_record* out);
+  /* In the middle of a turn of the activation: makes what it changed so far durable, whatever the type's durability. The callee
+   * may be asked to `collect` what earlier turns changed before this returns; what `collect` writes afterwards must have the
+   * turn's changes. done: never inside save, before the turn ends; with an error nothing was stored, and if the type is SYNC the
+   * turn will fail too. [worker] */
+  void (*save)(orbit_activation* activation, void (*done)(void* ctx, orbit_code code, const char* message), void* ctx);
+  /* In a turn of the activation: reads its stored sub-records with from <= sub-key < to (empty: to the end), in order, at most
+   * records_max, and stops after bytes_max bytes. What completed turns changed is stored first. done, never inside read:
+   * more is not 0 when the bounds ended it; the records are borrowed for the call. [worker] */
+  void (*read)(orbit_activation* activation, orbit_bytes from, orbit_bytes to, size_t records_max, size_t bytes_max,
+               void (*done)(void* ctx, const orbit_record* records, size_t count, int more, orbit_code code,
+                            const char* message),
+               void* ctx);
+  /* In a turn of the activation that is about to end: takes values of unique indexes for its actor until its changes are
+   * stored. done, never inside claim: ORBIT_OK, and then the turn must end with its changes (or save them) inside done; or
+   * ORBIT_ALREADY_EXISTS with a message that names index and value, and none is taken. [worker] */
+  void (*claim)(orbit_activation* activation, const orbit_index_entry* entries, size_t count,
+                void (*done)(void* ctx, orbit_code code, const char* message), void* ctx);
+  /* Visits the entries of an index of a type, after writing out what is in memory unless the type is SYNC. visit runs on an
+   * I/O thread, then done on the calling worker; next is where the following page begins, empty at the end. Refused with
+   * FAILED_PRECONDITION while the index is not complete. [worker] */
+  void (*query)(const orbit_type* type, const orbit_index_query* query, orbit_visit_index visit,
+                void (*done)(void* ctx, orbit_bytes next, orbit_code code, const char* message), void* ctx);
+  /* The same as a person would write it. The query is JSON: {"equals": value} or {"from": value, "to": value} (to is exclusive;
+   * either may be absent), "descending": true, "limit": 100, "after": "the page's next". The answer is {"actors": [{"key",
+   * "value"}], "next": token or null}; keys as in the admin API, bytes values in hexadecimal. [worker] */
+  void (*query_json)(orbit_bytes type, orbit_bytes index, orbit_bytes json,
+                     void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
 } orbit_actors_v1;
 
 #define ORBIT_TIMERS_MAX 64u
