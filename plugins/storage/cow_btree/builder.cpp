@@ -5,7 +5,7 @@ namespace orbit::cow_btree {
 
 Bytes Builder::keep(Level& level, Bytes data) {
   level.bytes.emplace_back(new char[data.size() + 1]);
-  std::memcpy(level.bytes.back().get(), data.data(), data.size());
+  if (!data.empty()) std::memcpy(level.bytes.back().get(), data.data(), data.size());
   return {level.bytes.back().get(), data.size()};
 }
 

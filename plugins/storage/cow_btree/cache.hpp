@@ -58,7 +58,8 @@ class Cache final : public KeyTails {
 
   // The page, when it is in memory; null otherwise. The reader must be protected, and stays so.
   const char* resident(PageId id) noexcept {
-    const uint32_t at = table_[id].load(std::memory_order_acquire);
+    // In one order with the reader's slot: who evicts clears the table first and looks at the slots afterwards.
+    const uint32_t at = table_[id].load();
     if (at == 0) return nullptr;
     auto& hot = hot_[at - 1];
     if (hot.load(std::memory_order_relaxed) == 0) hot.store(1, std::memory_order_relaxed);
