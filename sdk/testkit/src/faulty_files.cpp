@@ -294,6 +294,7 @@ bool CrashWalk::step() {
         return true;
       case Event::Kind::names:
         s.names = event.names;
+        for (const auto& [name, file] : s.names) s.grow(file);  // a new file may have nothing but its name
         return true;
       case Event::Kind::sync_names: s.durable_names = s.names; return true;
     }

@@ -15,7 +15,8 @@
 #include <orbit/files_posix.hpp>
 #include <stdexcept>
 
-#include "engine.hpp"
+#include "plugins/storage/cow_btree/engine.hpp"
+#include "plugins/storage/lsm/engine.hpp"
 
 namespace orbit::bench {
 
@@ -27,13 +28,13 @@ void check(bool ok, const std::string& what) {
   if (!ok) throw std::runtime_error(what);
 }
 
-class Cow final : public Store {
+// Our own engines are called alike.
+template <class E>
+class Ours : public Store {
  public:
-  explicit Cow(const std::string& directory) {
-    cow_btree::EngineOptions options;
-    options.path = directory + "/data.cow";
-    options.cache_bytes = kCacheBytes;
-    auto engine = cow_btree::Engine::open(files_, options);
+  template <class Options>
+  explicit Ours(const Options& options) {
+    auto engine = E::open(files_, options);
     check(engine.has_value(), engine ? "" : engine.error().message);
     engine_ = std::move(*engine);
   }
@@ -72,11 +73,37 @@ class Cow final : public Store {
     check(done.has_value(), "scan failed");
     return bytes;
   }
+ protected:
+  PosixFileSystem files_;
+  std::unique_ptr<E> engine_;
+};
+
+class Cow final : public Ours<cow_btree::Engine> {
+ public:
+  explicit Cow(const std::string& directory) : Ours(options(directory)) {}
   void settle() override { check(engine_->checkpoint().has_value(), "checkpoint failed"); }
 
  private:
-  PosixFileSystem files_;
-  std::unique_ptr<cow_btree::Engine> engine_;
+  static cow_btree::EngineOptions options(const std::string& directory) {
+    cow_btree::EngineOptions out;
+    out.path = directory + "/data.cow";
+    out.cache_bytes = kCacheBytes;
+    return out;
+  }
+};
+
+class Lsm final : public Ours<lsm::Engine> {
+ public:
+  explicit Lsm(const std::string& directory) : Ours(options(directory)) {}
+  void settle() override { check(engine_->compact().has_value(), "compaction failed"); }
+
+ private:
+  static lsm::EngineOptions options(const std::string& directory) {
+    lsm::EngineOptions out;
+    out.path = directory;
+    out.cache_bytes = kCacheBytes;
+    return out;
+  }
 };
 
 // One database, no sync unless asked: what its documentation calls MDB_NOSYNC with explicit mdb_env_sync.
@@ -234,6 +261,7 @@ class RocksDb final : public LsmStore<rocksdb::DB, rocksdb::Iterator, rocksdb::W
 
 const std::vector<Kind> kKinds{
     {"cow_btree", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<Cow>(directory); }},
+    {"lsm", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<Lsm>(directory); }},
     {"lmdb", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<Lmdb>(directory); }},
     {"leveldb", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<LevelDb>(directory); }},
     {"rocksdb", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<RocksDb>(directory); }},

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Power cuts at every point, and random operations against a map.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include "subject.hpp"
+#include "tests/seed.hpp"
+
+namespace {
+
+using orbit::lsm::testing::small_options;
+using orbit::lsm::testing::subject;
+
+}  // namespace
+
+TEST_CASE("after a power cut at any point everything acknowledged is there, and no batch is torn") {
+  size_t crashes = 0;
+  for (uint64_t round = 0; round < 3; ++round) {
+    const auto report = orbit::testkit::crash_everywhere(subject(), orbit::testing::seed_of_this_run() + round, 120);
+    CHECK_MESSAGE(report.failure.empty(), report.failure);
+    crashes += report.crashes;
+  }
+  MESSAGE(crashes << " power cuts");
+  CHECK(crashes > 2000);
+}
+
+TEST_CASE("random operations, reopens, snapshots and power cuts agree with a map") {
+  for (uint64_t round = 0; round < 12; ++round) {
+    const std::string wrong =
+        orbit::testkit::check_against_model(subject(), orbit::testing::seed_of_this_run() + round, 600);
+    CHECK_MESSAGE(wrong.empty(), wrong);
+  }
+}
+
+TEST_CASE("random operations agree with a map when tables lie in many levels and next to nothing is cached") {
+  auto options = small_options();
+  options.write_buffer_bytes = 4 << 10;
+  options.table_bytes = 2 << 10;
+  options.level1_bytes = 4 << 10;
+  options.cache_bytes = 16 << 10;
+  options.table.filter_bits_per_key = 0;
+  for (uint64_t round = 0; round < 6; ++round) {
+    const std::string wrong =
+        orbit::testkit::check_against_model(subject(options), orbit::testing::seed_of_this_run() + 100 + round, 600);
+    CHECK_MESSAGE(wrong.empty(), wrong);
+  }
+}
