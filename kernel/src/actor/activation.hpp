@@ -37,7 +37,7 @@ struct alignas(64) orbit_activation {
   orbit_activation* run_next = nullptr;
   uint32_t queued = 0;
   uint32_t last_used = 0;                  // the worker's coarse tick
-  uint32_t slot = 0;                       // its number among the worker's slots
+  uint32_t key_size = 0;
   orbit::kernel::Stage stage : 2 = orbit::kernel::Stage::free;
   bool scheduled : 1 = false;              // in the run queue, or in the queue of waiting loads
   bool leaving : 1 = false;                // takes no more turns until its changes are stored; then leaves memory
@@ -57,16 +57,19 @@ struct alignas(64) orbit_activation {
   uint64_t mixed = 0;
   orbit_type* type = nullptr;
   orbit_activation* same_mixed = nullptr;
-  const char* key_data = nullptr;
-  uint32_t key_size = 0;
+  uint32_t slot = 0;                       // its number among the worker's slots
   uint32_t memory_bytes = 0;               // of the actor object, in units of 16 bytes
   orbit_activation* cut_next[2] = {nullptr, nullptr};
   uint64_t record_version = 0;
   uint64_t epoch = 0;
   uint64_t expires_at_ms = 0;              // as stored
-  char key_inline[32];
+  union {
+    char key_here[32];
+    const char* key_elsewhere;             // malloc'ed, of a longer key
+  };
 
-  std::string_view key() const noexcept { return {key_data, key_size}; }
+  // Looking at where a short key is touches the first line only.
+  std::string_view key() const noexcept { return {key_size <= sizeof key_here ? key_here : key_elsewhere, key_size}; }
   // Nothing runs, nothing waits, state is there: a turn may run at once.
   bool idle() const noexcept {
     return stage == orbit::kernel::Stage::active && current == nullptr && mailbox.empty() && !leaving;
@@ -110,17 +113,17 @@ class ActivationTable {
     orbit_activation*& first = by_mixed_[mixed];
     free_ = a->run_next;
     const uint32_t slot = a->slot;
-    *a = orbit_activation();
+    new (a) orbit_activation;
     a->slot = slot;
     a->worker = static_cast<uint8_t>(worker_);
     a->type = type;
     a->hash = hash;
     a->mixed = mixed;
-    a->key_size = static_cast<uint32_t>(key.size());
-    char* room = key.size() <= sizeof(a->key_inline) ? a->key_inline : static_cast<char*>(std::malloc(key.size()));
+    char* room = a->key_here;
+    if (key.size() > sizeof(a->key_here)) a->key_elsewhere = room = static_cast<char*>(std::malloc(key.size()));
     if (room == nullptr) throw std::bad_alloc();
     if (!key.empty()) std::memcpy(room, key.data(), key.size());
-    a->key_data = room;
+    a->key_size = static_cast<uint32_t>(key.size());
     a->same_mixed = first;
     a->stage = Stage::loading;
     first = a;
@@ -170,8 +173,7 @@ class ActivationTable {
     size_t operator()(uint64_t mixed) const noexcept { return mixed; }
   };
   static void free_key(orbit_activation* a) noexcept {
-    if (a->key_data != a->key_inline) std::free(const_cast<char*>(a->key_data));
-    a->key_data = nullptr;
+    if (a->key_size > sizeof(a->key_here)) std::free(const_cast<char*>(a->key_elsewhere));
     a->key_size = 0;
   }
   void grow() {
@@ -181,7 +183,6 @@ class ActivationTable {
     for (size_t i = kSlab; i-- > 0;) {
       orbit_activation* a = new (&slabs_.back()[i]) orbit_activation;
       a->slot = static_cast<uint32_t>(slots() - kSlab + i);
-      a->key_data = a->key_inline;
       a->run_next = free_;
       free_ = a;
     }

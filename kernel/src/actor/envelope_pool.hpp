@@ -92,6 +92,18 @@ inline void own_key(orbit_envelope* envelope) {
   envelope->flags |= kOwnsKey;
 }
 
+// Copies the key for the way to another worker: into the end of the room when the payload leaves it free. There it stays good
+// until the payload is exchanged for the reply; whoever delivers the envelope points `key` at the activation's.
+inline void carry_key(orbit_envelope* envelope) {
+  const size_t size = envelope->key.size;
+  const uint32_t used = envelope->ops == nullptr ? 0 : envelope->ops->room_bytes;
+  if ((envelope->flags & kOwnsKey) != 0) return;
+  if (used == 0 || used + size > ORBIT_ENVELOPE_ROOM) return own_key(envelope);
+  char* const copy = envelope->room + ORBIT_ENVELOPE_ROOM - size;
+  if (size != 0) std::memmove(copy, envelope->key.data, size);
+  envelope->key.data = copy;
+}
+
 // The payload outlives the sender's memory from here on; asked once, wherever the envelope goes.
 inline constexpr uint16_t kRetained = 0x200;
 inline void retain_payload(orbit_envelope* envelope) {

@@ -296,7 +296,7 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
   }
   if (a->current != nullptr && envelope->chain != 0 && come_back(a, envelope)) return;
   retain_payload(envelope);
-  if ((envelope->flags & kOwnsKey) == 0) envelope->key = {a->key_data, a->key_size};
+  if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());
   a->mailbox.push(envelope);
   ++a->queued;
   if (runnable(a)) schedule(a);
@@ -347,7 +347,7 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
     if (runnable(a)) schedule(a);
   } else if (a->current == envelope && (envelope->flags & kOwnsKey) == 0) {
     // One that ran inside send still borrows the sender's.
-    envelope->key = {a->key_data, a->key_size};
+    envelope->key = to_c(a->key());
   }
 }
 
@@ -394,6 +394,7 @@ void Scheduler::reply(orbit_envelope* envelope) noexcept {
   }
   if (envelope->reply_worker != worker_) {
     envelope->flags |= ORBIT_ENVELOPE_REPLIED;
+    if ((envelope->flags & kOwnsKey) == 0) envelope->key = {nullptr, 0};  // the activation's, of this worker
     outbox_[envelope->reply_worker].push(envelope);
     outbox_used_ = true;
     return;
@@ -415,7 +416,7 @@ void Scheduler::reply(orbit_envelope* envelope) noexcept {
 
 void Scheduler::send_away(uint32_t worker, orbit_envelope* envelope) noexcept {
   tallies_.remote_messages.add();
-  own_key(envelope);
+  carry_key(envelope);
   retain_payload(envelope);
   outbox_[worker].push(envelope);
   outbox_used_ = true;
@@ -468,6 +469,7 @@ void Scheduler::receive(orbit_envelope* chain) noexcept {
         continue;
       }
     }
+    if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());
     deliver(a, envelope);
   }
 }

@@ -113,7 +113,7 @@ class Scheduler final : public Resident {
     orbit_envelope* envelope = pool_.allocate();
     envelope->type = a->type;
     envelope->hash = a->hash;
-    envelope->key = {a->key_data, a->key_size};
+    envelope->key = to_c(a->key());
     envelope->flags = ORBIT_ENVELOPE_INLINE;
     envelope->reply_worker = static_cast<uint16_t>(worker_);
     fill(envelope);

@@ -137,7 +137,7 @@ constexpr orbit_method kMethods[] = {
 }  // namespace
 
 const orbit_payload_ops kCommandOps = {
-    sizeof(orbit_payload_ops), 0, &command_token,
+    sizeof(orbit_payload_ops), 1, &command_token,
     [](const void*, orbit_sink) -> orbit_code { return ORBIT_UNIMPLEMENTED; }, &retain_command, nullptr,
 };
 

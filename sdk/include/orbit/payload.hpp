@@ -53,7 +53,7 @@ void destroy_message(void* object) noexcept {
 template <class Message>
 inline constexpr orbit_payload_ops kPayloadOps = {
     sizeof(orbit_payload_ops),
-    0,
+    kFitsInRoom<Message> ? sizeof(Message) : 1,
     &kPayloadToken<Message>,
     [](const void* object, orbit_sink sink) { return serialize_message(*static_cast<const Message*>(object), sink); },
     nullptr,

@@ -30,7 +30,9 @@ typedef struct orbit_envelope orbit_envelope;
  * `token` serializes the object to protobuf bytes and parses those; one that does, takes the pointer. */
 typedef struct orbit_payload_ops {
   uint32_t struct_size;
-  uint32_t reserved;
+  /* Of room[], how many bytes at its start an object of this type may use as long as it is in an envelope; the kernel may keep
+   * a short key in the others. 0: perhaps all. A payload that lives elsewhere says 1. */
+  uint32_t room_bytes;
   /* Identifies the exact C++ type in the exact module build: an address inside that module. */
   const void* token;
   /* Writes the object as protobuf bytes. Returns ORBIT_OK, or ORBIT_UNIMPLEMENTED when this payload has no wire form. */
