@@ -4,7 +4,6 @@
 
 #include <sys/mman.h>
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "actor/envelope_pool.hpp"
+#include "actor/slot_index.hpp"
 #include "actor/types.hpp"
 #include "observe/assert.hpp"
 
@@ -54,9 +54,7 @@ struct alignas(64) orbit_activation {
   // What activation, commit and listing touch.
   uint64_t gate = 0;                       // the last submission that has changes of this actor
   uint64_t hash = 0;
-  uint64_t mixed = 0;
   orbit_type* type = nullptr;
-  orbit_activation* same_mixed = nullptr;
   uint32_t slot = 0;                       // its number among the worker's slots
   uint32_t memory_bytes = 0;               // of the actor object, in units of 16 bytes
   orbit_activation* cut_next[2] = {nullptr, nullptr};
@@ -83,7 +81,7 @@ static_assert(sizeof(orbit_activation) == 192 && offsetof(orbit_activation, gate
 class ActivationTable {
  public:
   static constexpr size_t kSlab = 1024;
-  static constexpr size_t kSlotsMax = 1u << 24;
+  static constexpr size_t kSlotsMax = (1u << SlotIndex::kSlotBits) - kSlab;
 
   explicit ActivationTable(uint32_t worker) : worker_(worker) {}
   ActivationTable(const ActivationTable&) = delete;
@@ -100,43 +98,52 @@ class ActivationTable {
   }
 
   orbit_activation* find(const orbit_type* type, uint64_t mixed, std::string_view key) const noexcept {
-    const auto found = by_mixed_.find(mixed);
-    if (found == by_mixed_.end()) return nullptr;
-    for (orbit_activation* a = found->second; a != nullptr; a = a->same_mixed)
-      if (a->type == type && a->key() == key) return a;
-    return nullptr;
+    const uint32_t found = by_mixed_.find(mixed, [&](uint32_t slot) {
+      const orbit_activation* a = at(slot);
+      return a->type == type && a->key() == key;
+    });
+    return found == SlotIndex::kNone ? nullptr : at(found);
+  }
+  // Two steps ahead of find(), then one step ahead of it.
+  void prefetch_entry(uint64_t mixed) const noexcept { by_mixed_.prefetch(mixed); }
+  void prefetch_activation(uint64_t mixed) const noexcept {
+    const uint32_t slot = by_mixed_.guess(mixed);
+    if (slot == SlotIndex::kNone) return;
+    const auto* bytes = reinterpret_cast<const char*>(at(slot));
+    __builtin_prefetch(bytes, 1);
+    __builtin_prefetch(bytes + 64);
+    __builtin_prefetch(bytes + 128);
   }
 
   orbit_activation* insert(orbit_type* type, uint64_t hash, uint64_t mixed, std::string_view key) {
     if (free_ == nullptr) grow();
     orbit_activation* a = free_;
-    orbit_activation*& first = by_mixed_[mixed];
-    free_ = a->run_next;
     const uint32_t slot = a->slot;
+    char* far_key = nullptr;
+    if (key.size() > sizeof(a->key_here) && (far_key = static_cast<char*>(std::malloc(key.size()))) == nullptr)
+      throw std::bad_alloc();
+    try {
+      by_mixed_.insert(mixed, slot);
+    } catch (...) {
+      std::free(far_key);
+      throw;
+    }
+    free_ = a->run_next;
     new (a) orbit_activation;
     a->slot = slot;
     a->worker = static_cast<uint8_t>(worker_);
     a->type = type;
     a->hash = hash;
-    a->mixed = mixed;
-    char* room = a->key_here;
-    if (key.size() > sizeof(a->key_here)) a->key_elsewhere = room = static_cast<char*>(std::malloc(key.size()));
-    if (room == nullptr) throw std::bad_alloc();
-    if (!key.empty()) std::memcpy(room, key.data(), key.size());
+    if (far_key != nullptr) a->key_elsewhere = far_key;
+    if (!key.empty()) std::memcpy(far_key != nullptr ? far_key : a->key_here, key.data(), key.size());
     a->key_size = static_cast<uint32_t>(key.size());
-    a->same_mixed = first;
     a->stage = Stage::loading;
-    first = a;
     ++size_;
     return a;
   }
 
   void erase(orbit_activation* a) noexcept {
-    const auto found = by_mixed_.find(a->mixed);
-    orbit_activation** link = &found->second;
-    while (*link != a) link = &(*link)->same_mixed;
-    *link = a->same_mixed;
-    if (found->second == nullptr) by_mixed_.erase(found);
+    by_mixed_.erase(mix(a->type, a->hash), a->slot);
     free_key(a);
     a->stage = Stage::free;
     ++generations_[a->slot];
@@ -151,14 +158,14 @@ class ActivationTable {
     return static_cast<uint64_t>(generations_[a->slot]) << 32 | a->slot << 8 | (worker_ + 1);
   }
   bool holds(uint64_t tag) const noexcept {
-    return (tag & 0xff) == worker_ + 1 && generations_[(tag >> 8) & (kSlotsMax - 1)] == tag >> 32;
+    return (tag & 0xff) == worker_ + 1 && generations_[(tag >> 8) & ((1u << SlotIndex::kSlotBits) - 1)] == tag >> 32;
   }
 
   size_t size() const noexcept { return size_; }
   size_t slots() const noexcept { return slabs_.size() * kSlab; }
   orbit_activation* slot(size_t index) noexcept { return &slabs_[index / kSlab][index % kSlab]; }
   size_t memory_bytes() const noexcept {
-    return slots() * (sizeof(orbit_activation) + sizeof(uint32_t)) + by_mixed_.bucket_count() * (sizeof(uint64_t) + sizeof(void*) + 1);
+    return slots() * (sizeof(orbit_activation) + sizeof(uint32_t)) + by_mixed_.memory_bytes();
   }
 
   template <class F>
@@ -168,16 +175,13 @@ class ActivationTable {
   }
 
  private:
-  struct AsIs {
-    using is_avalanching = void;  // mix() has done it
-    size_t operator()(uint64_t mixed) const noexcept { return mixed; }
-  };
+  orbit_activation* at(uint32_t slot) const noexcept { return &slabs_[slot / kSlab][slot % kSlab]; }
   static void free_key(orbit_activation* a) noexcept {
     if (a->key_size > sizeof(a->key_here)) std::free(const_cast<char*>(a->key_elsewhere));
     a->key_size = 0;
   }
   void grow() {
-    invariant(slots() < kSlotsMax, "a worker has at most 2^24 activations");
+    invariant(slots() < kSlotsMax, "a worker has at most 2^24 - 1024 activations");
     generations_.resize(slots() + kSlab);
     slabs_.push_back(new_slab());
     for (size_t i = kSlab; i-- > 0;) {
@@ -211,7 +215,7 @@ class ActivationTable {
   std::vector<void*> regions_;
   std::vector<orbit_activation*> slabs_;
   std::vector<uint32_t> generations_;  // of the slots, apart and dense: looked at for every message
-  boost::unordered_flat_map<uint64_t, orbit_activation*, AsIs> by_mixed_;
+  SlotIndex by_mixed_;
 };
 
 }  // namespace orbit::kernel

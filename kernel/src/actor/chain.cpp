@@ -175,7 +175,7 @@ void Scheduler::cancel(orbit_envelope* call) noexcept {
     cancel_here(call->type, hash, key, call);
     return;
   }
-  if (take_out(outbox_[owner], call)) {
+  if (take_out_of_outbox(owner, call)) {
     tallies_.cancelled.add();
     set_error(call, ORBIT_CANCELLED, "the call was cancelled before it was made");
     reply(call);

@@ -38,6 +38,9 @@ class EnvelopePool {
     envelope->payload = envelope->room;
     return envelope;
   }
+  // The memory of one, for something else; given back with recycle_raw.
+  void* allocate_raw() { return free_ != nullptr ? take() : make(); }
+  void recycle_raw(void* memory) noexcept { recycle(static_cast<orbit_envelope*>(memory)); }
   // The payload must be destroyed already.
   void recycle(orbit_envelope* envelope) noexcept {
     if (count_ >= kKeep) {
@@ -92,13 +95,13 @@ inline void own_key(orbit_envelope* envelope) {
   envelope->flags |= kOwnsKey;
 }
 
-// Copies the key for the way to another worker: into the end of the room when the payload leaves it free. There it stays good
-// until the payload is exchanged for the reply; whoever delivers the envelope points `key` at the activation's.
+// Copies the key for the way to another worker: into the end of the room when the payload leaves it free and nobody at home
+// will look at it again (a call may be cancelled). Whoever delivers the envelope points `key` at the activation's.
 inline void carry_key(orbit_envelope* envelope) {
   const size_t size = envelope->key.size;
   const uint32_t used = envelope->ops == nullptr ? 0 : envelope->ops->room_bytes;
   if ((envelope->flags & kOwnsKey) != 0) return;
-  if (used == 0 || used + size > ORBIT_ENVELOPE_ROOM) return own_key(envelope);
+  if (envelope->on_reply != nullptr || used == 0 || used + size > ORBIT_ENVELOPE_ROOM) return own_key(envelope);
   char* const copy = envelope->room + ORBIT_ENVELOPE_ROOM - size;
   if (size != 0) std::memmove(copy, envelope->key.data, size);
   envelope->key.data = copy;

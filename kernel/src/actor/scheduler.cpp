@@ -17,14 +17,6 @@ constexpr uint32_t kTurnsPerStep = 2048;
 constexpr uint32_t kTurnsPerMailbox = 1024;  // in a row, before others get their share
 constexpr uint32_t kDepthMax = 24;           // nested inline turns and replies on one stack
 
-// A chain of envelopes on its way to another worker, in the room of an envelope of its own.
-struct Parcel : Job {
-  Scheduler* to;
-  orbit_envelope* chain;
-  orbit_envelope* carrier;
-};
-static_assert(sizeof(Parcel) <= ORBIT_ENVELOPE_ROOM);
-
 std::string name_of(const orbit_activation* a) { return actor_name(a->type->name, a->key()); }
 
 }  // namespace
@@ -395,8 +387,7 @@ void Scheduler::reply(orbit_envelope* envelope) noexcept {
   if (envelope->reply_worker != worker_) {
     envelope->flags |= ORBIT_ENVELOPE_REPLIED;
     if ((envelope->flags & kOwnsKey) == 0) envelope->key = {nullptr, 0};  // the activation's, of this worker
-    outbox_[envelope->reply_worker].push(envelope);
-    outbox_used_ = true;
+    put_into_outbox(envelope->reply_worker, envelope);
     return;
   }
   orbit_activation* const outer = current_;
@@ -418,60 +409,101 @@ void Scheduler::send_away(uint32_t worker, orbit_envelope* envelope) noexcept {
   tallies_.remote_messages.add();
   carry_key(envelope);
   retain_payload(envelope);
-  outbox_[worker].push(envelope);
+  put_into_outbox(worker, envelope);
+}
+
+// What travels to another worker at once: an array and no chain, so that the receiver can ask for the lines of all envelopes
+// ahead instead of walking from one miss to the next. Lies in the memory of an envelope.
+struct Scheduler::Parcel : Job {
+  static constexpr uint32_t kMost = 27;
+  Scheduler* to = nullptr;
+  uint32_t count = 0;
+  orbit_envelope* envelopes[kMost];
+};
+
+void Scheduler::put_into_outbox(uint32_t worker, orbit_envelope* envelope) noexcept {
+  static_assert(sizeof(Parcel) <= sizeof(orbit_envelope));
+  Outbox& outbox = outbox_[worker];
+  if (outbox.last == nullptr || outbox.last->count == Parcel::kMost) {
+    auto* parcel = new (static_cast<void*>(pool_.allocate_raw())) Parcel;
+    parcel->to = &runtime_.scheduler(worker);
+    parcel->run = [](Job* job) noexcept {
+      auto* arrived = static_cast<Parcel*>(job);
+      Scheduler* to = arrived->to;
+      to->receive(*arrived);
+      to->pool_.recycle_raw(arrived);
+    };
+    (outbox.last == nullptr ? outbox.first : static_cast<Job*&>(outbox.last->next)) = parcel;
+    outbox.last = parcel;
+  }
+  outbox.last->envelopes[outbox.last->count++] = envelope;
   outbox_used_ = true;
+}
+
+bool Scheduler::take_out_of_outbox(uint32_t worker, const orbit_envelope* envelope) noexcept {
+  for (Job* job = outbox_[worker].first; job != nullptr; job = job->next) {
+    auto* parcel = static_cast<Parcel*>(job);
+    orbit_envelope** const end = parcel->envelopes + parcel->count;
+    orbit_envelope** const kept = std::remove(parcel->envelopes, end, envelope);
+    if (kept == end) continue;
+    --parcel->count;
+    return true;
+  }
+  return false;
 }
 
 void Scheduler::flush_outboxes() noexcept {
   outbox_used_ = false;
   for (uint32_t worker = 0; worker < outbox_.size(); ++worker) {
-    EnvelopeQueue& queue = outbox_[worker];
-    if (queue.empty()) continue;
-    orbit_envelope* carrier = pool_.allocate();
-    auto* parcel = new (carrier->room) Parcel;
-    parcel->run = [](Job* job) noexcept {
-      auto* arrived = static_cast<Parcel*>(job);
-      Scheduler* to = arrived->to;
-      orbit_envelope* chain = arrived->chain;
-      to->pool().recycle(arrived->carrier);
-      to->receive(chain);
-    };
-    parcel->to = &runtime_.scheduler(worker);
-    parcel->chain = queue.head;
-    parcel->carrier = carrier;
-    queue = EnvelopeQueue();
-    executor_.post(worker, parcel, parcel);
+    const Outbox outbox = std::exchange(outbox_[worker], Outbox());
+    if (outbox.last != nullptr) executor_.post(worker, outbox.first, outbox.last);
   }
 }
 
-void Scheduler::receive(orbit_envelope* chain) noexcept {
+void Scheduler::receive(const Parcel& parcel) noexcept {
   now_ns_ = executor_.coarse_monotonic_ns();
-  while (chain != nullptr) {
-    orbit_envelope* envelope = chain;
-    chain = chain->next;
-    envelope->next = nullptr;
-    if ((envelope->flags & ORBIT_ENVELOPE_REPLIED) != 0) {
-      envelope->flags = static_cast<uint16_t>(envelope->flags & ~ORBIT_ENVELOPE_REPLIED);
-      reply(envelope);
-      continue;
-    }
-    if (envelope->method == kMethodCancel) [[unlikely]] {
-      cancel_arrived(envelope);
-      continue;
-    }
-    const uint64_t mixed = ActivationTable::mix(envelope->type, envelope->hash);
-    orbit_activation* a = table_.find(envelope->type, mixed, from_c(envelope->key));
-    if (a == nullptr) {
-      Error error;
-      a = activation(const_cast<orbit_type*>(envelope->type), envelope->hash, from_c(envelope->key), error);
-      if (a == nullptr) {
-        refuse(envelope, static_cast<orbit_code>(error.code), error.message);
-        continue;
-      }
-    }
-    if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());
-    deliver(a, envelope);
+  // Each comes from another core's cache, and leads to an entry, which leads to an activation.
+  constexpr uint32_t kEnvelopesAhead = 8;
+  constexpr uint32_t kEntriesAhead = 4;
+  constexpr uint32_t kActivationsAhead = 2;
+  const auto mixed_of = [](const orbit_envelope* envelope) { return ActivationTable::mix(envelope->type, envelope->hash); };
+  const uint32_t count = parcel.count;
+  const auto calls = [&](uint32_t at) {
+    return at < count && (parcel.envelopes[at]->flags & ORBIT_ENVELOPE_REPLIED) == 0 &&
+           parcel.envelopes[at]->type != nullptr;
+  };
+  for (uint32_t i = 0; i < std::min(count, kEnvelopesAhead); ++i) prefetch_envelope(parcel.envelopes[i]);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (i + kEnvelopesAhead < count) prefetch_envelope(parcel.envelopes[i + kEnvelopesAhead]);
+    if (calls(i + kEntriesAhead)) table_.prefetch_entry(mixed_of(parcel.envelopes[i + kEntriesAhead]));
+    if (calls(i + kActivationsAhead)) table_.prefetch_activation(mixed_of(parcel.envelopes[i + kActivationsAhead]));
+    arrived(parcel.envelopes[i]);
   }
+}
+
+void Scheduler::arrived(orbit_envelope* envelope) noexcept {
+  envelope->next = nullptr;
+  if ((envelope->flags & ORBIT_ENVELOPE_REPLIED) != 0) {
+    envelope->flags = static_cast<uint16_t>(envelope->flags & ~ORBIT_ENVELOPE_REPLIED);
+    reply(envelope);
+    return;
+  }
+  if (envelope->method == kMethodCancel) [[unlikely]] {
+    cancel_arrived(envelope);
+    return;
+  }
+  const uint64_t mixed = ActivationTable::mix(envelope->type, envelope->hash);
+  orbit_activation* a = table_.find(envelope->type, mixed, from_c(envelope->key));
+  if (a == nullptr) {
+    Error error;
+    a = activation(const_cast<orbit_type*>(envelope->type), envelope->hash, from_c(envelope->key), error);
+    if (a == nullptr) {
+      refuse(envelope, static_cast<orbit_code>(error.code), error.message);
+      return;
+    }
+  }
+  if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());
+  deliver(a, envelope);
 }
 
 bool Scheduler::quiet() const noexcept {

@@ -90,7 +90,6 @@ class Scheduler final : public Resident {
   void finish(orbit_activation* a, orbit_envelope* envelope) noexcept;
   // Hands a reply back, here or on the worker it came from.
   void reply(orbit_envelope* envelope) noexcept;
-  void receive(orbit_envelope* chain) noexcept;  // from another worker: calls and replies
   orbit_activation* current() const noexcept { return current_; }
   // The turn that runs; null outside turns.
   orbit_envelope* turn() const noexcept { return turn_; }
@@ -211,7 +210,17 @@ class Scheduler final : public Resident {
   void run_mailbox(orbit_activation* a, uint32_t& budget) noexcept;
   void schedule(orbit_activation* a) noexcept;
   void send_away(uint32_t worker, orbit_envelope* envelope) noexcept;
+  struct Parcel;
+  struct Outbox {
+    Job* first = nullptr;
+    Parcel* last = nullptr;
+  };
+  void put_into_outbox(uint32_t worker, orbit_envelope* envelope) noexcept;
+  // Whether it was still there.
+  bool take_out_of_outbox(uint32_t worker, const orbit_envelope* envelope) noexcept;
   void flush_outboxes() noexcept;
+  void receive(const Parcel& parcel) noexcept;  // from another worker: calls and replies
+  void arrived(orbit_envelope* envelope) noexcept;
   void refuse(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept;
   bool drop_oldest(orbit_activation* a) noexcept;
 
@@ -310,7 +319,7 @@ class Scheduler final : public Resident {
   uint64_t now_ns_ = 0;
   uint32_t now_tick_ = 0;  // now_ns_ / 2^24: 16.8 ms
   EnvelopeQueue hinted_;  // sent with a hint, not in their mailboxes yet; their activations must stay
-  std::vector<EnvelopeQueue> outbox_;
+  std::vector<Outbox> outbox_;  // by receiving worker
   bool outbox_used_ = false;
   FanOuts fan_outs_;
   std::unordered_map<const orbit_activation*, std::vector<orbit_envelope*>> open_turns_;  // of those with several
