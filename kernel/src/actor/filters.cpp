@@ -37,7 +37,7 @@ bool Scheduler::filter_outgoing(orbit_envelope* envelope) noexcept {
 bool Scheduler::filter_incoming(orbit_activation* a, orbit_envelope* envelope) noexcept {
   if (!watched(envelope)) return true;
   orbit_call_info info = info_of(envelope);
-  info.key = {a->key_data, a->key_size};
+  info.key = to_c(a->key());
   orbit_envelope* const outer_turn = turn_;
   for (const CallFilter& filter : *filters_) {
     if (filter.table->incoming == nullptr) continue;
@@ -55,7 +55,7 @@ bool Scheduler::filter_incoming(orbit_activation* a, orbit_envelope* envelope) n
 void Scheduler::filter_ended(orbit_activation* a, orbit_envelope* envelope) noexcept {
   if (!watched(envelope)) return;
   orbit_call_info info = info_of(envelope);
-  info.key = {a->key_data, a->key_size};
+  info.key = to_c(a->key());
   orbit_envelope* const outer_turn = turn_;
   turn_ = envelope;
   for (const CallFilter& filter : *filters_)

@@ -306,7 +306,7 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
     return;
   }
   a->stage = Stage::active;
-  if (!failed_loads_.empty()) failed_loads_.succeeded(a->mixed);
+  if (!failed_loads_.empty()) failed_loads_.succeeded(ActivationTable::mix(a->type, a->hash));
   account_memory(a);
   if (frozen(a->type))
     leave(a, ORBIT_DEACTIVATION_ERASED);
@@ -316,7 +316,7 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
 
 // Not a bound of the node but the actor's own trouble: it is tried again a while later.
 void Scheduler::fail_activation(orbit_activation* a, orbit_code code, std::string_view message) noexcept {
-  failed_loads_.failed(a->mixed, a->key(), {static_cast<Code>(code), std::string(message)},
+  failed_loads_.failed(ActivationTable::mix(a->type, a->hash), a->key(), {static_cast<Code>(code), std::string(message)},
                        executor_.coarse_monotonic_ns(), executor_.random());
   fail_mailbox(a, code, message);
 }
