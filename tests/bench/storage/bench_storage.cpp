@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <numeric>
@@ -56,6 +57,15 @@ uint64_t bytes_in(const fs::path& directory) {
       if (::stat(entry.path().c_str(), &info) == 0) out += static_cast<uint64_t>(info.st_blocks) * 512;
     }
   return out;
+}
+
+// What this process has caused to be written so far; 0 where the system does not count it.
+double bytes_written() {
+  std::ifstream counters("/proc/self/io");
+  std::string name;
+  for (double value = 0; counters >> name >> value;)
+    if (name == "write_bytes:") return value;
+  return 0;
 }
 
 class Bench {
@@ -124,9 +134,11 @@ class Bench {
     }
     const std::string path = fresh(kind);
     auto store = kind.open(path);
+    const double before = bytes_written();
     note(kind, "fill_random_1_kps", n / seconds_of([&] { fill(*store, true, 1); }) / 1e3);
     store->settle();
     store.reset();
+    note(kind, "written_random_of_raw", (bytes_written() - before) / raw);
     note(kind, "size_random_of_raw", static_cast<double>(bytes_in(path)) / raw);
     store = kind.open(path);
     reads(kind, *store);
