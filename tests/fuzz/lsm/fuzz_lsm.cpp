@@ -40,6 +40,7 @@ void read_block(orbit::Bytes data) {
 
 void read_table(orbit::Bytes data) {
   orbit::testkit::FaultyFiles files;
+  must(files.open("t", orbit::OpenMode::exclusive));
   files.set_content("t", std::string(data));
   Epochs epochs;
   Cache cache(epochs, 1 << 20);
