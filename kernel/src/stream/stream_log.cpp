@@ -9,7 +9,7 @@ namespace orbit::kernel {
 
 namespace {
 
-constexpr char kFormat = 1;
+constexpr char kLogFormat = 1;
 constexpr char kEventKey = 'e';
 constexpr char kPublisherKey = 'p';
 constexpr char kSubscriberKey = 'u';
@@ -171,14 +171,14 @@ void StreamLog::trim() {
 }
 
 std::string StreamLog::main_record() const {
-  std::string out(1, kFormat);
+  std::string out(1, kLogFormat);
   append_u64_be(out, next_);
   append_u64_be(out, resume_ms);
   return out;
 }
 
 Result<> StreamLog::load_main(Bytes value) {
-  if (value.size() != 17 || value[0] != kFormat) return damaged("main", value.size());
+  if (value.size() != 17 || value[0] != kLogFormat) return damaged("main", value.size());
   value.remove_prefix(1);
   next_ = *take_u64_be(value);
   resume_ms = stored_resume_ms = *take_u64_be(value);

@@ -51,7 +51,7 @@ void report(std::string stream, uint64_t id, size_t seen, uint64_t lease_until_m
   send_to_stream(kStreamObserved, std::move(request));
 }
 
-void answered(void* ctx, orbit_envelope* reply) {
+void call_answered(void* ctx, orbit_envelope* reply) {
   struct Told {
     orbit_stream_done done;
     void* ctx;
@@ -149,7 +149,7 @@ void send_to_stream(StreamMethod method, std::unique_ptr<StreamRequest> request)
   };
   if (request->done != nullptr) {
     envelope->reply_ctx = new Told{request->done, request->ctx};
-    envelope->on_reply = &answered;
+    envelope->on_reply = &call_answered;
   }
   envelope->type = type;
   envelope->key = to_c(request->stream);
