@@ -135,7 +135,7 @@ const char* const kSchemas = R"json({
   "Type": {
     "type": "object",
     "required": ["name", "module", "generation", "durability", "state_type", "idle_timeout_ms", "mailbox_max", "activations",
-                 "methods"],
+                 "methods", "state_version", "indexes"],
     "properties": {
       "name": {"type": "string"},
       "module": {"type": "string", "description": "The module or the plugin instance that brings the type."},
@@ -145,7 +145,20 @@ const char* const kSchemas = R"json({
       "idle_timeout_ms": {"type": "integer", "minimum": 0, "description": "An actor unused for so long leaves memory."},
       "mailbox_max": {"type": "integer", "minimum": 0, "description": "Most messages that wait for one actor."},
       "activations": {"type": "integer", "minimum": 0},
-      "methods": {"type": "array", "items": {"$ref": "#/components/schemas/Method"}}
+      "methods": {"type": "array", "items": {"$ref": "#/components/schemas/Method"}},
+      "state_version": {"type": "integer", "minimum": 0, "description": "The schema version that its module says; 0: none."},
+      "indexes": {"type": "array", "items": {"$ref": "#/components/schemas/Index"}}
+    }
+  },
+  "Index": {
+    "type": "object",
+    "required": ["name", "unique", "stage", "error"],
+    "properties": {
+      "name": {"type": "string"},
+      "unique": {"type": "boolean", "description": "At most one actor of the type has a value."},
+      "stage": {"type": "string", "enum": ["ready", "building", "failed", "unknown"],
+                "description": "Queries use it when it is ready; unknown until storage was looked at."},
+      "error": {"type": ["string", "null"], "description": "Why it is not built."}
     }
   },
   "TypeList": {
