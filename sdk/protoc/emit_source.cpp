@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include <google/protobuf/descriptor.pb.h>
 
+#include <cctype>
 #include <set>
 #include <string>
 
@@ -32,7 +33,11 @@ void emit_source(const pb::FileDescriptor& file, const std::vector<Service>& ser
   add_file(file, &seen, &set);
   const std::string bytes = set.SerializeAsString();
 
-  out.Print("\nnamespace {\nconst unsigned char kDescriptorSet[] = {");
+  // Named by the file: several may be compiled together.
+  std::string array = "kDescriptorSet_" + stem;
+  for (char& c : array)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  out.Print("\nnamespace {\nconst unsigned char $array$[] = {", "array", array);
   for (size_t i = 0; i < bytes.size(); ++i) {
     out.PrintRaw(i % 24 == 0 ? "\n    " : " ");
     out.PrintRaw(std::to_string(static_cast<unsigned char>(bytes[i])) + ",");
@@ -46,9 +51,9 @@ void emit_source(const pb::FileDescriptor& file, const std::vector<Service>& ser
   for (const Service& service : services) {
     out.Print(
         "\norbit_bytes $scope$$name$Service::descriptor_set() noexcept {\n"
-        "  return {reinterpret_cast<const char*>(kDescriptorSet), sizeof kDescriptorSet};\n"
+        "  return {reinterpret_cast<const char*>($array$), sizeof $array$};\n"
         "}\n",
-        "scope", package.empty() ? "" : package.substr(2), "name", service.name);
+        "scope", package.empty() ? "" : package.substr(2), "name", service.name, "array", array);
   }
 }
 
