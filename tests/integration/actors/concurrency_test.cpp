@@ -86,15 +86,19 @@ TEST_CASE("a turn that fails after another came in undoes what it changed since;
 
 TEST_CASE("a turn that comes in and fails undoes its own changes only, and the waiting one's are stored") {
   Disk disk;
+  Disk as_seen;
   {
     ModuleNode node(disk, 7);
     const auto open = node.start(kMeter, "m", "AddTwiceOpen", visit(10, 100));
     node.await_gate("g", 1);
     CHECK(node.wait(node.start(kMeter, "m", "Add", R"({"value":-3})")).code == ORBIT_INTERNAL);
     CHECK(node.value(kMeter, "m", "Look") == 10);
+    as_seen.data = disk.data;
+    node.open_gate("g");
+    CHECK(node.wait(open).code == ORBIT_OK);
   }
-  // The node ended before the waiting turn did: what another turn saw was stored with it.
-  ModuleNode again(disk, 8);
+  // What another turn saw was stored before the waiting turn ended.
+  ModuleNode again(as_seen, 8);
   CHECK(again.value(kMeter, "m", "Look") == 10);
 }
 

@@ -25,7 +25,7 @@ const orbit_actor_types_v1* module_types() {
     REQUIRE_MESSAGE(library != nullptr, dlerror());
     const auto entry = reinterpret_cast<orbit_plugin_entry>(dlsym(library, ORBIT_PLUGIN_SYMBOL));
     const orbit_config config{sizeof config, 0, nullptr, "calls"};
-    orbit_plugin_instance* instance = nullptr;
+    static orbit_plugin_instance* instance = nullptr;  // stays, as its code does
     orbit::ErrorOut error;
     REQUIRE_MESSAGE(entry()->create(&kHost, &config, &instance, &error) == ORBIT_OK, error.message);
     return static_cast<const orbit_actor_types_v1*>(instance->get_extension(instance->self, ORBIT_ACTOR_TYPES_V1));
