@@ -18,14 +18,7 @@ if(ORBIT_SANITIZE)
   add_compile_options(-fsanitize=${ORBIT_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ORBIT_SANITIZE})
 endif()
-# orbit_unity(TARGET...): libraries whose files are compiled several at once in builds with ORBIT_UNITY (the sanitizers'), which
-# halves their time. Names in anonymous namespaces then differ within a folder. Builds of single files say what shadows: in
-# a unit, what one file names a local of another may be called too.
-function(orbit_unity)
-  if(ORBIT_UNITY)
-    set_target_properties(${ARGN} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
-    foreach(target IN LISTS ARGN)
-      target_compile_options(${target} PRIVATE -Wno-shadow)
-    endforeach()
-  endif()
-endfunction()
+if(CMAKE_UNITY_BUILD)
+  # What one file of a unit names, a local of another may be called too; builds of single files find what really shadows.
+  add_compile_options(-Wno-shadow)
+endif()
