@@ -11,6 +11,7 @@
 #include <orbit/ext/node.h>
 #include <orbit/ext/observe.h>
 #include <orbit/ext/storage.h>
+#include <orbit/ext/storage_fenced.h>
 #include <orbit/ext/streams.h>
 #include <orbit/ext/workers.h>
 #include <stddef.h>
@@ -32,6 +33,8 @@ static_assert(offsetof(orbit_plugin_descriptor, abi_major) == 4, "orbit_plugin_d
 static_assert(offsetof(orbit_plugin_descriptor, id) == 8, "orbit_plugin_descriptor.id");
 static_assert(offsetof(orbit_plugin_descriptor, create) == 64, "orbit_plugin_descriptor.create");
 static_assert(offsetof(orbit_storage_v1, size_bytes) == 56, "orbit_storage_v1.size_bytes");
+static_assert(offsetof(orbit_storage_fenced_v1, write_if) == 8, "orbit_storage_fenced_v1.write_if");
+static_assert(sizeof(orbit_condition) == 40, "orbit_condition");
 static_assert(offsetof(orbit_net_v1, set_idle_timeout) == 112, "orbit_net_v1.set_idle_timeout");
 static_assert(offsetof(orbit_workers_v1, random) == 72, "orbit_workers_v1.random");
 static_assert(offsetof(orbit_log_v1, write) == 16, "orbit_log_v1.write");

@@ -19,6 +19,10 @@ enum class Fault {
   writes_lost_on_reopen,
   snapshot_moves,
   cached_get_is_stale,
+  conditions_ignored,
+  refused_batch_applied,
+  fence_forgotten,
+  fence_not_checked,
 };
 Fault fault = Fault::none;
 
@@ -83,6 +87,26 @@ class Engine final : public orbit::Storage {
   }
   orbit::Result<> write(orbit::WriteOps ops, bool) override {
     std::lock_guard lock(mutex_);
+    apply(ops);
+    return {};
+  }
+  orbit::Result<orbit::FencedOutcome> write_if(orbit::Conditions conditions, orbit::WriteOps ops, bool) {
+    std::lock_guard lock(mutex_);
+    if (fault == Fault::refused_batch_applied) apply(ops);
+    for (size_t i = 0; i < conditions.size(); ++i) {
+      const orbit::Condition one = conditions[i];
+      if (fault == Fault::conditions_ignored) break;
+      if (fault == Fault::fence_not_checked && one.kind == orbit::ConditionKind::fence) continue;
+      const auto found = disk().find(std::string(one.key));
+      if (found == disk().end() ? one.holds({}) : one.holds(found->second)) continue;
+      return orbit::FencedOutcome{i, found == disk().end() ? std::nullopt : std::optional(found->second)};
+    }
+    const auto fences = orbit::fence_puts(conditions);
+    if (fault != Fault::fence_forgotten) apply(orbit::WriteOps(fences.data(), fences.size()));
+    apply(ops);
+    return orbit::FencedOutcome{};
+  }
+  void apply(orbit::WriteOps ops) {
     const size_t count = fault == Fault::last_operation_lost && ops.size() > 5 ? ops.size() - 1 : ops.size();
     for (size_t i = 0; i < count; ++i) {
       const orbit::WriteOp op = ops[i];
@@ -92,7 +116,6 @@ class Engine final : public orbit::Storage {
         std::erase_if(disk(), [&](const auto& e) { return e.first >= op.key && (op.value.empty() || e.first < op.value); });
       if (op.kind == orbit::WriteKind::put && op.key.size() < 100) last_[std::string(op.key)] = op.value;
     }
-    return {};
   }
   orbit::Result<> sync() override { return {}; }
   uint64_t size_bytes() override { return uint64_t{1} << 30; }
@@ -154,7 +177,7 @@ TEST_CASE("the suite passes a plain engine without a fault") {
   const Outcome outcome = run(Fault::none);
   INFO(outcome.log);
   CHECK(outcome.report.failed == 0);
-  CHECK(outcome.report.passed >= 18);
+  CHECK(outcome.report.passed >= 23);
 }
 
 TEST_CASE("the suite finds a scan that includes its upper bound") {
@@ -172,3 +195,11 @@ TEST_CASE("the suite finds a write that is gone after a reopen") {
 }
 TEST_CASE("the suite finds a snapshot that moves") { must_fail(Fault::snapshot_moves, "a snapshot stands still"); }
 TEST_CASE("the suite finds a stale cached get") { must_fail(Fault::cached_get_is_stale, "a cached get is never wrong"); }
+TEST_CASE("the suite finds conditions that are not looked at") { must_fail(Fault::conditions_ignored, "a batch is applied if"); }
+TEST_CASE("the suite finds a refused batch that was applied all the same") {
+  must_fail(Fault::refused_batch_applied, "a batch is applied if");
+}
+TEST_CASE("the suite finds a fence that is not remembered") { must_fail(Fault::fence_forgotten, "a fence lets epochs pass"); }
+TEST_CASE("the suite finds a fence that lets a lower epoch pass") {
+  must_fail(Fault::fence_not_checked, "a fence lets epochs pass");
+}

@@ -125,6 +125,30 @@ Result<> Engine::scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, boo
 
 Result<> Engine::write(WriteOps ops, bool) {
   std::lock_guard one(write_);
+  return apply(ops);
+}
+
+Result<FencedOutcome> Engine::write_if(Conditions conditions, WriteOps ops, bool) {
+  std::lock_guard one(write_);  // what changes values holds it, so the conditions still hold when the batch is applied
+  for (size_t i = 0; i < conditions.size(); ++i) {
+    const Condition condition = conditions[i];
+    std::shared_lock lock(gate_);
+    const Entry* entry = find(condition.key);
+    const Version* version = entry == nullptr ? nullptr : entry->visible(committed_);
+    if (condition.holds(version == nullptr ? std::nullopt : std::optional(version->bytes()))) continue;
+    return FencedOutcome{i, version == nullptr ? std::nullopt : std::optional<std::string>(version->bytes())};
+  }
+  std::vector<orbit_write_op> all = fence_puts(conditions);
+  if (all.empty()) return apply(ops).map([] { return FencedOutcome{}; });
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const WriteOp op = ops[i];
+    all.push_back({static_cast<uint32_t>(op.kind), 0, to_c(op.key), to_c(op.value)});
+  }
+  return apply(WriteOps(all.data(), all.size())).map([] { return FencedOutcome{}; });
+}
+
+// With write_ held.
+Result<> Engine::apply(WriteOps ops) {
   uint64_t added_bytes = 0;
   for (size_t i = 0; i < ops.size(); ++i)
     if (const WriteOp op = ops[i]; op.kind == WriteKind::put)

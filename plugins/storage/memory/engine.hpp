@@ -33,6 +33,7 @@ class Engine final : public Storage {
   // RESOURCE_EXHAUSTED when what its puts add does not fit beside what is there: old and new values exist side by side for a
   // moment. A batch without puts is never refused.
   Result<> write(WriteOps ops, bool sync) override;
+  Result<FencedOutcome> write_if(Conditions conditions, WriteOps ops, bool sync);
   Result<> sync() override { return {}; }
   uint64_t size_bytes() override { return bytes_.load(std::memory_order_relaxed); }
 
@@ -80,6 +81,7 @@ class Engine final : public Storage {
   static Probe probe(Bytes key) noexcept { return {std::hash<Bytes>()(key), key}; }
   uint64_t sequence_of(const StorageSnapshot* snapshot) const noexcept;
   const Entry* find(Bytes key) const noexcept;
+  Result<> apply(WriteOps ops);
   Entry* insert(Bytes key, SupersededList& touched, uint64_t sequence);
   void remove(Entry* entry, Garbage& garbage) noexcept;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// The C++ faces of orbit.storage/1, orbit.storage.snapshot/1 and orbit.storage.cached/1 (orbit/ext/storage.h):
-// what a storage engine is written as, and what calls one.
+// The C++ faces of orbit.storage/1, orbit.storage.snapshot/1 and orbit.storage.cached/1 (orbit/ext/storage.h), and with
+// storage_fenced.hpp of orbit.storage.fenced/1 and orbit.storage.shared/1: what a storage engine is written as, and what
+// calls one.
 //
 // An engine is a class, and knows no C struct:
 //
@@ -10,6 +11,8 @@
 //     // Optional; found by their signatures, and then the plugin provides the matching interface:
 //     orbit::Result<std::unique_ptr<orbit::StorageSnapshot>> create_snapshot();
 //     orbit::Result<orbit::CachedGet> get_cached(orbit::Bytes key, orbit::ValueSink value);
+//     orbit::Result<orbit::FencedOutcome> write_if(orbit::Conditions, orbit::WriteOps ops, bool sync);
+//     static constexpr bool kShared = true;
 //   };
 //
 //   class MyPlugin final : public orbit::StoragePlugin<MyPlugin, Engine> {
@@ -35,6 +38,7 @@
 #include "ext/storage.h"
 #include "plugin.hpp"
 #include "result.hpp"
+#include "storage_fenced.hpp"
 
 namespace orbit {
 
@@ -149,6 +153,12 @@ template <class E>
 concept HasCachedGet = requires(E& engine, Bytes key, ValueSink value) {
   { engine.get_cached(key, value) } -> std::same_as<Result<CachedGet>>;
 };
+template <class E>
+concept HasFencedWrites = requires(E& engine, Conditions conditions, WriteOps ops, bool sync) {
+  { engine.write_if(conditions, ops, sync) } -> std::same_as<Result<FencedOutcome>>;
+};
+template <class E>
+concept IsShared = requires { requires E::kShared; };
 
 // The interfaces that an engine class offers, for PluginInfo::provides.
 template <class E>
@@ -158,6 +168,8 @@ constexpr Ids storage_provides() {
   out.ids[n++] = ORBIT_STORAGE_V1;
   if constexpr (HasSnapshots<E>) out.ids[n++] = ORBIT_STORAGE_SNAPSHOT_V1;
   if constexpr (HasCachedGet<E>) out.ids[n++] = ORBIT_STORAGE_CACHED_V1;
+  if constexpr (HasFencedWrites<E>) out.ids[n++] = ORBIT_STORAGE_FENCED_V1;
+  if constexpr (IsShared<E>) out.ids[n++] = ORBIT_STORAGE_SHARED_V1;
   return out;
 }
 
@@ -174,6 +186,10 @@ class StoragePlugin : public Plugin {
       if (id == ORBIT_STORAGE_SNAPSHOT_V1) return &kSnapshots;
     if constexpr (HasCachedGet<E>)
       if (id == ORBIT_STORAGE_CACHED_V1) return &kCached;
+    if constexpr (HasFencedWrites<E>)
+      if (id == ORBIT_STORAGE_FENCED_V1) return &kFenced;
+    if constexpr (IsShared<E>)
+      if (id == ORBIT_STORAGE_SHARED_V1) return &kSharedMark;
     return nullptr;
   }
 
@@ -214,12 +230,16 @@ class StoragePlugin : public Plugin {
   }
   static orbit_code write(void* self, const orbit_write_op* ops, size_t count, int sync, orbit_error* error) {
     return at_edge(error, [&]() -> Result<> {
-      for (size_t i = 0; i < count; ++i)
-        if (ops[i].kind < ORBIT_WRITE_PUT || ops[i].kind > ORBIT_WRITE_DELETE_RANGE)
-          return fail(Code::invalid_argument, "operation " + std::to_string(i) + " of the batch has the unknown kind " +
-                                                  std::to_string(ops[i].kind));
+      if (auto ok = check_ops(ops, count); !ok) return ok;
       return engine_of(self).write(WriteOps(ops, count), sync != 0);
     });
+  }
+  static Result<> check_ops(const orbit_write_op* ops, size_t count) {
+    for (size_t i = 0; i < count; ++i)
+      if (ops[i].kind < ORBIT_WRITE_PUT || ops[i].kind > ORBIT_WRITE_DELETE_RANGE)
+        return fail(Code::invalid_argument, "operation " + std::to_string(i) + " of the batch has the unknown kind " +
+                                                std::to_string(ops[i].kind));
+    return {};
   }
   static orbit_code sync(void* self, orbit_error* error) {
     return at_edge(error, [&] { return engine_of(self).sync(); });
@@ -256,6 +276,21 @@ class StoragePlugin : public Plugin {
     if (code != ORBIT_OK || outcome == CachedGet::found) return code;
     return to_c(outcome == CachedGet::absent ? Code::not_found : Code::unavailable, {}, error);
   }
+  static orbit_code write_if(void* self, const orbit_condition* conditions, size_t condition_count, const orbit_write_op* ops,
+                             size_t count, int sync, size_t* failed, orbit_error* error)
+    requires HasFencedWrites<E>
+  {
+    return at_edge(error, [&]() -> Result<> {
+      if (auto ok = detail::check_conditions({conditions, condition_count}); !ok) return ok;
+      if (auto ok = check_ops(ops, count); !ok) return ok;
+      const Conditions list(conditions, condition_count);
+      Result<FencedOutcome> outcome = engine_of(self).write_if(list, WriteOps(ops, count), sync != 0);
+      if (!outcome) return tl::unexpected<Error>(std::move(outcome.error()));
+      if (!outcome->failed) return {};
+      if (failed != nullptr) *failed = *outcome->failed;
+      return tl::unexpected<Error>(detail::condition_failed(list, *outcome));
+    });
+  }
 
   static constexpr orbit_storage_v1 kStorage{
       sizeof(orbit_storage_v1), 0, &get, &multi_get, &scan, &write, &sync, &recover, &size_bytes};
@@ -269,6 +304,12 @@ class StoragePlugin : public Plugin {
     if constexpr (HasCachedGet<E>) table.get = &get_cached;
     return table;
   }();
+  static constexpr orbit_storage_fenced_v1 kFenced = [] {
+    orbit_storage_fenced_v1 table{sizeof(orbit_storage_fenced_v1), 0, nullptr};
+    if constexpr (HasFencedWrites<E>) table.write_if = &write_if;
+    return table;
+  }();
+  static constexpr orbit_storage_shared_v1 kSharedMark{sizeof(orbit_storage_shared_v1), 0};
 
   std::unique_ptr<E> engine_;
 };
@@ -349,16 +390,22 @@ class StorageClient {
     out.storage_ = static_cast<const orbit_storage_v1*>(ask(ORBIT_STORAGE_V1));
     out.snapshots_ = static_cast<const orbit_storage_snapshot_v1*>(ask(ORBIT_STORAGE_SNAPSHOT_V1));
     out.cached_ = static_cast<const orbit_storage_cached_v1*>(ask(ORBIT_STORAGE_CACHED_V1));
+    out.fenced_ = static_cast<const orbit_storage_fenced_v1*>(ask(ORBIT_STORAGE_FENCED_V1));
+    out.shared_ = ask(ORBIT_STORAGE_SHARED_V1) != nullptr;
     if (out.storage_ == nullptr)
       return fail(Code::failed_precondition, "the plugin does not answer " ORBIT_STORAGE_V1);
     if (auto ok = check_size(ORBIT_STORAGE_V1, out.storage_); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_SNAPSHOT_V1, out.snapshots_); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_CACHED_V1, out.cached_); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = check_size(ORBIT_STORAGE_FENCED_V1, out.fenced_); !ok) return tl::unexpected<Error>(ok.error());
     return out;
   }
 
   bool has_snapshots() const noexcept { return snapshots_ != nullptr; }
   bool has_cached() const noexcept { return cached_ != nullptr; }
+  bool has_fenced() const noexcept { return fenced_ != nullptr; }
+  // All instances that are configured alike see one map.
+  bool is_shared() const noexcept { return shared_; }
 
   // Replaces `value`. False: there is none.
   Result<bool> get(Bytes key, std::string& value, const SnapshotHandle* snapshot = nullptr) const {
@@ -433,6 +480,16 @@ class StorageClient {
     return tl::unexpected<Error>(error.take(code));
   }
 
+  // Only when has_fenced(). ABORTED: a condition does not hold and nothing was written; `failed` is its index.
+  Result<> write_if(std::span<const orbit_condition> conditions, const WriteBatch& batch, bool sync,
+                    size_t* failed = nullptr) const {
+    ErrorOut error;
+    const std::vector<orbit_write_op> ops = batch.ops();
+    return result_of(fenced_->write_if(self_, conditions.data(), conditions.size(), ops.data(), ops.size(), sync ? 1 : 0,
+                                       failed, &error),
+                     error);
+  }
+
   const orbit_storage_v1* table() const noexcept { return storage_; }
   void* self() const noexcept { return self_; }
 
@@ -497,6 +554,8 @@ class StorageClient {
   const orbit_storage_v1* storage_ = nullptr;
   const orbit_storage_snapshot_v1* snapshots_ = nullptr;
   const orbit_storage_cached_v1* cached_ = nullptr;
+  const orbit_storage_fenced_v1* fenced_ = nullptr;
+  bool shared_ = false;
 };
 
 }  // namespace orbit

@@ -23,7 +23,7 @@ struct Skip {
 
 std::string at_line(const std::source_location& where);
 // Bytes as a person can read them: escaped, and cut when long.
-std::string shown(Bytes bytes);
+inline std::string shown(Bytes bytes) { return detail::readable(bytes); }
 
 inline void expect(bool condition, const std::string& what,
                    std::source_location where = std::source_location::current()) {
@@ -79,6 +79,7 @@ struct Case {
 };
 std::span<const Case> plain_cases();
 std::span<const Case> concurrent_cases();
+std::span<const Case> fenced_cases();
 std::span<const Case> model_cases();
 
 }  // namespace orbit::testkit

@@ -13,22 +13,6 @@ std::string at_line(const std::source_location& where) {
   return std::string(file.substr(file.rfind('/') + 1)) + ":" + std::to_string(where.line()) + ": ";
 }
 
-std::string shown(Bytes bytes) {
-  constexpr size_t kShownMax = 40;
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char c : bytes.substr(0, kShownMax)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\')
-      out += c;
-    else
-      out.append("\\x").append({kHex[byte >> 4], kHex[byte & 15]});
-  }
-  out += '"';
-  if (bytes.size() > kShownMax) out += "... (" + std::to_string(bytes.size()) + " bytes)";
-  return out;
-}
-
 void Bench::open() {
   instance_ = must(suite.open({}));
   store = must(StorageClient::of(instance_->raw()));
@@ -98,7 +82,7 @@ void expect_equal(const Bench& bench, const Model& model, const SnapshotHandle* 
 
 ConformanceReport run_storage_conformance(const StorageConformance& suite, std::ostream& out) {
   ConformanceReport report;
-  for (const auto cases : {plain_cases(), concurrent_cases(), model_cases()}) {
+  for (const auto cases : {plain_cases(), concurrent_cases(), fenced_cases(), model_cases()}) {
     for (const Case& one : cases) {
       if (std::string_view(one.name).find(suite.only) == std::string_view::npos) continue;
       try {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// The conformance suite of orbit.storage/1, orbit.storage.snapshot/1 and orbit.storage.cached/1. An engine that passes it
-// keeps the contract that the kernel relies on, as far as one process can tell; what a crash leaves is for a crash test.
+// The conformance suite of orbit.storage/1, orbit.storage.snapshot/1, orbit.storage.cached/1, orbit.storage.fenced/1 and
+// orbit.storage.shared/1. An engine that passes it keeps the contract that the kernel relies on, as far as one process can
+// tell; what a crash leaves is for a crash test.
 //
 //   orbit-storage-conformance path/to/plugin.so [--set key=value]...
 #pragma once
@@ -19,7 +20,8 @@ namespace orbit::testkit {
 
 struct StorageConformance {
   // Makes an instance on the same data each time, with `extra` settings on top of the usual ones. At most one is alive at a
-  // time, except where `extra` is given. Everything that is stored there is erased.
+  // time, except where `extra` is given or the plugin provides orbit.storage.shared/1; then it is called by several threads
+  // too. Everything that is stored there is erased.
   std::function<Result<std::unique_ptr<PluginInstance>>(std::span<const Setting> extra)> open;
   bool durable = true;  // whether data is expected to be there after a reopen
   // A setting that makes the engine refuse writes at about a megabyte; enables the case about bounds. Its instance must not
