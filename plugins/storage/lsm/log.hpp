@@ -5,6 +5,7 @@
 // crash, from damage.
 #pragma once
 
+#include <atomic>
 #include <compare>
 #include <memory>
 #include <orbit/files.hpp>
@@ -32,7 +33,8 @@ class LogWriter {
   // Cuts off what is behind the last record; nothing may be appended afterwards.
   void close();
   // A write or a sync failed: what is in the file is not known.
-  bool failed() const noexcept { return failed_; }
+  // [any thread] While a write or a sync goes on it says so too.
+  bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
   bool synced() const noexcept { return synced_ == offset_; }
   LogPosition end() const noexcept { return {number_, offset_}; }
   uint64_t number() const noexcept { return number_; }
@@ -46,7 +48,7 @@ class LogWriter {
   uint64_t file_bytes_;
   uint64_t offset_ = 0;
   uint64_t synced_ = 0;
-  bool failed_ = false;
+  std::atomic<bool> failed_{false};  // the flusher asks while the writer syncs
   std::string buffer_;
 };
 
