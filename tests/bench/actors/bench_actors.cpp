@@ -1,234 +1,244 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Messages between typed actors of a loaded module, on a real executor. Prints medians; --json FILE writes them too.
-//   bench_actors [--runs N] [--json FILE] [--only TEXT] [--actors N]
-// --only: workloads whose name contains TEXT; --actors: how many actors random sends go to, instead of 100,000.
-#include <dlfcn.h>
-#include <malloc.h>
+// Actors in one process, Orbit's and the peers', in turn: prints medians and ratios.
+//   bench_actors [--runs N] [--json FILE] [--only TEXT] [--dir FOLDER] [--side orbit|peer]
+// --only: workloads whose name contains TEXT; --dir: where databases are written (made and removed; default: the system's folder
+// for temporary files, which should lie on a disk); --json: every run. Each measurement runs in a process of its own.
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstdio>
 #include <cstring>
-#include <map>
-#include <memory>
-#include <mutex>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "actor/runtime.hpp"
-#include "bench.orbit.hpp"
-#include "executor/asio_executor.hpp"
-#include "orbit/plugin.hpp"
-#include "state/record_format.hpp"
+#include "sides.hpp"
+
+namespace orbit::bench {
+
+void die(const std::string& why) {
+  std::fprintf(stderr, "bench_actors: %s\n", why.c_str());
+  std::_Exit(1);
+}
+
+double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  double pages = 0;
+  file >> pages >> pages;
+  return pages * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
 
 namespace {
 
-using namespace orbit::kernel;
+using Figures = std::vector<double>;
 
-// Storage that holds nothing: what is measured is the path of messages.
-const orbit_storage_v1 kNothing = {
-    sizeof(orbit_storage_v1), 0,
-    [](void*, orbit_snapshot*, orbit_bytes, orbit_sink, orbit_error*) -> orbit_code { return ORBIT_NOT_FOUND; },
-    nullptr,
-    [](void*, orbit_snapshot*, orbit_bytes, orbit_bytes, int, orbit_visit_entry, void*, orbit_error*) -> orbit_code { return ORBIT_OK; },
-    [](void*, const orbit_write_op*, size_t, int, orbit_error*) -> orbit_code { return ORBIT_OK; },
-    [](void*, orbit_error*) -> orbit_code { return ORBIT_OK; },
-    [](void*, orbit_error*) -> orbit_code { return ORBIT_OK; },
-    [](void*) -> uint64_t { return 0; },
+struct Row {
+  std::string name;
+  const char* unit;
+  double asked;          // 0: nothing is
+  bool less_is_better;
+  bool asked_of_ratio = false;  // `asked` is how many times the peer's figure
 };
-const orbit_storage_cached_v1 kNothingCached = {
-    sizeof(orbit_storage_cached_v1), 0,
-    [](void*, orbit_bytes, orbit_sink, orbit_error*) -> orbit_code { return ORBIT_NOT_FOUND; }};
 
-const orbit_host kHost = {sizeof(orbit_host), ORBIT_ABI_MAJOR, ORBIT_ABI_MINOR,
-                          [](const orbit_host*, const char* id) -> const void* {
-                            return std::strcmp(id, ORBIT_ACTORS_V1) == 0 ? Runtime::api() : nullptr;
-                          }};
+struct Workload {
+  std::vector<Row> rows;  // one for each figure
+  const char* peer;       // null: there is none
+  std::function<Figures(const std::string& folder)> orbit_side;
+  std::function<Figures(const std::string& folder)> peer_side;
+};
 
-[[noreturn]] void die(const std::string& why) {
-  std::fprintf(stderr, "bench_actors: %s\n", why.c_str());
-  std::exit(1);
+double median(Figures values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 != 0 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-class Node {
- public:
-  explicit Node(uint32_t workers)
-      : executor_({.workers = workers, .pin_workers = true, .spin_us = 50}), runtime_(executor_, options(), &kNothing, &kNothingCached, nullptr) {
-    void* library = dlopen(BENCH_MODULE, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) die(dlerror());
-    const auto entry = reinterpret_cast<orbit_plugin_entry>(dlsym(library, ORBIT_PLUGIN_SYMBOL));
-    const orbit_plugin_descriptor* descriptor = entry();
-    const orbit_config config{sizeof config, 0, nullptr, "bench"};
-    orbit_plugin_instance* instance = nullptr;
-    orbit::ErrorOut error;
-    if (descriptor->create(&kHost, &config, &instance, &error) != ORBIT_OK) die(error.message);
-    const auto* types = static_cast<const orbit_actor_types_v1*>(instance->get_extension(instance->self, ORBIT_ACTOR_TYPES_V1));
-    if (auto published = runtime_.publish_module("bench", "1", BENCH_MODULE, {types->types, types->count}); !published)
-      die(published.error().message);
-    executor_.start();
-  }
-  ~Node() { executor_.stop(); }
+std::vector<Workload> workloads() {
+  constexpr Sending kBatches{20'000'000, 1000, 1};
+  constexpr Sending kFlood{2'000'000, 1'000'000, 1};
+  constexpr Sending kRandom{5'000'000, 1000, 100'000};
+  constexpr Sending kRandomOfTwo{5'000'000, 1000, 50'000};
+  constexpr int64_t kIdle = 1'000'000;
+  constexpr int64_t kActivations = 300'000;
+  // CAF gets fewer messages: rates do not depend on how many, and it takes longer.
+  const auto fewer = [](Sending what) { return Sending{std::max(what.messages / 4, what.batch), what.batch, what.actors}; };
+  std::vector<Workload> out;
+  const auto add = [&](std::vector<Row> rows, const char* peer, std::function<Figures(const std::string&)> ours,
+                       std::function<Figures(const std::string&)> theirs) {
+#ifndef BENCH_CAF
+    if (peer != nullptr && std::strncmp(peer, "CAF", 3) == 0) peer = nullptr;
+#endif
+    out.push_back({std::move(rows), peer, std::move(ours), std::move(theirs)});
+  };
+#ifdef BENCH_CAF
+  const Side* const caf = &kCaf;
+  const auto spawns = &caf_spawns;
+#else
+  const Side* const caf = &kOrbit;  // never asked
+  const auto spawns = [](int64_t) { return 0.0; };
+#endif
+  add({{"one-way, 1 sender, 1 receiver, batches of 1000", "M/s", 70, false}}, "CAF",
+      [=](auto&) { return Figures{kOrbit.one_way(kBatches)}; }, [=](auto&) { return Figures{caf->one_way(fewer(kBatches))}; });
+  add({{"one-way flood of 1,000,000", "M/s", 10, false}}, "CAF", [=](auto&) { return Figures{kOrbit.one_way(kFlood)}; },
+      [=](auto&) { return Figures{caf->one_way(fewer(kFlood))}; });
+  add({{"request and reply, one in flight", "M/s", 8, false}}, "CAF",
+      [=](auto&) { return Figures{kOrbit.request_reply(10'000'000)}; },
+      [=](auto&) { return Figures{caf->request_reply(1'000'000)}; });
+  add({{"random sends over 100,000 actors", "M/s", 10, false}}, "CAF", [=](auto&) { return Figures{kOrbit.random(kRandom, 1)}; },
+      [=](auto&) { return Figures{caf->random(fewer(kRandom), 1)}; });
+  add({{"random sends over 100,000 actors, 2 workers", "M/s", 18, false}}, "CAF",
+      [=](auto&) { return Figures{kOrbit.random(kRandomOfTwo, 2)}; },
+      [=](auto&) { return Figures{caf->random(fewer(kRandomOfTwo), 2)}; });
+  const auto latency = [](const char* where, double p50, double p99) {
+    return std::vector<Row>{{std::string("ping-pong one way, ") + where + ", p50", "ns", p50, true},
+                            {std::string("ping-pong one way, ") + where + ", p99", "ns", p99, true},
+                            {std::string("ping-pong one way, ") + where + ", p99.9", "ns", 0, true}};
+  };
+  add(latency("same worker", 60, 120), "CAF", [](auto&) { return kOrbit.ping_pong(4'000'000, false); },
+      [=](auto&) { return caf->ping_pong(1'000'000, false); });
+  add(latency("two workers", 250, 0), "CAF, two detached", [](auto&) { return kOrbit.ping_pong(1'000'000, true); },
+      [=](auto&) { return caf->ping_pong(20'000, true); });
+  add({{"activations from the memory engine", "M/s", 2, false}}, "CAF, spawn",
+      [=](auto&) { return Figures{orbit_activations(kActivations, 100, {})}; },
+      [=](auto&) { return Figures{spawns(kActivations)}; });
+  add({{"activations from RocksDB in cache", "M/s", 0.25, false}}, nullptr,
+      [=](auto& folder) { return Figures{orbit_activations(kActivations, 100, folder)}; }, {});
+  add({{"durable turns, 1,000 actors in flight", "k/s", 10, false, true}}, "RocksDB, 1 writer, sync",
+      [](auto& folder) { return Figures{orbit_durable_turns(1000, 1500, folder)}; },
+      [](auto& folder) { return Figures{rocksdb_durable_puts(1500, folder)}; });
+  add({{"idle activation with its actor object", "bytes", 256, true}}, "CAF", [=](auto&) { return Figures{kOrbit.idle_bytes(kIdle)}; },
+      [=](auto&) { return Figures{caf->idle_bytes(kIdle)}; });
+  add({{"process with 1,000,000 actors of 100 bytes of state", "MB", 600, true}}, "CAF",
+      [=](auto&) { return Figures{kOrbit.resident_bytes(kIdle, 100) / 1e6}; },
+      [=](auto&) { return Figures{caf->resident_bytes(kIdle, 100) / 1e6}; });
+  return out;
+}
 
-  // Calls a driver whose activation lies on that worker, and waits.
-  std::vector<bench::Took> drive(const char* method, const bench::Plan& plan, uint32_t drivers) {
-    std::vector<bench::Took> out;
-    Wait wait;
-    wait.left = drivers;
-    for (uint32_t i = 0; i < drivers; ++i) {
-      runtime_.post(i, [this, method, plan, i, &wait] {
-        const orbit_actors_v1* api = Runtime::api();
-        orbit_envelope* envelope = api->allocate();
-        const std::string key = key_on_worker(i);
-        envelope->type = api->type("bench.Driver");
-        envelope->key = orbit::to_c(key);
-        envelope->method = orbit_method_id(method, std::strlen(method));
-        bench::Plan mine = plan;
-        mine.set_seed(i + 1);
-        envelope->payload = new std::string(mine.SerializeAsString());
-        envelope->ops = &kPlanOps;
-        envelope->reply_ctx = &wait;
-        envelope->on_reply = [](void* ctx, orbit_envelope* reply) {
-          auto* to = static_cast<Wait*>(ctx);
-          if (reply->code != ORBIT_OK) die(reply->message);
-          std::string bytes;
-          reply->ops->serialize(reply->payload, {&bytes, [](void* text, orbit_bytes part) {
-                                                   static_cast<std::string*>(text)->append(part.data, part.size);
-                                                 }});
-          Runtime::api()->free_envelope(reply);
-          const std::lock_guard lock(to->mutex);
-          to->took.emplace_back().ParseFromString(bytes);
-          --to->left;
-          to->changed.notify_all();
-        };
-        api->send(envelope, nullptr);
-      });
-    }
-    std::unique_lock lock(wait.mutex);
-    wait.changed.wait(lock, [&wait] { return wait.left == 0; });
-    return wait.took;
+// Runs it in a child process with a new folder.
+Figures apart(const std::function<Figures(const std::string&)>& measure, const std::filesystem::path& dir) {
+  const std::filesystem::path folder = dir / ("bench-actors-" + std::to_string(getpid()));
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  int pipe_ends[2];
+  if (pipe(pipe_ends) != 0) die("pipe failed");
+  const pid_t child = fork();
+  if (child < 0) die("fork failed");
+  if (child == 0) {
+    const Figures figures = measure(folder.string());
+    const ssize_t size = static_cast<ssize_t>(figures.size() * sizeof(double));
+    std::_Exit(write(pipe_ends[1], figures.data(), static_cast<size_t>(size)) == size ? 0 : 1);
+  }
+  close(pipe_ends[1]);
+  Figures figures(16);
+  const ssize_t got = read(pipe_ends[0], figures.data(), figures.size() * sizeof(double));
+  close(pipe_ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  std::filesystem::remove_all(folder);
+  if (got <= 0 || status != 0) die("a measurement failed");
+  figures.resize(static_cast<size_t>(got) / sizeof(double));
+  return figures;
+}
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, value >= 1000 ? "%.0f" : value >= 100 ? "%.1f" : "%.2f", value);
+  return text;
+}
+
+// Figures of all runs, by row.
+struct Table {
+  explicit Table(const char* file) : json_(file != nullptr ? std::fopen(file, "w") : nullptr) {
+    if (file != nullptr && json_ == nullptr) die(std::string("cannot write ") + file);
+    if (json_ != nullptr) std::fprintf(json_, "{\n");
+    std::printf("%-52s %-6s %9s %9s %7s %7s %7s  %s\n", "workload (median of runs)", "", "Orbit", "peer", "ratio", "asked", "reached",
+                "peer");
+  }
+  ~Table() {
+    if (json_ == nullptr) return;
+    std::fprintf(json_, "\n}\n");
+    std::fclose(json_);
+  }
+  void add(const Row& row, const char* peer, const Figures& ours, const Figures& theirs) {
+    const double our_median = ours.empty() ? 0 : median(ours);
+    const double their_median = theirs.empty() ? 0 : median(theirs);
+    const auto ratio = [&](double a, double b) { return a == 0 || b == 0 ? std::string("-") : number(row.less_is_better ? b / a : a / b); };
+    const double asked = row.asked_of_ratio ? row.asked * their_median : row.asked;
+    std::printf("%-52s %-6s %9s %9s %7s %7s %7s  %s\n", row.name.c_str(), row.unit, ours.empty() ? "-" : number(our_median).c_str(),
+                theirs.empty() ? "-" : number(their_median).c_str(), ratio(our_median, their_median).c_str(),
+                asked == 0 ? "-" : number(asked).c_str(), ratio(our_median, asked).c_str(), theirs.empty() ? "" : peer);
+    std::fflush(stdout);
+    if (json_ == nullptr) return;
+    std::fprintf(json_, "%s  \"%s\": {\"unit\": \"%s\", \"asked\": %g, \"orbit\": [", first_ ? "" : ",\n", row.name.c_str(), row.unit,
+                 asked);
+    for (size_t i = 0; i < ours.size(); ++i) std::fprintf(json_, "%s%.6g", i == 0 ? "" : ", ", ours[i]);
+    std::fprintf(json_, "], \"peer\": \"%s\", \"peers\": [", theirs.empty() ? "" : peer);
+    for (size_t i = 0; i < theirs.size(); ++i) std::fprintf(json_, "%s%.6g", i == 0 ? "" : ", ", theirs[i]);
+    std::fprintf(json_, "]}");
+    first_ = false;
   }
 
  private:
-  struct Wait {
-    std::mutex mutex;
-    std::condition_variable changed;
-    uint32_t left = 0;
-    std::vector<bench::Took> took;
-  };
-  static constexpr char kToken = 0;
-  static constexpr orbit_payload_ops kPlanOps = {
-      sizeof(orbit_payload_ops), 0, &kToken,
-      [](const void* object, orbit_sink sink) -> orbit_code {
-        sink.append(sink.ctx, orbit::to_c(*static_cast<const std::string*>(object)));
-        return ORBIT_OK;
-      },
-      nullptr, [](void* object) { delete static_cast<std::string*>(object); }};
-
-  static RuntimeOptions options() {
-    RuntimeOptions out;
-    out.memory_bytes_max = 16ull << 30;
-    out.activations_max = 20'000'000;
-    return out;
-  }
-
-  // Drivers and their first sink must lie on one worker: look for a key where both do.
-  std::string key_on_worker(uint32_t worker) {
-    const orbit_type* driver = runtime_.types().type("bench.Driver");
-    const orbit_type* sink = runtime_.types().type("bench.Sink");
-    for (int64_t key = 1;; ++key) {
-      const auto lies = [this](const orbit_type* type, const std::string& text) {
-        return runtime_.worker_of(ActivationTable::mix(type, key_hash(text)));
-      };
-      if (lies(driver, std::to_string(key)) == worker && lies(sink, std::to_string(key * 1000)) == worker) return std::to_string(key);
-    }
-  }
-
-  AsioExecutor executor_;
-  Runtime runtime_;
+  std::FILE* json_;
+  bool first_ = true;
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-struct Workload {
-  const char* name;
-  const char* method;
-  uint32_t workers;
-  int64_t messages;
-  int64_t batch;
-  int64_t actors;
-};
-
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   int runs = 5;
   const char* json = nullptr;
   const char* only = "";
-  int64_t actors = 100'000;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    if (std::strcmp(argv[i], "--runs") == 0) runs = std::max(1, std::atoi(argv[i + 1]));
-    if (std::strcmp(argv[i], "--json") == 0) json = argv[i + 1];
-    if (std::strcmp(argv[i], "--only") == 0) only = argv[i + 1];
-    if (std::strcmp(argv[i], "--actors") == 0) actors = std::max(1, std::atoi(argv[i + 1]));
+  std::string side;
+  std::filesystem::path dir = std::filesystem::temp_directory_path();
+  for (int i = 1; i < argc; i += 2) {
+    const std::string option = argv[i];
+    if (i + 1 == argc) die(option + " needs a value");
+    if (option == "--runs")
+      runs = std::max(1, std::atoi(argv[i + 1]));
+    else if (option == "--json")
+      json = argv[i + 1];
+    else if (option == "--only")
+      only = argv[i + 1];
+    else if (option == "--dir")
+      dir = argv[i + 1];
+    else if (option == "--side")
+      side = argv[i + 1];
+    else
+      die("unknown option " + option + "; --runs, --json, --only, --dir, --side");
   }
-  const Workload workloads[] = {
-      {"one-way, 1 sender, 1 receiver, batches of 1000", "OneWay", 1, 10'000'000, 1000, 1},
-      {"request and reply, one in flight", "RequestReply", 1, 5'000'000, 1, 1},
-      {"random sends over many actors", "Random", 1, 5'000'000, 1000, actors},
-      {"random sends over many actors, 2 workers", "Random", 2, 5'000'000, 1000, std::max<int64_t>(actors / 2, 1)},
-  };
-  std::map<std::string, double> figures;
-  std::printf("%-50s %12s %10s\n", "workload (median of runs)", "M messages/s", "ns each");
-  for (const Workload& workload : workloads) {
-    if (std::strstr(workload.name, only) == nullptr) continue;
-    Node node(workload.workers);
-    bench::Plan plan;
-    plan.set_messages(workload.messages);
-    plan.set_batch(workload.batch);
-    plan.set_actors(workload.actors);
-    std::vector<double> rates;
-    for (int run = 0; run < runs; ++run) {
-      double rate = 0;
-      for (const bench::Took& took : node.drive(workload.method, plan, workload.workers))
-        rate += static_cast<double>(took.messages()) * 1e3 / static_cast<double>(took.nanoseconds());
-      rates.push_back(rate);
+#ifndef BENCH_CAF
+  std::fprintf(stderr, "bench_actors: built without CAF (Debian's libcaf-dev), whose column stays empty\n");
+#endif
+  Table table(json);
+  for (const Workload& workload : workloads()) {
+    if (std::none_of(workload.rows.begin(), workload.rows.end(), [&](const Row& row) { return row.name.find(only) != std::string::npos; }))
+      continue;
+    std::vector<Figures> ours(workload.rows.size());
+    std::vector<Figures> theirs(workload.rows.size());
+    const auto measure = [&](const auto& function, std::vector<Figures>& into) {
+      const Figures figures = apart(function, dir);
+      if (figures.size() != into.size()) die("a measurement has another number of figures");
+      for (size_t i = 0; i < figures.size(); ++i) into[i].push_back(figures[i]);
+    };
+    for (int each = 0; each < runs; ++each) {
+      if (side != "peer") measure(workload.orbit_side, ours);
+      if (side != "orbit" && workload.peer != nullptr) measure(workload.peer_side, theirs);
     }
-    const double rate = median(rates);
-    figures[workload.name] = rate;
-    std::printf("%-50s %12.2f %10.1f\n", workload.name, rate, 1e3 / rate);
-    std::fflush(stdout);
-  }
-  if (std::strstr("idle activation", only) != nullptr) {
-    constexpr int64_t kActors = 1'000'000;
-    Node node(1);
-    bench::Plan plan;
-    plan.set_messages(0);
-    plan.set_batch(1);
-    plan.set_actors(1000);
-    node.drive("Random", plan, 1);
-    malloc_trim(0);
-    const size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
-    plan.set_actors(kActors);
-    node.drive("Random", plan, 1);
-    malloc_trim(0);
-    const size_t after = mallinfo2().uordblks + mallinfo2().hblkhd;
-    const double each = static_cast<double>(after - before) / static_cast<double>(kActors);
-    figures["bytes of an idle activation with its (empty) actor object"] = each;
-    std::printf("%-50s %12.0f bytes\n", "idle activation with its actor object", each);
-  }
-  if (json != nullptr) {
-    std::FILE* file = std::fopen(json, "w");
-    if (file == nullptr) die(std::string("cannot write ") + json);
-    const char* separator = "{\n";
-    for (const auto& [name, value] : figures) {
-      std::fprintf(file, "%s  \"%s\": %.3f", separator, name.c_str(), value);
-      separator = ",\n";
-    }
-    std::fprintf(file, "\n}\n");
-    std::fclose(file);
+    for (size_t i = 0; i < workload.rows.size(); ++i) table.add(workload.rows[i], workload.peer, ours[i], theirs[i]);
   }
   return 0;
+}
+
+}  // namespace
+
+}  // namespace orbit::bench
+
+int main(int argc, char** argv) {
+  try {
+    return orbit::bench::run(argc, argv);
+  } catch (const std::exception& error) {
+    orbit::bench::die(error.what());
+  }
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include <algorithm>
 #include <chrono>
+#include <optional>
 #include <orbit/actor_module.hpp>
 #include <vector>
 
 #include "bench.orbit.hpp"
+#include "ticks.hpp"
 
 namespace bench {
 
@@ -32,15 +35,77 @@ class SinkActor final : public SinkBase<SinkActor> {
     reply.set_value(number.value() + sum_);
     return reply;
   }
+
+ private:
+  int64_t sum_ = 0;
+};
+
+class HolderActor final : public HolderBase<HolderActor> {
+ public:
+  void fill(const Number& size) { mutable_state().set_blob(std::string(static_cast<size_t>(size.value()), 'x')); }
+  void touch(const Number& number) { touched_ += number.value(); }
+  Number size(const Empty&) const {
+    Number reply;
+    reply.set_value(static_cast<int64_t>(state().blob().size()));
+    return reply;
+  }
+
+ private:
+  int64_t touched_ = 0;
+};
+
+class DurableActor final : public DurableBase<DurableActor> {
+ public:
   Number add(const Number& number) {
     mutable_state().set_sum(state().sum() + number.value());
     Number reply;
     reply.set_value(state().sum());
     return reply;
   }
+};
+
+class PlayerActor final : public PlayerBase<PlayerActor> {
+ public:
+  Empty begin(const Match& match) {
+    partner_.emplace(match.partner());
+    over_ = false;
+    measures_ = match.balls() != 0;
+    if (!measures_) return {};
+    rounds_.clear();
+    rounds_.reserve(static_cast<size_t>(match.balls() / 2 + 1));
+    last_ = ticks();
+    partner_->ball([&](Stroke& stroke) { stroke.set_left(match.balls()); });
+    return {};
+  }
+  void ball(const Stroke& stroke) {
+    if (measures_) {
+      const uint64_t now = ticks();
+      rounds_.push_back(now - last_);
+      last_ = now;
+    }
+    over_ = stroke.left() <= 1;  // the last ball, or the last but one
+    if (stroke.left() == 0) return;
+    partner_->ball([left = stroke.left() - 1](Stroke& next) { next.set_left(left); });
+  }
+  Score read(const Quantiles& quantiles) const {
+    Score score;
+    score.set_over(over_);
+    if (!over_ || rounds_.empty()) return score;
+    std::vector<uint64_t> sorted = rounds_;
+    std::sort(sorted.begin(), sorted.end());
+    for (const double at : quantiles.at()) {
+      const auto index = static_cast<size_t>(at * static_cast<double>(sorted.size() - 1));
+      score.add_nanoseconds(static_cast<double>(sorted[index]) / 2 / quantiles.ticks_per_ns());
+    }
+    return score;
+  }
 
  private:
-  int64_t sum_ = 0;
+  std::optional<Player> partner_;
+  std::vector<uint64_t> rounds_;
+  uint64_t last_ = 0;
+  bool measures_ = false;
+  bool over_ = false;
 };
 
 class DriverActor final : public DriverBase<DriverActor> {
@@ -85,8 +150,39 @@ class DriverActor final : public DriverBase<DriverActor> {
     }
     co_return watch.read(plan.messages());
   }
+
+  orbit::Task<Took> wake_sinks(Plan plan) {
+    const Stopwatch watch;
+    for (int64_t i = 0; i < plan.actors(); ++i) co_await Sink(key() * 10'000'000 + i).ask(Number());
+    co_return watch.read(plan.actors());
+  }
+
+  orbit::Task<Took> fill_holders(Plan plan) {
+    return each_holder(plan, [bytes = plan.bytes()](const Holder& holder) {
+      holder.fill([bytes](Number& number) { number.set_value(bytes); });
+    });
+  }
+  orbit::Task<Took> touch_holders(Plan plan) {
+    return each_holder(plan, [](const Holder& holder) { holder.touch([](Number& number) { number.set_value(1); }); });
+  }
+
+ private:
+  template <class Visit>
+  orbit::Task<Took> each_holder(Plan plan, Visit visit) {
+    const Stopwatch watch;
+    for (int64_t i = 0; i < plan.actors();) {
+      std::optional<Holder> last;
+      for (const int64_t end = std::min(i + plan.batch(), plan.actors()); i < end; ++i) {
+        last.emplace(i);
+        visit(*last);
+      }
+      co_await last->size(Empty());
+    }
+    co_return watch.read(plan.actors());
+  }
 };
 
 }  // namespace bench
 
-ORBIT_ACTOR_MODULE("bench", "1.0.0", bench::SinkActor, bench::DriverActor)
+ORBIT_ACTOR_MODULE("bench", "1.0.0", bench::SinkActor, bench::HolderActor, bench::DurableActor, bench::PlayerActor,
+                   bench::DriverActor)
