@@ -13,6 +13,7 @@
 
 #include "node/check.hpp"
 #include "plugin/durable_file.hpp"
+#include "storage_command.hpp"
 
 namespace {
 
@@ -30,7 +31,8 @@ struct CommandLine {
 };
 
 po::options_description visible_options() {
-  po::options_description out("orbitd runs an Orbit node.\n\nUsage: orbitd [--config FILE] [options]\n\nOptions");
+  po::options_description out("orbitd runs an Orbit node.\n\nUsage: orbitd [--config FILE] [options]\n"
+                              "       orbitd storage COMMAND --help\n\nOptions");
   out.add_options()("config,c", po::value<std::string>()->value_name("FILE"),
                     "the node's configuration; default: configs/node.toml, else /etc/orbit/node.toml")(
       "set", po::value<std::vector<std::string>>()->value_name("KEY=VALUE"),
@@ -219,6 +221,7 @@ int run(const CommandLine& line) {
 
 int main(int argc, char** argv) {
   try {
+    if (argc > 1 && std::string_view(argv[1]) == "storage") return storage_command(argc - 1, argv + 1, node_options());
     const CommandLine line = parse(argc, argv);
     if (line.has("probe-plugin")) ::_exit(probe_child(line.text("probe-plugin")));
     if (line.has("help")) return std::cout << visible_options() << "\n", 0;

@@ -95,7 +95,7 @@ TEST_CASE("an intact plugin runs and stops") {
   Host host(entry("thing", "test.broken", kBroken + "intact.so"));
   CHECK(host.run().empty());
   CHECK(host.host->status()[0].state == "running");
-  CHECK(host.host->stop(""));
+  CHECK(host.host->stop({}));
   CHECK(host.host->status()[0].state == "stopped");
   CHECK(host.host->destroy());
 }
@@ -110,7 +110,7 @@ TEST_CASE("a plugin built against the frozen ABI 1.0 is configured, started and 
   CHECK(std::string(table->text(provided->self)) == "hello");
   CHECK(table->started(provided->self) == 1);
   CHECK(host.metrics.render().find("orbit_old_created_total 1\n") != std::string::npos);
-  CHECK(host.host->stop(""));
+  CHECK(host.host->stop({}));
   CHECK(table->started(provided->self) == 0);
   CHECK(host.host->destroy());
   host.log->close();
@@ -121,7 +121,7 @@ TEST_CASE("a plugin of a newer minor with a longer descriptor works") {
   Host host(entry("thing", "test.broken", kBroken + "newer_minor.so"));
   CHECK(host.run().empty());
   CHECK(host.host->status()[0].state == "running");
-  CHECK(host.host->stop(""));
+  CHECK(host.host->stop({}));
   CHECK(host.host->destroy());
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("a stop that hangs is given up after stop_timeout_ms and the others ar
   Host host(entry("first", "test.old", kOld, "[plugin.config]\ntext = \"x\"\n") +
             entry("hangs", "test.broken", kBroken + "stop_hangs.so"));
   CHECK(host.run().empty());
-  CHECK_FALSE(host.host->stop(""));
+  CHECK_FALSE(host.host->stop({}));
   check_parts(host.host->refusals().at(0), {"stop_hangs.so", "`stop` did not return", "stop_timeout_ms (500 ms)"});
   CHECK(host.host->status()[0].state == "stopped");
   CHECK(host.host->caller().abandoned() == 1);
@@ -279,7 +279,7 @@ TEST_CASE("one file serves several instances") {
   Host host(entry("a", "test.broken", kBroken + "intact.so") + entry("b", "test.broken", kBroken + "intact.so"));
   CHECK(host.run().empty());
   CHECK(host.host->status().size() == 2);
-  CHECK(host.host->stop(""));
+  CHECK(host.host->stop({}));
   CHECK(host.host->destroy());
 }
 
@@ -290,7 +290,7 @@ TEST_CASE("a plugin without path is found by its id; when it is not, the message
   Host found(entry("old", "test.old", "", "[plugin.config]\ntext = \"x\"\n"), {folder.path});
   CHECK(found.run().empty());
   CHECK(found.host->status()[0].file == folder.path + "/any_name.so");
-  CHECK(found.host->stop(""));
+  CHECK(found.host->stop({}));
   CHECK(found.host->destroy());
   Host missing(entry("old", "test.odl", ""), {folder.path, "/nonexistent/plugins"});
   check_parts(missing.run().at(0),
@@ -304,6 +304,6 @@ TEST_CASE("a broken plugin that is not required leaves the others running") {
   CHECK(host.run().empty());
   CHECK(host.host->status()[0].state == "failed");
   CHECK(host.host->status()[1].state == "running");
-  CHECK(host.host->stop(""));
+  CHECK(host.host->stop({}));
   CHECK(host.host->destroy());
 }

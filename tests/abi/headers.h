@@ -12,6 +12,7 @@
 #include <orbit/ext/observe.h>
 #include <orbit/ext/storage.h>
 #include <orbit/ext/storage_fenced.h>
+#include <orbit/ext/storage_ops.h>
 #include <orbit/ext/streams.h>
 #include <orbit/ext/workers.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Cuts, submissions and what waits for them; see the head of scheduler.hpp.
 #include <algorithm>
+#include <bit>
 
 #include "actor/due_index.hpp"
 #include "actor/runtime.hpp"
@@ -167,6 +168,7 @@ Scheduler::FlushClass& Scheduler::flush_class(uint32_t index) {
   while (classes_.size() <= index) {
     FlushClass cls;
     cls.rule = runtime_.types().flush_rule(static_cast<uint32_t>(classes_.size()));
+    cls.store = &runtime_.store(cls.rule.store);
     classes_.push_back(std::move(cls));
   }
   return classes_[index];
@@ -203,7 +205,9 @@ void Scheduler::before_change(orbit_activation* a) noexcept {
   a->dirty = static_cast<uint8_t>(a->dirty & ~(1u << closed));
 }
 
-Pending* Scheduler::make_submission(bool sync, bool keep_trying) {
+Store& Scheduler::store_of(const orbit_activation* a) const noexcept { return runtime_.store(a->version->store); }
+
+Pending* Scheduler::make_submission(Store& store, bool sync, bool keep_trying) {
   Pending* pending = nullptr;
   if (spare_pending_.empty()) {
     pending = new Pending;
@@ -211,6 +215,7 @@ Pending* Scheduler::make_submission(bool sync, bool keep_trying) {
     pending = spare_pending_.back();
     spare_pending_.pop_back();
   }
+  pending->store = &store;
   pending->sync = sync;
   pending->keep_trying = keep_trying;
   pending->worker = worker_;
@@ -225,12 +230,12 @@ Pending* Scheduler::make_submission(bool sync, bool keep_trying) {
 
 void Scheduler::submit(Pending* pending) noexcept {
   in_flight_.push_back(pending);
-  pending->failures_seen = failures_seen_;
-  committer_.submit(pending);
+  pending->failures_seen = failures_seen_[pending->store->number];
+  pending->store->committer.submit(pending);
 }
 
 Pending* Scheduler::open_sync(FlushClass& cls) {
-  if (cls.open == nullptr) cls.open = make_submission(true, false);
+  if (cls.open == nullptr) cls.open = make_submission(*cls.store, true, false);
   return cls.open;
 }
 
@@ -240,7 +245,8 @@ void Scheduler::close_cut(FlushClass& cls) noexcept {
     cls.closing = open_sync(cls);
     cls.open = nullptr;
   } else {
-    cls.closing = make_submission(cls.rule.durability == ORBIT_DURABILITY_ASYNC || std::exchange(cls.save, false), true);
+    cls.closing = make_submission(*cls.store, cls.rule.durability == ORBIT_DURABILITY_ASYNC || std::exchange(cls.save, false),
+                                  true);
     cls.closing->then.swap(cls.then_open);
   }
   cls.due = false;
@@ -296,8 +302,9 @@ void Scheduler::commit_round() noexcept {
   }
 }
 
-void Scheduler::close_all_cuts() noexcept {
+void Scheduler::close_all_cuts(Stores stores) noexcept {
   for (FlushClass& cls : classes_) {
+    if ((stores >> cls.rule.store & 1) == 0) continue;
     if (cls.closing != nullptr) collect_slice(cls, SIZE_MAX);
     if (cls.open == nullptr && cls.head[FlushClass::parity(cls.cut)] == nullptr && cls.then_open.empty()) continue;
     close_cut(cls);
@@ -305,16 +312,32 @@ void Scheduler::close_all_cuts() noexcept {
   }
 }
 
-void Scheduler::flush(std::function<void(orbit_code, const std::string&)> then) {
-  close_all_cuts();
-  if (in_flight_.empty()) {
+void Scheduler::flush(Stores stores, std::function<void(orbit_code, const std::string&)> then) {
+  close_all_cuts(stores);
+  Stores waits_for = 0;
+  for (const Pending* pending : in_flight_) waits_for |= Stores{1} << pending->store->number;
+  waits_for &= stores;
+  if (waits_for == 0) {
     then(ORBIT_OK, {});
     return;
   }
-  // An empty submission behind everything else: the committer keeps the order.
-  Pending* barrier = make_submission(false, true);
-  barrier->then.push_back(std::move(then));
-  submit(barrier);
+  struct Wait {
+    uint32_t left;
+    orbit_code code;
+    std::string message;
+    std::function<void(orbit_code, const std::string&)> then;
+  };
+  auto wait = std::make_shared<Wait>(Wait{static_cast<uint32_t>(std::popcount(waits_for)), ORBIT_OK, {}, std::move(then)});
+  // An empty submission behind everything else: a committer keeps the order.
+  for (const auto& store : runtime_.stores()) {
+    if ((waits_for >> store->number & 1) == 0) continue;
+    Pending* barrier = make_submission(*store, false, true);
+    barrier->then.emplace_back([wait](orbit_code code, const std::string& message) {
+      if (code != ORBIT_OK) wait->code = code, wait->message = message;
+      if (--wait->left == 0) wait->then(wait->code, wait->message);
+    });
+    submit(barrier);
+  }
 }
 
 void Scheduler::sync_soon(FlushClass& cls) {
@@ -340,7 +363,8 @@ void Scheduler::pending_done(Pending* pending) noexcept {
   now_ns_ = executor_.coarse_monotonic_ns();
   in_flight_.erase(std::find(in_flight_.begin(), in_flight_.end(), pending));
   const bool failed = pending->code != ORBIT_OK;
-  failures_seen_ += failed;
+  Store& store = *pending->store;
+  failures_seen_[store.number] += failed;
   // Taken out first: what runs below may reuse everything else.
   EnvelopeQueue parked = pending->parked;
   pending->parked = EnvelopeQueue();
@@ -353,7 +377,7 @@ void Scheduler::pending_done(Pending* pending) noexcept {
   auto stored = std::move(pending->stored);
   pending->stored.clear();
   if (!failed && pending->batch.earliest_due_ms() != WriteBatch::kNoDue)
-    runtime_.due_index().added(pending->batch.earliest_due_ms());
+    store.due->added(pending->batch.earliest_due_ms());
   if (!pending->batch.claims().empty()) runtime_.claims().drop(pending->batch.claims());
   if (pending->batch.bytes() < (1u << 20) && spare_pending_.size() < 16) {
     pending->batch.clear();
@@ -371,7 +395,7 @@ void Scheduler::pending_done(Pending* pending) noexcept {
       a->doomed = true;
     }
     for (FlushClass& cls : classes_)
-      if (cls.rule.durability == ORBIT_DURABILITY_SYNC) fail_sync(cls, code, message);
+      if (cls.store == &store && cls.rule.durability == ORBIT_DURABILITY_SYNC) fail_sync(cls, code, message);
     for (const auto& [a, tag] : members) {
       if (!table_.holds(tag) || !a->doomed || a->current != nullptr) continue;
       drop_actor(a);

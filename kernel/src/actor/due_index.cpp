@@ -163,10 +163,10 @@ void DueIndex::begin_scan() {
 
 void DueIndex::scan() {
   const std::string to(1, static_cast<char>(kDueSpace + 1));
-  const Committer& committer = runtime_.committer();
+  const Engine& engine = store_.committer.engine();
   ErrorOut error;
-  const orbit_code code = committer.storage()->scan(
-      committer.storage_self(), nullptr, to_c(scan_from_), to_c(to), 0,
+  const orbit_code code = engine.table->scan(
+      engine.self, nullptr, to_c(scan_from_), to_c(to), 0,
       [](void* ctx, orbit_bytes key, orbit_bytes) -> int {
         auto& found = *static_cast<std::vector<std::string>*>(ctx);
         found.emplace_back(from_c(key));
@@ -256,7 +256,7 @@ void DueIndex::check_expired(Delivery* delivery) {
     const bool at_rest = a != nullptr && a->stage == Stage::active && a->dirty == 0;
     const bool disagrees = at_rest && a->expires_at_ms == delivery->entry.due_ms;
     if (at_rest && !disagrees) {
-      Pending* pending = its.make_submission(false, true);
+      Pending* pending = its.make_submission(store_, false, true);
       pending->batch.remove(delivery->entry.key);
       its.submit(pending);
     }

@@ -23,8 +23,9 @@
 namespace orbit::kernel {
 
 class Runtime;
+struct Store;
 
-// Lives on worker 0.
+// Of one storage. Lives on worker 0.
 class DueIndex {
  public:
   static constexpr size_t kWindow = 1024;          // entries read at once
@@ -35,7 +36,7 @@ class DueIndex {
   static constexpr uint64_t kRetryMinMs = 250;     // after a failed tick, doubled each time
   static constexpr uint64_t kRetryMaxMs = 60'000;
 
-  explicit DueIndex(Runtime& runtime) : runtime_(runtime) {}
+  DueIndex(Runtime& runtime, Store& store) : runtime_(runtime), store_(store) {}
   ~DueIndex();
   DueIndex(const DueIndex&) = delete;
   DueIndex& operator=(const DueIndex&) = delete;
@@ -78,6 +79,7 @@ class DueIndex {
   uint64_t next_look_ms() const noexcept;
 
   Runtime& runtime_;
+  Store& store_;
   std::atomic<bool> stopped_{false};
 
   std::deque<Entry> window_;

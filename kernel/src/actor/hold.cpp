@@ -61,6 +61,12 @@ struct Ticket {
   orbit_hold* hold;
 };
 
+std::string several_storages(Runtime& runtime, const orbit_type& one, const orbit_type& other) {
+  return "actors of " + one.name + " and " + other.name + " cannot be held together: the storage '" +
+         runtime.store_of(one).name() + "' has the first and '" + runtime.store_of(other).name() +
+         "' the second, so that a change of both would not be atomic; use them one by one, or bind both types to one storage";
+}
+
 // Answers a hold's envelope that was refused (a full mailbox, an activation that failed) on the home worker.
 void refused(void* ctx, orbit_envelope* envelope) {
   auto* hold = static_cast<orbit_hold*>(ctx);
@@ -121,7 +127,12 @@ void orbit_hold::advance() noexcept {
   home->submit_before(*this);
   for (size_t i = 0; i < item_of.size(); ++i) actors[i] = items[item_of[i]].a->actor;
   ++home->granted_holds_;
+  // `home` outlives this hold, which granted may release.
+  Scheduler* const scheduler = home;
+  const Store* const outer = scheduler->held_in_;
+  if (!items.empty()) scheduler->held_in_ = &scheduler->store_of(items[0].a);
   granted(ctx, this, actors.data(), actors.size(), ORBIT_OK, "");
+  scheduler->held_in_ = outer;
 }
 
 void orbit_hold::own_keys() {
@@ -189,6 +200,7 @@ void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadlin
   hold->item_of.resize(count);
   hold->actors.resize(count);
   hold->order.resize(count);
+  uint32_t store = 0;
   for (size_t i = 0; i < count; ++i) {
     orbit_hold::Item& item = hold->items[i];
     item.type = const_cast<orbit_type*>(refs[i].type);
@@ -204,6 +216,15 @@ void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadlin
     if (version != nullptr && version->stateless_copies != 0) {
       granted(ctx, nullptr, nullptr, 0, ORBIT_FAILED_PRECONDITION,
               ("actors of the stateless type " + item.type->name + " cannot be held").c_str());
+      recycle(hold);
+      return;
+    }
+    // Two engines cannot be written as one: better refused than torn.
+    const uint32_t its_store = version != nullptr ? version->store : runtime_.store_of(*item.type).number;
+    if (i == 0) store = its_store;
+    if (its_store != store) {
+      granted(ctx, nullptr, nullptr, 0, ORBIT_FAILED_PRECONDITION,
+              several_storages(runtime_, *hold->items[0].type, *item.type).c_str());
       recycle(hold);
       return;
     }
@@ -252,7 +273,7 @@ void Scheduler::submit_before(const orbit_hold& hold) noexcept {
     one_class = one_class && item.a->version->flush_class == hold.items[0].a->version->flush_class;
     waits = waits || (item.worker == worker_ && !submitted(item.a));
   }
-  if (waits && (hold.remote || !one_class)) close_all_cuts();
+  if (waits && (hold.remote || !one_class)) close_all_cuts(kAllStores);
 }
 
 // What freezes a type waits for its actors; a hold that waits for one of them while it holds another would never end.
@@ -282,7 +303,7 @@ void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noex
   orbit_hold* hold = reinterpret_cast<Ticket*>(envelope->room)->hold;
   free_envelope(envelope);
   // What was changed before must reach the engine before the hold's changes, which the other worker submits.
-  if (hold->home != this && !submitted(a)) close_all_cuts();
+  if (hold->home != this && !submitted(a)) close_all_cuts(kAllStores);
   if (a->dirty != 0) before_change(a);
   a->current = &hold->marker;
   a->last_used = now_tick_;
@@ -312,7 +333,7 @@ void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noex
 // order, so an empty submission tells when.
 void Scheduler::gate_behind_hold(orbit_activation* a) noexcept {
   if (a->version->def->durability == ORBIT_DURABILITY_SYNC) return;  // it was held until then
-  Pending* barrier = make_submission(false, true);
+  Pending* barrier = make_submission(store_of(a), false, true);
   a->gate = barrier->seq;
   submit(barrier);
 }
@@ -402,9 +423,11 @@ void Scheduler::abort(orbit_hold* hold, orbit_hold_committed committed, void* ct
 
 void Scheduler::release_together(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept {
   bool sync = false;
+  // All of a hold lies in one storage, see hold().
+  Store& store = store_of(hold->items[0].a);
   for (const orbit_hold::Item& item : hold->items)
     sync = sync || (item.dirty && item.a->version->def->durability == ORBIT_DURABILITY_SYNC);
-  Pending* pending = make_submission(sync, !sync);
+  Pending* pending = make_submission(store, sync, !sync);
   for (orbit_hold::Item& item : hold->items) {
     if (!item.dirty) continue;
     ++item.a->record_version;

@@ -21,6 +21,7 @@ namespace {
 struct IndexScan {
   Runtime* runtime;
   uint32_t home;
+  const orbit_type* type;
   orbit_index_kind kind;
   std::string prefix;
   std::string from;
@@ -57,10 +58,10 @@ struct IndexScan {
 
   void run() {
     if (from >= to && !to.empty()) return;
-    const Committer& committer = runtime->committer();
+    const Engine& engine = runtime->store_of(*type).committer.engine();
     ErrorOut error;
-    const orbit_code scanned = committer.storage()->scan(
-        committer.storage_self(), nullptr, to_c(from), to_c(to), descending ? 1 : 0,
+    const orbit_code scanned = engine.table->scan(
+        engine.self, nullptr, to_c(from), to_c(to), descending ? 1 : 0,
         [](void* self, orbit_bytes key, orbit_bytes) -> int {
           return static_cast<IndexScan*>(self)->entry(from_c(key));
         },
@@ -116,6 +117,7 @@ void query_index(const orbit_type* type, const orbit_index_query* query, orbit_v
   auto scan = std::make_unique<IndexScan>();
   scan->runtime = runtime;
   scan->home = this_scheduler()->worker();
+  scan->type = type;
   scan->kind = index->kind;
   scan->prefix = index_prefix(type->name, index->number);
   scan->from = scan->prefix + std::string(from_c(query->from));
@@ -146,11 +148,8 @@ void query_index(const orbit_type* type, const orbit_index_query* query, orbit_v
       IndexScan::start(std::move(*shared));
       return;
     }
-    runtime->on_all_workers((*shared)->home,
-                            [](Scheduler& scheduler, std::function<void()> flushed) {
-                              scheduler.flush([flushed](orbit_code, const std::string&) { flushed(); });
-                            },
-                            [shared] { IndexScan::start(std::move(*shared)); });
+    runtime->flush_everywhere((*shared)->home, runtime->stores_of(*(*shared)->type),
+                              [shared] { IndexScan::start(std::move(*shared)); });
   });
 }
 

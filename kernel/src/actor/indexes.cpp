@@ -21,15 +21,6 @@ bool passing(orbit_code code) {
          code == ORBIT_ABORTED || code == ORBIT_CANCELLED || code == ORBIT_NOT_FOUND;
 }
 
-void flush_everywhere(Runtime& runtime, std::function<void()> then) {
-  runtime.on_all_workers(
-      0,
-      [](Scheduler& scheduler, std::function<void()> flushed) {
-        scheduler.flush([flushed](orbit_code, const std::string&) { flushed(); });
-      },
-      std::move(then));
-}
-
 }  // namespace
 
 // One page of a walk.
@@ -113,11 +104,11 @@ void Indexes::begin(orbit_type* type) {
   const bool queued = runtime_.executor().blocking(
       [](void* ctx) {
         auto* self = static_cast<Reading*>(ctx);
-        const Committer& committer = self->indexes->runtime_.committer();
+        const Engine& engine = self->indexes->runtime_.store_of(*self->type).committer.engine();
         const std::string end = prefix_end(self->prefix);
         ErrorOut error;
-        self->ok = committer.storage()->scan(
-                       committer.storage_self(), nullptr, to_c(self->prefix), to_c(end), 0,
+        self->ok = engine.table->scan(
+                       engine.self, nullptr, to_c(self->prefix), to_c(end), 0,
                        [](void* raw, orbit_bytes key, orbit_bytes value) -> int {
                          auto* to = static_cast<Reading*>(raw);
                          std::string_view rest = from_c(key).substr(to->prefix.size());
@@ -170,7 +161,7 @@ void Indexes::compare(orbit_type* type, std::map<uint32_t, Note> stored) {
     stop(type);
     return;
   }
-  Pending* pending = scheduler.make_submission(true, true);
+  Pending* pending = scheduler.make_submission(runtime_.store_of(*type), true, true);
   const auto forget = [&](uint32_t number) {
     const std::string prefix = index_prefix(type->name, number);
     pending->batch.remove_range(prefix, prefix_end(prefix));
@@ -288,14 +279,14 @@ void Indexes::page_done(Walk* walk) {
     later(walk->type, &Indexes::walk);
     return;
   }
-  flush_everywhere(runtime_, [this, walk] { settle(walk); });
+  runtime_.flush_everywhere(0, runtime_.stores_of(*walk->type), [this, walk] { settle(walk); });
 }
 
 // The page's entries are stored: notes where to go on.
 void Indexes::settle(Walk* walk) {
   orbit_type* type = walk->type;
   Scheduler& scheduler = runtime_.scheduler(0);
-  Pending* pending = scheduler.make_submission(true, true);
+  Pending* pending = scheduler.make_submission(runtime_.store_of(*type), true, true);
   {
     const std::lock_guard lock(mutex_);
     Type& its = types_[type];

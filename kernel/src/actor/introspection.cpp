@@ -140,6 +140,8 @@ std::string Runtime::types_json() const {
     row["name"] = type.name;
     row["module"] = version->module->name;
     row["generation"] = version->module->generation;
+    row["storage"] = stores_[version->store]->name();
+    row["storage"] = stores_[version->store]->name();
     row["durability"] = durability_name(version->def->durability);
     row["state_type"] = version->def->state_type != nullptr ? json::value(version->def->state_type) : json::value(nullptr);
     row["idle_timeout_ms"] = version->idle_timeout_ns / 1'000'000;
@@ -269,23 +271,30 @@ void Runtime::append_metrics(std::string& text) const {
     text.append("orbit_activations{type=\"").append(type.name).append("\"} ")
         .append(std::to_string(version->activations.load(std::memory_order_relaxed))).append("\n");
   });
-  const Committer::Counters& c = committer_.counters();
-  const auto single = [&](std::string_view name, std::string_view type, std::string_view help, uint64_t value) {
+  const auto per_store = [&](std::string_view name, std::string_view type, std::string_view help, auto&& value) {
     head(name, type, help);
-    text.append(name).append(" ").append(std::to_string(value)).append("\n");
+    for (const auto& store : stores_)
+      text.append(name).append("{storage=\"").append(store->name()).append("\"} ").append(std::to_string(value(*store))).append("\n");
   };
-  single("orbit_commits_total", "counter", "Writes to the storage engine; each joins one batch or more.", c.commits);
-  single("orbit_commit_syncs_total", "counter", "Commits that waited for the device.", c.syncs);
-  single("orbit_commit_batches_total", "counter", "Batches of turns that were committed.", c.batches);
-  single("orbit_commit_operations_total", "counter", "Puts and deletes in commits.", c.operations);
-  single("orbit_commit_bytes_total", "counter", "Bytes of keys and values in commits.", c.bytes);
-  single("orbit_commit_failures_total", "counter", "Commits that the storage engine refused.", c.failures);
-  const DueIndex::Counters& due = due_index_->counters();
-  single("orbit_due_sent_total", "counter", "Reminders and expiries sent to their actors.", due.sent);
-  single("orbit_due_failed_total", "counter", "Those that an actor did not take; they come again.", due.failed);
-  single("orbit_due_read_total", "counter", "Entries read from the stored index of what is due.", due.read);
-  single("orbit_due_waiting", "gauge", "Entries of that index in memory.", due.waiting);
-  single("orbit_storage_writable", "gauge", "1 while the storage engine takes writes.", committer_.writable() ? 1 : 0);
+  using Count = std::atomic<uint64_t>;
+  const auto committed = [&](std::string_view name, std::string_view help, Count Committer::Counters::*count) {
+    per_store(name, "counter", help, [&](const Store& store) { return (store.committer.counters().*count).load(); });
+  };
+  const auto due = [&](std::string_view name, std::string_view type, std::string_view help, Count DueIndex::Counters::*count) {
+    per_store(name, type, help, [&](const Store& store) { return (store.due->counters().*count).load(); });
+  };
+  committed("orbit_commits_total", "Writes to the storage engine; each joins one batch or more.", &Committer::Counters::commits);
+  committed("orbit_commit_syncs_total", "Commits that waited for the device.", &Committer::Counters::syncs);
+  committed("orbit_commit_batches_total", "Batches of turns that were committed.", &Committer::Counters::batches);
+  committed("orbit_commit_operations_total", "Puts and deletes in commits.", &Committer::Counters::operations);
+  committed("orbit_commit_bytes_total", "Bytes of keys and values in commits.", &Committer::Counters::bytes);
+  committed("orbit_commit_failures_total", "Commits that the storage engine refused.", &Committer::Counters::failures);
+  due("orbit_due_sent_total", "counter", "Reminders and expiries sent to their actors.", &DueIndex::Counters::sent);
+  due("orbit_due_failed_total", "counter", "Those that an actor did not take; they come again.", &DueIndex::Counters::failed);
+  due("orbit_due_read_total", "counter", "Entries read from the stored index of what is due.", &DueIndex::Counters::read);
+  due("orbit_due_waiting", "gauge", "Entries of that index in memory.", &DueIndex::Counters::waiting);
+  per_store("orbit_storage_writable", "gauge", "1 while the storage engine takes writes.",
+            [](const Store& store) { return store.committer.writable() ? 1 : 0; });
 }
 
 }  // namespace orbit::kernel

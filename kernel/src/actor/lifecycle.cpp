@@ -40,6 +40,7 @@ std::string main_record_key(const orbit_activation* a, char space) {
 struct Scheduler::Load {
   Scheduler* scheduler;
   orbit_activation* a;
+  const Committer* committer;
   std::string main_key;
   std::string sub_prefix;
   uint64_t bytes_max;
@@ -52,10 +53,9 @@ struct Scheduler::Load {
   std::vector<std::pair<size_t, size_t>> sizes;
   Job job;
 
-  void read(const Committer& committer) {
-    const orbit_storage_v1* storage = committer.storage();
+  void read(const Engine& engine) {
     ErrorOut error;
-    code = storage->get(committer.storage_self(), nullptr, to_c(main_key), append_to(main), &error);
+    code = engine.table->get(engine.self, nullptr, to_c(main_key), append_to(main), &error);
     if (code == ORBIT_NOT_FOUND) {
       code = ORBIT_OK;
       main.clear();
@@ -71,8 +71,8 @@ struct Scheduler::Load {
     }
     if (code == ORBIT_OK && has_subrecords) {
       const std::string end = prefix_end(sub_prefix);
-      code = storage->scan(
-          committer.storage_self(), nullptr, to_c(from), to_c(end), 0,
+      code = engine.table->scan(
+          engine.self, nullptr, to_c(from), to_c(end), 0,
           [](void* ctx, orbit_bytes key, orbit_bytes value) -> int {
             auto* load = static_cast<Load*>(ctx);
             load->bytes.append(key.data + load->sub_prefix.size(), key.size - load->sub_prefix.size());
@@ -108,7 +108,7 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
     }
   }
   if (held_bytes() > limits_.memory_bytes_max) sweep(kPressureSweep, true);
-  if (over_memory() && (waiting_ >= kWaitingMax || !committer_.writable())) {
+  if (over_memory() && (waiting_ >= kWaitingMax || !runtime_.store_of(*type).committer.writable())) {
     error = {Code::resource_exhausted, memory_error()};
     return nullptr;
   }
@@ -150,11 +150,12 @@ void Scheduler::start_load(orbit_activation* a) noexcept {
 }
 
 void Scheduler::load(orbit_activation* a) noexcept {
-  if (const auto* cached = runtime_.cached_storage()) {
+  const Engine& engine = store_of(a).committer.engine();
+  if (engine.cached != nullptr) {
     std::string main;
     ErrorOut error;
     const orbit_code code =
-        cached->get(committer_.storage_self(), to_c(main_record_key(a, kMainSpace)), append_to(main), &error);
+        engine.cached->get(engine.self, to_c(main_record_key(a, kMainSpace)), append_to(main), &error);
     if (code == ORBIT_OK || code == ORBIT_NOT_FOUND) {
       std::string_view rest = main;
       const auto header = take_main_header(rest);
@@ -218,13 +219,13 @@ std::string Scheduler::memory_error() const {
 }
 
 void Scheduler::read_on_pool(orbit_activation* a) noexcept {
-  auto* load = new Load{this, a, main_record_key(a, kMainSpace), main_record_key(a, kSubSpace), limits_.load_bytes_max,
-                         a->version->load_from};
+  auto* load = new Load{this, a, &store_of(a).committer, main_record_key(a, kMainSpace), main_record_key(a, kSubSpace),
+                         limits_.load_bytes_max, a->version->load_from};
   ++loading_;
   const bool queued = executor_.blocking(
       [](void* ctx) {
         auto* self = static_cast<Load*>(ctx);
-        self->read(self->scheduler->committer_);
+        self->read(self->committer->engine());
         self->job.run = [](Job* job) noexcept {
           auto* done = reinterpret_cast<Load*>(reinterpret_cast<char*>(job) - offsetof(Load, job));
           done->scheduler->loaded(done);
@@ -547,7 +548,7 @@ void Scheduler::sweep(size_t most, bool under_pressure) noexcept {
 }
 
 void Scheduler::arm_tick() noexcept {
-  if (table_.size() == 0 && committer_.writable()) return;
+  if (table_.size() == 0 && runtime_.writable()) return;
   uint64_t delay_ns = kTickNs;
   for (const FlushClass& cls : classes_)
     if (cls.rule.durability == ORBIT_DURABILITY_ASYNC) delay_ns = std::min(delay_ns, cls.rule.delay_ns / 8);

@@ -51,10 +51,9 @@ struct Scan {
   }
 
   void run() {
-    Committer& committer = runtime->committer();
     if (limit == 0) {
       for (size_t i = 0; i < type_count && code == ORBIT_OK; ++i) {
-        const auto counted = committer.count(types[i]->name);
+        const auto counted = runtime->store_of(*types[i]).committer.count(types[i]->name);
         if (counted) {
           counts[i] = *counted;
         } else {
@@ -67,9 +66,10 @@ struct Scan {
     std::string from = type->main_prefix;
     append_u64_be(from, from_hash);
     const std::string to = prefix_end(type->main_prefix);
+    const Engine& engine = runtime->store_of(*type).committer.engine();
     ErrorOut error;
-    const orbit_code scanned = committer.storage()->scan(
-        committer.storage_self(), nullptr, to_c(from), to_c(to), 0,
+    const orbit_code scanned = engine.table->scan(
+        engine.self, nullptr, to_c(from), to_c(to), 0,
         [](void* self, orbit_bytes key, orbit_bytes) -> int { return static_cast<Scan*>(self)->entry(key); }, this, &error);
     if (scanned == ORBIT_OK) return;
     code = scanned;
@@ -78,11 +78,11 @@ struct Scan {
 
   static void start(std::unique_ptr<Scan> owned) {
     Scan* scan = owned.release();
-    scan->runtime->on_all_workers(
-        scan->home,
-        [](Scheduler& scheduler, std::function<void()> flushed) {
-          scheduler.flush([flushed](orbit_code, const std::string&) { flushed(); });
-        },
+    Stores stores = 0;
+    if (scan->type != nullptr) stores = scan->runtime->stores_of(*scan->type);
+    for (size_t i = 0; i < scan->type_count; ++i) stores |= scan->runtime->stores_of(*scan->types[i]);
+    scan->runtime->flush_everywhere(
+        scan->home, stores,
         [scan] {
           const bool queued = scan->runtime->executor().blocking(
               [](void* self) {
@@ -149,8 +149,9 @@ void erase_all_actors(const orbit_type* const_type, void (*done)(void*, orbit_co
   Runtime* runtime = this_runtime();
   const uint32_t home = this_scheduler()->worker();
   auto* type = const_cast<orbit_type*>(const_type);
-  if (!runtime->committer().writable()) {
-    done(ctx, ORBIT_UNAVAILABLE, runtime->committer().reason().c_str());
+  Store& store = runtime->store_of(*type);
+  if (!store.committer.writable()) {
+    done(ctx, ORBIT_UNAVAILABLE, store.committer.reason().c_str());
     return;
   }
   auto unfreeze = [runtime, home, type, done, ctx](orbit_code code, const std::string& message) {
@@ -169,9 +170,9 @@ void erase_all_actors(const orbit_type* const_type, void (*done)(void*, orbit_co
         scheduler.leave_all([type](const orbit_activation& a) { return a.type == type; }, ORBIT_DEACTIVATION_ERASED);
         scheduler.when_empty(type, std::move(finished));
       },
-      [runtime, home, type, unfreeze] {
+      [runtime, home, type, unfreeze, &store] {
         Scheduler& scheduler = runtime->scheduler(home);
-        Pending* pending = scheduler.make_submission(true, false);
+        Pending* pending = scheduler.make_submission(store, true, false);
         pending->batch.remove_range(type->main_prefix, prefix_end(type->main_prefix));
         pending->batch.remove_range(type->sub_prefix, prefix_end(type->sub_prefix));
         pending->batch.remove_range(type->index_prefix, prefix_end(type->index_prefix));

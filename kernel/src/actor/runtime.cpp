@@ -54,9 +54,14 @@ const orbit_actors_v1 kApi = {
                     void (*done)(void*, orbit_code, orbit_bytes),
                     void* ctx) { start_json(type, key, method, json, deadline_ns, nullptr, 0, done, ctx); },
     .writable = [](orbit_error* error) -> orbit_code {
-      const Committer& committer = the_runtime->committer();
-      if (committer.writable()) [[likely]] return ORBIT_OK;
-      return to_c(Code::unavailable, committer.reason(), error);
+      const Scheduler* scheduler = this_scheduler();
+      const Store* its = scheduler != nullptr ? scheduler->store_at_hand() : nullptr;
+      for (const auto& store : the_runtime->stores()) {
+        if (its != nullptr && its != store.get()) continue;
+        if (!store->committer.writable()) [[unlikely]]
+          return to_c(Code::unavailable, store->committer.reason(), error);
+      }
+      return ORBIT_OK;
     },
     .cancel = [](orbit_envelope* call) { this_scheduler()->cancel(call); },
     .cancelled = []() -> int {
@@ -123,14 +128,21 @@ Scheduler* this_scheduler() noexcept {
   return scheduler;
 }
 
-Runtime::Runtime(Executor& executor, RuntimeOptions options, const orbit_storage_v1* storage,
-                 const orbit_storage_cached_v1* cached, void* storage_self)
+Store::Store(Runtime& runtime, Executor& executor, uint32_t its_number, Engine engine)
+    : number(its_number),
+      committer(executor, std::move(engine)),
+      due(std::make_unique<DueIndex>(runtime, *this)) {}
+
+Store::~Store() = default;
+
+Runtime::Runtime(Executor& executor, RuntimeOptions options, std::vector<Engine> engines, Route route)
     : executor_(executor),
       options_(options),
-      cached_(cached),
-      committer_(executor, storage, storage_self),
-      types_(options.types) {
+      route_(route ? std::move(route) : [](std::string_view) { return 0u; }),
+      types_(options.types, route_) {
   the_runtime = this;
+  for (Engine& engine : engines)
+    stores_.push_back(std::make_unique<Store>(*this, executor, static_cast<uint32_t>(stores_.size()), std::move(engine)));
   const uint32_t workers = executor.workers();
   SchedulerLimits limits;
   limits.activations_max = std::max<uint64_t>(options_.activations_max / workers, 1);
@@ -142,7 +154,6 @@ Runtime::Runtime(Executor& executor, RuntimeOptions options, const orbit_storage
     schedulers_.push_back(std::make_unique<Scheduler>(*this, worker, limits));
     executor.attach(worker, schedulers_.back().get());
   }
-  due_index_ = std::make_unique<DueIndex>(*this);
   indexes_ = std::make_unique<Indexes>(*this);
   claims_ = std::make_unique<UniqueClaims>(*this);
 }
@@ -179,8 +190,21 @@ void Runtime::on_all_workers(uint32_t home, std::function<void(Scheduler&, std::
   }
 }
 
+void Runtime::flush_everywhere(uint32_t worker, Stores stores, std::function<void()> then) {
+  on_all_workers(
+      worker,
+      [stores](Scheduler& scheduler, std::function<void()> flushed) {
+        scheduler.flush(stores, [flushed](orbit_code, const std::string&) { flushed(); });
+      },
+      std::move(then));
+}
+
+bool Runtime::writable() const noexcept {
+  return std::all_of(stores_.begin(), stores_.end(), [](const auto& store) { return store->committer.writable(); });
+}
+
 void Runtime::start() {
-  post(0, [this] { due_index_->start(); });
+  for (const auto& store : stores_) post(0, [&due = *store->due] { due.start(); });
 }
 
 Result<> Runtime::publish_module(const std::string& name, const std::string& version, const std::string& file,
@@ -188,7 +212,7 @@ Result<> Runtime::publish_module(const std::string& name, const std::string& ver
   auto changed = types_.publish(name, version, file, types);
   if (!changed) return tl::unexpected<Error>(changed.error());
   leave_changed(*changed);
-  due_index_->types_changed();
+  for (const auto& store : stores_) store->due->types_changed();
   indexes_->types_changed(*changed);
   return {};
 }
@@ -229,7 +253,7 @@ Runtime::DrainReport Runtime::flush(uint64_t timeout_ms) {
       size_t busy = 0;
       its.table().for_each([&busy](const orbit_activation* a) { busy += a->current != nullptr || !a->mailbox.empty(); });
       const bool quiet = busy == 0 && its.quiet();
-      its.flush([wait, busy, quiet](orbit_code code, const std::string& message) {
+      its.flush(kAllStores, [wait, busy, quiet](orbit_code code, const std::string& message) {
         const std::lock_guard lock(wait->mutex);
         if (code != ORBIT_OK) wait->error = message;
         wait->busy += busy;
@@ -242,7 +266,9 @@ Runtime::DrainReport Runtime::flush(uint64_t timeout_ms) {
   DrainReport report;
   std::unique_lock lock(wait->mutex);
   if (!wait->changed.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&wait] { return wait->left == 0; })) {
-    report.error = committer_.writable() ? "the workers did not answer in time" : committer_.reason();
+    report.error = "the workers did not answer in time";
+    for (const auto& store : stores_)
+      if (!store->committer.writable()) report.error = "storage '" + store->name() + "': " + store->committer.reason();
     return report;
   }
   report.error = wait->error;
@@ -253,7 +279,7 @@ Runtime::DrainReport Runtime::flush(uint64_t timeout_ms) {
 
 Runtime::DrainReport Runtime::drain(uint64_t timeout_ms) {
   // What is due from here on is for the next start.
-  due_index_->stop();
+  for (const auto& store : stores_) store->due->stop();
   for (uint32_t worker = 0; worker < workers(); ++worker) post(worker, [this, worker] { scheduler(worker).timers().stop(); });
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   for (uint32_t worker = 0; worker < workers(); ++worker) {

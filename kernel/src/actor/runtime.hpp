@@ -30,14 +30,27 @@ struct RuntimeOptions {
 
 class DueIndex;
 class Indexes;
+class Runtime;
 class UniqueClaims;
+
+// A storage instance, and what the kernel keeps for it. A failing one hurts only the types that it has.
+struct Store {
+  Store(Runtime& runtime, Executor& executor, uint32_t its_number, Engine engine);
+  ~Store();
+  const uint32_t number;
+  Committer committer;
+  const std::unique_ptr<DueIndex> due;
+  // Of the instance in use; a migration changes it.
+  const std::string& name() const noexcept { return committer.engine().name; }
+};
 
 // One per process at a time. Made before the executor starts (it attaches a scheduler to every worker).
 class Runtime {
  public:
-  // storage must outlive the runtime. `cached` may be null.
-  Runtime(Executor& executor, RuntimeOptions options, const orbit_storage_v1* storage, const orbit_storage_cached_v1* cached,
-          void* storage_self);
+  // Which storage (its number) has the actors of a type; the same name has the same answer. [any thread]
+  using Route = std::function<uint32_t(std::string_view type)>;
+  // The engines, 1 to kStoresMax, must outlive the runtime. No route: the first has all.
+  Runtime(Executor& executor, RuntimeOptions options, std::vector<Engine> engines, Route route = {});
   ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
@@ -82,12 +95,16 @@ class Runtime {
 
   // ---- for the parts of the kernel ----------------------------------------------------------------------------------------
   Executor& executor() noexcept { return executor_; }
-  Committer& committer() noexcept { return committer_; }
+  const std::vector<std::unique_ptr<Store>>& stores() const noexcept { return stores_; }
+  Store& store(uint32_t number) noexcept { return *stores_[number]; }
+  uint32_t route(std::string_view type) const { return route_(type); }
+  Store& store_of(const orbit_type& type) noexcept { return *stores_[route_(type.name)]; }
+  Stores stores_of(const orbit_type& type) const noexcept { return Stores{1} << route_(type.name); }
+  // False while one of them refuses writes.
+  bool writable() const noexcept;
   TypeRegistry& types() noexcept { return types_; }
-  DueIndex& due_index() noexcept { return *due_index_; }
   Indexes& indexes() noexcept { return *indexes_; }
   UniqueClaims& claims() noexcept { return *claims_; }
-  const orbit_storage_cached_v1* cached_storage() const noexcept { return cached_; }
   Scheduler& scheduler(uint32_t worker) noexcept { return *schedulers_[worker]; }
   uint32_t workers() const noexcept { return static_cast<uint32_t>(schedulers_.size()); }
   uint32_t worker_of(uint64_t mixed) const noexcept {
@@ -100,18 +117,19 @@ class Runtime {
   // Runs function on every worker, then `then` on `worker`, which must be the caller's.
   void on_all_workers(uint32_t worker, std::function<void(Scheduler&, std::function<void()> done)> function,
                       std::function<void()> then);
+  // Runs `then` on `worker`, the caller's, when all that was changed so far is in these storages.
+  void flush_everywhere(uint32_t worker, Stores stores, std::function<void()> then);
 
  private:
   void leave_changed(const std::vector<orbit_type*>& changed);
 
   Executor& executor_;
   RuntimeOptions options_;
-  const orbit_storage_cached_v1* cached_;
-  Committer committer_;
+  const Route route_;
   TypeRegistry types_;
+  std::vector<std::unique_ptr<Store>> stores_;
   std::vector<std::unique_ptr<Scheduler>> schedulers_;
   std::vector<CallFilter> filters_;
-  std::unique_ptr<DueIndex> due_index_;
   std::unique_ptr<Indexes> indexes_;
   std::unique_ptr<UniqueClaims> claims_;
 };

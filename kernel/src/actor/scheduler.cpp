@@ -24,14 +24,14 @@ std::string name_of(const orbit_activation* a) { return actor_name(a->type->name
 Scheduler::Scheduler(Runtime& runtime, uint32_t worker, SchedulerLimits limits)
     : runtime_(runtime),
       executor_(runtime.executor()),
-      committer_(runtime.committer()),
       worker_(worker),
       limits_(limits),
       table_(worker),
       timers_(*this),
       dead_letters_(runtime.options().logger),
       now_ns_(executor_.monotonic_ns()),
-      outbox_(runtime.executor().workers()) {}
+      outbox_(runtime.executor().workers()),
+      failures_seen_(runtime.stores().size()) {}
 
 Scheduler::~Scheduler() {
   table_.for_each([this](orbit_activation* a) {
@@ -85,7 +85,7 @@ void Scheduler::end_of_round() noexcept {
   commit_round();
   if (!leaving_.empty()) try_leave_all();
   if (outbox_used_) flush_outboxes();
-  committer_.nudge();
+  for (const auto& store : runtime_.stores()) store->committer.nudge();
   if (tick_timer_ == 0) arm_tick();
 }
 

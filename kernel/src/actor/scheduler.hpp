@@ -31,6 +31,12 @@ namespace orbit::kernel {
 
 class Runtime;
 struct MainHeader;
+struct Store;
+
+// A set of storages: bit n stands for number n.
+using Stores = uint64_t;
+inline constexpr Stores kAllStores = ~Stores{0};
+inline constexpr size_t kStoresMax = 64;
 
 struct CallFilter {
   const orbit_call_filter_v1* table;
@@ -61,6 +67,7 @@ struct alignas(64) SchedulerTallies {
 
 // A submission with everything that waits for it.
 struct Pending : Submission {
+  Store* store = nullptr;                                                // where it goes
   EnvelopeQueue parked;                                                  // replies
   std::vector<std::function<void(orbit_code, const std::string&)>> then; // run when done
   std::vector<std::pair<orbit_activation*, uint64_t>> members;           // SYNC only, with tags: dropped when it fails
@@ -128,6 +135,8 @@ class Scheduler final : public Resident {
   // ---- holds (hold.cpp) ---------------------------------------------------------------------------------------------
   void hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept;
   void release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept;
+  // The storage that what runs now is about: of the actor whose turn it is, or of a hold that is being granted. Null: neither.
+  const Store* store_at_hand() const noexcept { return current_ != nullptr ? &store_of(current_) : held_in_; }
 
   // ---- state --------------------------------------------------------------------------------------------------------
   // See save, read, claim and main_record of orbit.actors/1 (turn_io.cpp).
@@ -148,11 +157,11 @@ class Scheduler final : public Resident {
     current_ = outer;
     turn_ = outer_turn;
   }
-  // Closes and submits all cuts now; `then` runs when everything changed so far is in the engine.
-  void flush(std::function<void(orbit_code, const std::string&)> then);
-  void close_all_cuts() noexcept;
-  // A batch of this worker's that goes out as it is, after everything submitted before.
-  Pending* make_submission(bool sync, bool keep_trying);
+  // Closes and submits all cuts of these storages now; `then` runs when everything changed so far is in their engines.
+  void flush(Stores stores, std::function<void(orbit_code, const std::string&)> then);
+  void close_all_cuts(Stores stores) noexcept;
+  // A batch of this worker's that goes out as it is, after everything submitted to that storage before.
+  Pending* make_submission(Store& store, bool sync, bool keep_trying);
   void submit(Pending* pending) noexcept;
   // Writes the activation's changes into a batch, with the kernel's header and expiry index.
   void collect(orbit_activation* a, Pending& pending) noexcept;
@@ -186,6 +195,7 @@ class Scheduler final : public Resident {
  private:
   struct FlushClass {
     FlushRule rule;
+    Store* store = nullptr;
     uint64_t cut = 0;                                // the open cut; its parity selects the list
     orbit_activation* head[2] = {nullptr, nullptr};
     orbit_activation* tail[2] = {nullptr, nullptr};
@@ -268,6 +278,7 @@ class Scheduler final : public Resident {
   void pending_done(Pending* pending) noexcept;
   void tell_stored(const Pending::Stored& stored) noexcept;
   void fail_sync(FlushClass& cls, orbit_code code, const std::string& message) noexcept;
+  Store& store_of(const orbit_activation* a) const noexcept;
   bool stored(const orbit_activation* a) const noexcept;
   Pending* find_pending(uint64_t seq) noexcept;
 
@@ -300,7 +311,6 @@ class Scheduler final : public Resident {
 
   Runtime& runtime_;
   Executor& executor_;
-  Committer& committer_;
   const uint32_t worker_;
   const SchedulerLimits limits_;
 
@@ -326,11 +336,12 @@ class Scheduler final : public Resident {
 
   std::deque<FlushClass> classes_;
   uint64_t next_seq_ = 1;
-  uint64_t failures_seen_ = 0;
+  std::vector<uint64_t> failures_seen_;  // of submissions, by storage
   std::deque<Pending*> in_flight_;
   std::vector<Pending*> spare_pending_;
   std::vector<orbit_hold*> spare_holds_;
   uint32_t granted_holds_ = 0;
+  const Store* held_in_ = nullptr;  // while a hold is being granted: where its actors lie
 
   orbit_activation* activating_ = nullptr;  // activation() is making it; null again when that failed at once
   Error activating_error_;

@@ -18,6 +18,7 @@ struct Read {
   Scheduler* scheduler;
   orbit_activation* a;
   orbit_envelope* turn;
+  const Committer* committer;
   std::string from;
   std::string to;
   size_t prefix_size;
@@ -33,10 +34,10 @@ struct Read {
   bool more = false;
   Job job;
 
-  void run(const Committer& committer) {
+  void run(const Engine& engine) {
     ErrorOut error;
-    code = committer.storage()->scan(
-        committer.storage_self(), nullptr, to_c(from), to_c(to), 0,
+    code = engine.table->scan(
+        engine.self, nullptr, to_c(from), to_c(to), 0,
         [](void* ctx, orbit_bytes key, orbit_bytes value) -> int {
           auto* read = static_cast<Read*>(ctx);
           if (read->sizes.size() >= read->records_max || read->bytes.size() >= read->bytes_max) {
@@ -80,7 +81,7 @@ void start_read(Read* read) {
   const bool queued = read->scheduler->runtime().executor().blocking(
       [](void* self) {
         auto* running = static_cast<Read*>(self);
-        running->run(running->scheduler->runtime().committer());
+        running->run(running->committer->engine());
         come_back(running);
       },
       read);
@@ -128,11 +129,12 @@ void Scheduler::read(orbit_activation* a, std::string_view from, std::string_vie
   append_actor(prefix, a->type->name, a->hash, a->key());
   const std::string end = to.empty() ? prefix_end(prefix) : prefix + std::string(to);
   auto* read =
-      new Read{this, a, turn_, prefix + std::string(from), end, prefix.size(), records_max, bytes_max, done, ctx};
+      new Read{this, a, turn_, &store_of(a).committer, prefix + std::string(from), end, prefix.size(), records_max, bytes_max,
+               done, ctx};
   if (stored(a))
     start_read(read);
   else
-    flush([read](orbit_code, const std::string&) { start_read(read); });
+    flush(Stores{1} << a->version->store, [read](orbit_code, const std::string&) { start_read(read); });
 }
 
 void Scheduler::claim(orbit_activation* a, const orbit_index_entry* entries, size_t count, TurnDone done,

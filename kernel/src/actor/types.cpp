@@ -139,7 +139,8 @@ Result<std::vector<orbit_type*>> TypeRegistry::publish(const std::string& name, 
     made->type = type;
     made->def = def;
     made->module = module.get();
-    FlushRule rule{def->durability, 0};
+    made->store = store_of_(type_name);
+    FlushRule rule{def->durability, 0, made->store};
     if (rule.durability < ORBIT_DURABILITY_SYNC || rule.durability > ORBIT_DURABILITY_NONE)
       return fail(Code::invalid_argument, file + ": actor type " + std::string(type_name) + " has durability " +
                                               std::to_string(rule.durability) + ", expected 1 (sync), 2 (async) or 3 (none)");

@@ -21,10 +21,11 @@ namespace orbit::kernel {
 
 struct Module;
 
-// How soon the changes of a type reach the storage engine. Types that agree share a class, and with it one atomic cut.
+// Where the changes of a type go, and how soon. Types that agree share a class, and with it one atomic cut.
 struct FlushRule {
   orbit_durability durability = ORBIT_DURABILITY_SYNC;
   uint64_t delay_ns = 0;
+  uint32_t store = 0;
   bool operator==(const FlushRule&) const = default;
 };
 
@@ -34,6 +35,7 @@ struct TypeVersion {
   const orbit_actor_type* def = nullptr;
   Module* module = nullptr;
   uint32_t flush_class = 0;
+  uint32_t store = 0;               // number of the storage that has its actors, see Runtime::store
   uint32_t mailbox_max = 0;
   uint64_t idle_timeout_ns = 0;
   bool interleaves = false;         // a method is read-only or reentrant
@@ -93,7 +95,9 @@ struct TypeDefaults {
 // [any thread]; publishing is serialized by the caller's use of one thread at a time, reading never waits for it long.
 class TypeRegistry {
  public:
-  explicit TypeRegistry(TypeDefaults defaults) : defaults_(defaults) {}
+  // store_of: the number of the storage for types of that name; always the same.
+  TypeRegistry(TypeDefaults defaults, std::function<uint32_t(std::string_view)> store_of)
+      : defaults_(defaults), store_of_(std::move(store_of)) {}
   // Takes all types out of service; their handles stay valid, since modules keep them.
   ~TypeRegistry();
   TypeRegistry(const TypeRegistry&) = delete;
@@ -125,6 +129,7 @@ class TypeRegistry {
   orbit_type* type_locked(std::string_view name);
 
   TypeDefaults defaults_;
+  std::function<uint32_t(std::string_view)> store_of_;
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Module>> modules_;
   std::deque<FlushRule> flush_rules_;

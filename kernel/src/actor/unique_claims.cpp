@@ -81,7 +81,7 @@ void UniqueClaims::look_at_storage(Claim* claim) {
         const std::unique_ptr<Look> self(static_cast<Look*>(ctx));
         UniqueClaims* claims = self->claims;
         Claim* its = self->claim;
-        const Committer& committer = claims->runtime_.committer();
+        const Engine& engine = claims->runtime_.store(its->a->version->store).committer.engine();
         for (size_t i = 0; i < its->entries.size() && its->taken == SIZE_MAX && its->code == ORBIT_OK; ++i) {
           const std::string& from = its->entries[i];
           const std::string to = prefix_end(from);
@@ -94,8 +94,8 @@ void UniqueClaims::look_at_storage(Claim* claim) {
             bool* found;
           } out{from.size(), its->a->key(), &owner, &found};
           ErrorOut error;
-          its->code = committer.storage()->scan(
-              committer.storage_self(), nullptr, to_c(from), to_c(to), 0,
+          its->code = engine.table->scan(
+              engine.self, nullptr, to_c(from), to_c(to), 0,
               [](void* raw, orbit_bytes key, orbit_bytes) -> int {
                 auto* to_fill = static_cast<Found*>(raw);
                 const std::string_view of = from_c(key).substr(to_fill->prefix_size);
@@ -134,12 +134,7 @@ void UniqueClaims::looked(Claim* claim) {
   // The other actor may have given the value up, acknowledged that, and not stored it yet.
   if (claim->code == ORBIT_OK && !claim->tried_again && a->version->def->durability != ORBIT_DURABILITY_SYNC) {
     claim->tried_again = true;
-    runtime_.on_all_workers(
-        claim->scheduler->worker(),
-        [](Scheduler& scheduler, std::function<void()> flushed) {
-          scheduler.flush([flushed](orbit_code, const std::string&) { flushed(); });
-        },
-        [this, claim] { attempt(claim); });
+    runtime_.flush_everywhere(claim->scheduler->worker(), Stores{1} << a->version->store, [this, claim] { attempt(claim); });
     return;
   }
   if (claim->held) drop(claim->entries);

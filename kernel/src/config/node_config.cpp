@@ -180,6 +180,27 @@ void read_modules(const Tree& root, NodeConfig& out, Mistakes& mistakes) {
   }
 }
 
+void read_routes(const Tree& root, NodeConfig& out, Mistakes& mistakes) {
+  std::vector<std::string_view> names;
+  for (const PluginEntry& entry : out.plugins) names.push_back(entry.name);
+  for (const Tree* table : tables_of(root, "route", mistakes)) {
+    const Values values = validate(*table, section("route").options, "[[route]]", mistakes);
+    const auto position = [table](std::string_view key) {
+      const Tree::Entry* entry = table->find(key);
+      return entry != nullptr ? entry->value.position : table->position;
+    };
+    const std::string& storage = values.string("storage");
+    if (!storage.empty() && std::find(names.begin(), names.end(), storage) == names.end())
+      mistakes.add(position("storage"), "'storage' in [[route]]: no [[plugin]] has the name '" + storage + "'" +
+                                            nearest_hint(storage, names));
+    if (table->find("types") != nullptr && values.strings("types").empty())
+      mistakes.add(position("types"), "'types' in [[route]]: expected at least one type");
+    for (const std::string& pattern : values.strings("types"))
+      if (const auto added = out.routes.add(pattern, storage); !added)
+        mistakes.add(position("types"), "'types' in [[route]]: " + added.error().message);
+  }
+}
+
 // ---- what a schema cannot say --------------------------------------------------------------------------------------
 
 Position position_in(const Tree& root, std::string_view table, std::string_view key) {
@@ -227,6 +248,7 @@ std::optional<NodeConfig> read_config(std::string_view text, std::span<const Ove
   config.storage = read_section(*root, "storage", mistakes);
   read_plugins(*root, config, mistakes);
   read_modules(*root, config, mistakes);
+  read_routes(*root, config, mistakes);
   check_rest(*root, config, mistakes);
   return config;
 }
@@ -254,6 +276,10 @@ std::string NodeConfig::json() const {
   for (const ModuleEntry& entry : modules)
     files.push_back(json::object{{"path", entry.path}, {"required", entry.required}});
   out["modules"] = std::move(files);
+  json::array routed;
+  for (const TypeRoutes::Route& route : routes.all())
+    routed.push_back(json::object{{"types", json::array{json::value(route.pattern)}}, {"storage", route.storage}});
+  out["routes"] = std::move(routed);
   return json::serialize(out);
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/routes.hpp"
 #include "config/schema.hpp"
 #include "config/tree.hpp"
 
@@ -16,7 +17,7 @@ namespace orbit::kernel {
 
 // A section of the file that the node itself understands.
 struct Section {
-  const char* name;  // "limits"; "plugin" and "module" are lists of tables
+  const char* name;  // "limits"; "plugin", "module" and "route" are lists of tables
   const char* doc;
   std::span<const orbit_option> options;
   bool repeated;
@@ -49,6 +50,7 @@ struct NodeConfig {
   Values storage;
   std::vector<PluginEntry> plugins;
   std::vector<ModuleEntry> modules;
+  TypeRoutes routes;  // [[route]]; the storages that they name are plugins of this configuration
 
   // What is in force, as a JSON object; secrets hidden.
   std::string json() const;
@@ -58,7 +60,7 @@ struct NodeConfig {
 // TOML, or else taken as a string.
 using Override = std::string;
 
-inline constexpr size_t kConfigEntriesMax = 256;  // [[plugin]]s, and [[module]]s
+inline constexpr size_t kConfigEntriesMax = 256;  // [[plugin]]s, [[module]]s, and [[route]]s
 
 // Null when the text is no TOML. Otherwise a configuration that may be used if no mistake was added. Touches no file.
 std::optional<NodeConfig> read_config(std::string_view text, std::span<const Override> overrides,

@@ -59,7 +59,8 @@ constexpr orbit_option kLog[] = {
 
 constexpr orbit_option kStorage[] = {
     option_string("instance", "\"\"",
-                  "Name of the [[plugin]] that holds the state of actors; empty: the only one that provides storage."),
+                  "Name of the [[plugin]] that holds the state of actors, but for what [[route]] says; empty: the only one "
+                  "that provides storage."),
 };
 
 constexpr orbit_option kPlugin[] = {
@@ -75,11 +76,20 @@ constexpr orbit_option kModule[] = {
     option_boolean("required", "true", "Whether the node refuses to start without it."),
 };
 
+constexpr orbit_option kRoute[] = {
+    option_strings("types", nullptr,
+                   "Actor types: names, or beginnings of names with '*' at the end (\"bank.*\"). The most specific entry counts: "
+                   "the name itself, else the longest beginning."),
+    option_string("storage", nullptr, "Name of the [[plugin]] that holds the state of these types."),
+};
+
 constexpr Section kSections[] = {
     {"node", "The node.", kNode, false},
     {"limits", "Bounds. A caller that meets one gets an error that names it.", kLimits, false},
     {"log", "Logging.", kLog, false},
     {"storage", "Where the state of actors is kept.", kStorage, false},
+    {"route", "Actor types whose state another storage holds. What changes several actors as one needs them in one storage.",
+     kRoute, true},
     {"plugin", "A plugin to load; its own keys follow in [plugin.config].", kPlugin, true},
     {"module", "An actor module to load; its own keys, if it has any, follow in [module.config].", kModule, true},
 };

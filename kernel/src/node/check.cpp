@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "node/check.hpp"
 
-#include "orbit/ext/storage.h"
+#include "node/storages.hpp"
 
 namespace orbit::kernel {
 namespace {
@@ -42,8 +42,8 @@ std::string check_config(const std::string& file, const std::string& text, std::
   std::string out = mistakes.report();
   for (const std::string& line : quiet.host.refusals()) out += file + ": " + line + "\n";
   if (out.empty())
-    if (const auto storage = quiet.host.sole_provider(config->storage.string("instance"), ORBIT_STORAGE_V1); !storage)
-      out = file + ": " + storage.error().message + "\n";
+    if (const auto storages = storages_in_use(*config, quiet.host); !storages)
+      out = file + ": " + storages.error().message + "\n";
   return out;
 }
 

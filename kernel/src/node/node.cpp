@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -13,7 +14,10 @@
 #include "executor/workers_api.hpp"
 #include "net/net_api.hpp"
 #include "net/socket_net.hpp"
-#include "orbit/ext/storage.h"
+#include "node/backups.hpp"
+#include "node/migrations.hpp"
+#include "node/storages.hpp"
+#include "orbit/ext/storage_ops.h"
 #include "stream/stream_actor.hpp"
 
 namespace orbit::kernel {
@@ -134,24 +138,24 @@ Result<> Node::make_parts() {
   extensions_.add(ORBIT_LOG_V1, log_table());
   extensions_.add(ORBIT_METRICS_V1, metrics_table());
   extensions_.add(ORBIT_NODE_V1, node_table());
+  extensions_.add(ORBIT_STORAGE_OPS_V1, storage_ops_table());
   plugins_ = std::make_unique<PluginHost>(plugin_host_options(config_, options_), extensions_, *log_, metrics_);
   return {};
 }
 
 Result<> Node::open_storage() {
-  auto instance = plugins_->sole_provider(config_.storage.string("instance"), ORBIT_STORAGE_V1);
-  if (!instance) return tl::unexpected(instance.error());
-  storage_instance_ = *instance;
-  if (auto created = plugins_->create_first(storage_instance_); !created) return created;
-  const auto storage = plugins_->provided_by(storage_instance_, ORBIT_STORAGE_V1);
-  // Also a storage with `required = false`: without one there are no actors.
-  if (!storage) return fail(Code::unavailable, "the storage '" + storage_instance_ + "' was refused, see above");
-  const auto* table = static_cast<const orbit_storage_v1*>(storage->table);
-  if (table->struct_size < sizeof(orbit_storage_v1))
-    return fail(Code::failed_precondition, "the storage '" + storage_instance_ + "': found an orbit.storage/1 of " +
-                                               std::to_string(table->struct_size) + " bytes, expected " +
-                                               std::to_string(sizeof(orbit_storage_v1)));
-  const auto cached = plugins_->provided_by(storage_instance_, ORBIT_STORAGE_CACHED_V1);
+  auto names = storages_in_use(config_, *plugins_);
+  if (!names) return tl::unexpected(names.error());
+  std::vector<Engine> engines;
+  std::map<std::string, uint32_t, std::less<>> numbers;  // of the storages, by the names in the configuration
+  for (const std::string& name : *names) {
+    auto engine = engine_in_use(*plugins_, config_, name, log_->logger("storage"));
+    if (!engine) return tl::unexpected(engine.error());
+    // After migrations two names may lead to one.
+    const auto same = std::find_if(engines.begin(), engines.end(), [&](const Engine& one) { return one.name == engine->name; });
+    numbers[name] = static_cast<uint32_t>(same - engines.begin());
+    if (same == engines.end()) engines.push_back(std::move(*engine));
+  }
 
   RuntimeOptions options;
   options.logger = &log_->logger("actors");
@@ -161,14 +165,22 @@ Result<> Node::open_storage() {
   options.activations_max = static_cast<uint64_t>(config_.limits.integer("activations_max"));
   const auto memory = static_cast<uint64_t>(config_.limits.integer("memory_bytes_max"));
   options.memory_bytes_max = memory != 0 ? memory : machine_memory_bytes() / 2;
-  runtime_ = std::make_unique<Runtime>(*executor_, options, table,
-                                       cached ? static_cast<const orbit_storage_cached_v1*>(cached->table) : nullptr,
-                                       storage->self);
+  Runtime::Route route = [&routes = config_.routes, numbers](std::string_view type) {
+    const std::string* storage = routes.find(type);
+    return storage == nullptr ? 0u : numbers.find(*storage)->second;
+  };
+  runtime_ = std::make_unique<Runtime>(*executor_, options, std::move(engines), std::move(route));
   return {};
 }
 
 Result<> Node::publish(const std::string& name, const std::string& version, const std::string& file,
                        std::span<const orbit_actor_type* const> types) {
+  for (const orbit_actor_type* type : types) {
+    if (type->name == nullptr) continue;  // refused below
+    const Engine& its = runtime_->store(runtime_->route(type->name)).committer.engine();
+    if (auto good = check_place(type->name, its, storages_); !good)
+      return fail(good.error().code, file + ": " + good.error().message);
+  }
   return runtime_->publish_module(name, version, file, types);
 }
 
@@ -235,6 +247,9 @@ Result<> Node::start(Mistakes& mistakes) {
   config_json_ = config_.json();
   if (auto opened = open_storage(); !opened) return opened;
   if (auto created = plugins_->create_others(); !created) return created;
+  storages_ = all_engines(*plugins_);
+  migrations_ = std::make_unique<Migrations>(*executor_, *runtime_, storages_, log_->logger("storage"));
+  backups_ = std::make_unique<Backups>(*executor_, *runtime_, log_->logger("storage"));
   std::vector<CallFilter> filters;
   for (const auto& provided : plugins_->provided(ORBIT_CALL_FILTER_V1)) {
     const auto* table = static_cast<const orbit_call_filter_v1*>(provided.table);
@@ -252,9 +267,11 @@ Result<> Node::start(Mistakes& mistakes) {
   if (auto published = publish_types(); !published) return published;
   if (auto started = plugins_->start(); !started) return started;
   state_.store(State::ready, std::memory_order_release);
+  std::string in_use;
+  for (const auto& store : runtime_->stores()) in_use += (in_use.empty() ? "" : ", ") + store->name();
   logger_.info("ready", {{"version", options_.version},
                          {"workers", std::to_string(executor_->workers())},
-                         {"storage", storage_instance_}});
+                         {"storage", in_use}});
   return {};
 }
 
@@ -323,7 +340,11 @@ bool Node::stop() {
   later_.clear();
 
   bool good = true;
-  if (plugins_) good = plugins_->stop(storage_instance_) && good;
+  std::vector<std::string> storages;
+  for (const Engine& engine : storages_) storages.push_back(engine.name);
+  if (plugins_) good = plugins_->stop(storages) && good;
+  if (migrations_ && executor_runs_) migrations_->stop();
+  if (backups_ && executor_runs_) backups_->stop();
   if (executor_runs_) {
     // Clients hear of what was stored for them before their connections close; after that nothing new arrives.
     const auto stop_timeout_ms = static_cast<uint64_t>(config_.limits.integer("stop_timeout_ms"));
@@ -337,6 +358,8 @@ bool Node::stop() {
     }
   }
   if (executor_) executor_->stop();  // also when it never ran: it knows the schedulers of the runtime
+  migrations_.reset();
+  backups_.reset();
   runtime_.reset();  // its actors run code of modules and plugins, so before those
   if (modules_) good = modules_->destroy() && good;
   if (plugins_) good = plugins_->destroy() && good;

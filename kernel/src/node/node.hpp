@@ -19,10 +19,13 @@
 #include "orbit/ext/node.h"
 #include "plugin/module_host.hpp"
 #include "plugin/plugin_host.hpp"
+#include "state/engine.hpp"
 
 namespace orbit::kernel {
 
 class AsioExecutor;
+class Backups;
+class Migrations;
 class Runtime;
 class SocketNet;
 
@@ -78,6 +81,8 @@ class Node final : public ModuleTarget {
   Runtime* runtime() noexcept { return runtime_.get(); }
   AsioExecutor& executor() noexcept { return *executor_; }
   ModuleHost* modules() noexcept { return modules_.get(); }
+  Migrations& migrations() noexcept { return *migrations_; }  // once plugins are created, as the next
+  Backups& backups() noexcept { return *backups_; }
   const NodeConfig& config() const noexcept { return config_; }
 
   Result<> publish(const std::string& name, const std::string& version, const std::string& file,
@@ -104,7 +109,9 @@ class Node final : public ModuleTarget {
   std::unique_ptr<PluginHost> plugins_;
   std::unique_ptr<ModuleHost> modules_;
   std::unique_ptr<Runtime> runtime_;
-  std::string storage_instance_;
+  std::vector<Engine> storages_;  // all instances, used or not
+  std::unique_ptr<Migrations> migrations_;
+  std::unique_ptr<Backups> backups_;
   bool executor_runs_ = false;
   bool stopped_ = false;
   std::atomic<State> state_{State::starting};
@@ -124,5 +131,7 @@ class Node final : public ModuleTarget {
 Node* this_node() noexcept;
 // The table of orbit.node/1.
 const orbit_node_v1* node_table() noexcept;
+// Of orbit.storage_ops/1.
+const void* storage_ops_table() noexcept;
 
 }  // namespace orbit::kernel

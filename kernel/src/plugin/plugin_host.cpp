@@ -109,14 +109,14 @@ Result<> PluginHost::load(NodeConfig& config, Mistakes& mistakes) {
   return fail(Code::failed_precondition, std::to_string(refusals_.size()) + " required plugins were refused");
 }
 
-Result<std::string> PluginHost::sole_provider(const std::string& wanted, const char* interface) const {
+Result<std::string> PluginHost::sole_provider(const std::string& wanted, const char* interface, std::string_view where) const {
   std::vector<std::string> names;
   for (const auto& slot : slots_)
     if (slot->descriptor && contains(slot->descriptor->provides, interface)) names.push_back(slot->entry.name);
   if (!wanted.empty()) {
     if (contains(names, wanted)) return wanted;
     return fail(Code::failed_precondition,
-                "[storage] names the plugin '" + wanted + "', which does not provide " + interface);
+                std::string(where) + " names the plugin '" + wanted + "', which does not provide " + interface);
   }
   if (names.size() == 1) return names[0];
   if (names.empty())
@@ -245,10 +245,10 @@ bool PluginHost::stop(Slot& slot) {
   return good.has_value();
 }
 
-bool PluginHost::stop(const std::string& last) {
+bool PluginHost::stop(std::span<const std::string> last) {
   bool good = true;
   for (auto it = created_.rbegin(); it != created_.rend(); ++it)
-    if ((*it)->entry.name != last) good = stop(**it) && good;
+    if (std::find(last.begin(), last.end(), (*it)->entry.name) == last.end()) good = stop(**it) && good;
   return good;
 }
 

@@ -52,9 +52,10 @@ class PluginHost {
   // are logged; an error when a required plugin was refused. [main]
   Result<> load(NodeConfig& config, Mistakes& mistakes);
 
-  // The instance that holds actors' state: `wanted`, or the only one whose plugin provides `interface`. [main], after
-  // load
-  Result<std::string> sole_provider(const std::string& wanted, const char* interface) const;
+  // The instance that holds actors' state: `wanted`, or the only one whose plugin provides `interface`; `where` names the
+  // section that wants it. [main], after load
+  Result<std::string> sole_provider(const std::string& wanted, const char* interface,
+                                    std::string_view where = "[storage]") const;
 
   // Creates an instance (the storage) and what it needs, then the others in the order of their needs. An error when a
   // required one was refused; the rest is then not created. [main]
@@ -70,8 +71,8 @@ class PluginHost {
   std::optional<Provided> provided_by(const std::string& instance, const char* interface) const;
 
   Result<> start();  // in the order of creation [main]
-  // Stops all but `last` (the storage), in reverse, also when one hangs. False when one did. [main]
-  bool stop(const std::string& last);
+  // Stops all but `last` (the storages), in reverse, also when one hangs. False when one did. [main]
+  bool stop(std::span<const std::string> last);
   // Stops what still runs and destroys all in reverse. Nothing may call a plugin any more. [main]
   bool destroy();
 

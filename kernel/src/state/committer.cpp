@@ -35,8 +35,26 @@ void WriteBatch::append_to(std::vector<orbit_write_op>& out) const {
   }
 }
 
-Committer::Committer(Executor& executor, const orbit_storage_v1* storage, void* storage_self)
-    : executor_(executor), storage_(storage), storage_self_(storage_self), failures_given_(executor.workers()) {}
+Committer::Committer(Executor& executor, Engine engine)
+    : executor_(executor), failures_given_(executor.workers()) {
+  switch_to(std::move(engine));
+}
+
+void Committer::switch_to(Engine engine) {
+  engines_.push_back(std::move(engine));
+  engine_.store(&engines_.back(), std::memory_order_release);
+}
+
+Result<> Committer::remove_now() {
+  if (remove_first_.empty()) return {};
+  const Engine& its = engine();
+  const orbit_write_op op{ORBIT_WRITE_DELETE, 0, to_c(remove_first_), {}};
+  ErrorOut error;
+  const orbit_code code = its.table->write(its.self, &op, 1, 1, &error);
+  if (code != ORBIT_OK) return tl::unexpected<Error>(error.take(code));
+  remove_first_.clear();
+  return {};
+}
 
 void Committer::submit(Submission* submission) noexcept {
   submission->code = ORBIT_OK;
@@ -82,9 +100,10 @@ void Committer::run() noexcept {
 Result<int64_t> Committer::read_count(const std::string& type) {
   std::string key = count_key(type);
   std::string value;
+  const Engine& its = engine();
   ErrorOut error;
   const orbit_sink sink{&value, [](void* out, orbit_bytes part) { static_cast<std::string*>(out)->append(part.data, part.size); }};
-  const orbit_code code = storage_->get(storage_self_, nullptr, to_c(key), sink, &error);
+  const orbit_code code = its.table->get(its.self, nullptr, to_c(key), sink, &error);
   if (code == ORBIT_OK) {
     std::string_view in = value;
     auto count = take_u64_be(in);
@@ -96,8 +115,8 @@ Result<int64_t> Committer::read_count(const std::string& type) {
   std::string from(1, kMainSpace);
   append_type(from, type);
   const std::string to = prefix_end(from);
-  const orbit_code scanned = storage_->scan(
-      storage_self_, nullptr, to_c(from), to_c(to), 0,
+  const orbit_code scanned = its.table->scan(
+      its.self, nullptr, to_c(from), to_c(to), 0,
       [](void* ctx, orbit_bytes, orbit_bytes) -> int { return ++*static_cast<int64_t*>(ctx), 1; }, &count, &error);
   if (scanned != ORBIT_OK) return tl::unexpected<Error>(error.take(scanned));
   return count;
@@ -184,7 +203,9 @@ bool Committer::write_some() noexcept {
 
   ErrorOut error;
   orbit_code code = ORBIT_OK;
-  if (retrying) code = storage_->recover(storage_self_, &error);
+  auto write_lock = lock_writing();
+  const Engine& its = engine();
+  if (retrying) code = its.table->recover(its.self, &error);
   std::unique_lock counts_lock(counts_mutex_);
   if (code == ORBIT_OK) {
     if (auto counted = prepare_counts(); !counted) code = to_c(counted.error(), &error);
@@ -193,6 +214,10 @@ bool Committer::write_some() noexcept {
     ops_.clear();
     bool sync = retrying;
     size_t bytes = 0;
+    if (!remove_first_.empty()) [[unlikely]] {
+      ops_.push_back({ORBIT_WRITE_DELETE, 0, to_c(remove_first_), {}});
+      sync = true;
+    }
     for (const Submission* s : group_) {
       s->batch.append_to(ops_);
       sync = sync || s->sync;
@@ -202,9 +227,9 @@ bool Committer::write_some() noexcept {
     // A retry with nothing kept back still has to prove that the engine takes writes.
     if (retrying && ops_.empty()) ops_.push_back({ORBIT_WRITE_PUT, 0, {"m\0probe", 7}, {"", 0}});
     if (!ops_.empty())
-      code = storage_->write(storage_self_, ops_.data(), ops_.size(), sync ? 1 : 0, &error);
+      code = its.table->write(its.self, ops_.data(), ops_.size(), sync ? 1 : 0, &error);
     else if (sync)
-      code = storage_->sync(storage_self_, &error);
+      code = its.table->sync(its.self, &error);
     counters_.commits.fetch_add(1, std::memory_order_relaxed);
     counters_.batches.fetch_add(group_.size(), std::memory_order_relaxed);
     counters_.operations.fetch_add(ops_.size(), std::memory_order_relaxed);
@@ -214,6 +239,11 @@ bool Committer::write_some() noexcept {
   if (code == ORBIT_OK)
     for (const auto& [type, count] : new_counts_) counts_[type] = count;
   counts_lock.unlock();
+  if (code == ORBIT_OK) {
+    remove_first_.clear();
+    if (mirror_ != nullptr && !ops_.empty()) [[unlikely]] mirror_->committed(ops_);
+  }
+  write_lock.unlock();
   if (code == ORBIT_OK) {
     if (retrying) {
       const std::lock_guard lock(mutex_);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <iterator>
 #include <mutex>
 #include <string>
@@ -12,8 +13,8 @@
 #include <vector>
 
 #include "executor/executor.hpp"
-#include "orbit/ext/storage.h"
 #include "orbit/result.hpp"
+#include "state/engine.hpp"
 
 namespace orbit::kernel {
 
@@ -85,9 +86,18 @@ struct Submission {
   Job job;                 // carries it back
 };
 
+// Hears of what was written, batch by batch, while a migration is on its way.
+class CommitMirror {
+ public:
+  virtual ~CommitMirror() = default;
+  // The engine has these operations. No other commit runs meanwhile. [io]
+  virtual void committed(const std::vector<orbit_write_op>& ops) noexcept = 0;
+};
+
 class Committer {
  public:
-  Committer(Executor& executor, const orbit_storage_v1* storage, void* storage_self);
+  // The engine behind `engine` must outlive the committer.
+  Committer(Executor& executor, Engine engine);
   Committer(const Committer&) = delete;
   Committer& operator=(const Committer&) = delete;
 
@@ -104,8 +114,25 @@ class Committer {
   // How many actors of the type are stored; from memory, or, the first time, from storage. [io]
   Result<uint64_t> count(const std::string& type);
 
-  const orbit_storage_v1* storage() const noexcept { return storage_; }
-  void* storage_self() const noexcept { return storage_self_; }
+  // Where to read. One reading uses one reference throughout. [any thread]
+  const Engine& engine() const noexcept { return *engine_.load(std::memory_order_acquire); }
+
+  // ---- migrations -------------------------------------------------------------------------------------------------------
+  // Calls function while no commit is being written. [a thread that may block]
+  template <class Function>
+  auto between_commits(Function&& function) {
+    const auto lock = lock_writing();
+    return function();
+  }
+  // Inside between_commits only. Null: nobody.
+  void set_mirror(CommitMirror* mirror) noexcept { mirror_ = mirror; }
+  // From here on that engine is read and written; it holds what the other one does. The other one stays open: readers may
+  // still use it.
+  void switch_to(Engine engine);
+  // The next batch that is written removes this key first; until then nothing is acknowledged.
+  void remove_first(std::string key) { remove_first_ = std::move(key); }
+  // Removes it at once, if there is one.
+  Result<> remove_now();
 
   struct Counters {
     std::atomic<uint64_t> commits{0}, syncs{0}, batches{0}, operations{0}, bytes{0}, failures{0};
@@ -123,8 +150,18 @@ class Committer {
   void finish(std::vector<Submission*>& group, orbit_code code, const std::string& message) noexcept;
 
   Executor& executor_;
-  const orbit_storage_v1* storage_;
-  void* storage_self_;
+  std::deque<Engine> engines_;  // the last one is in use
+  std::atomic<const Engine*> engine_{nullptr};
+
+  // Whoever waits comes next: commits that follow each other closely do not keep others out.
+  std::unique_lock<std::mutex> lock_writing() {
+    const std::lock_guard turn(turn_mutex_);
+    return std::unique_lock(write_mutex_);
+  }
+  std::mutex turn_mutex_;
+  std::mutex write_mutex_;  // guards what follows; held while the engine writes
+  CommitMirror* mirror_ = nullptr;
+  std::string remove_first_;
 
   mutable std::mutex mutex_;
   std::vector<Submission*> queue_;

@@ -97,7 +97,7 @@ RuntimeOptions BenchNode::options() {
 BenchNode::BenchNode(uint32_t workers, Engine engine)
     : engine_(std::move(engine)),
       executor_({.workers = workers, .pin_workers = true, .spin_us = 50}),
-      runtime_(executor_, options(), engine_.table, engine_.cached, engine_.self) {
+      runtime_(executor_, options(), {kernel::Engine{"bench", engine_.table, engine_.cached, engine_.self}}) {
   void* library = dlopen(BENCH_MODULE, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) die(dlerror());
   const auto entry = reinterpret_cast<orbit_plugin_entry>(dlsym(library, ORBIT_PLUGIN_SYMBOL));

@@ -34,7 +34,7 @@ uint64_t run_history(uint64_t seed, bool check) {
         // A flush puts more than one commit of a worker on its way.
         if (random.next() % 40 == 0) {
           Scheduler* scheduler = &node.runtime.scheduler(static_cast<uint32_t>(random.next() % node.executor.workers()));
-          node.runtime.post(scheduler->worker(), [scheduler] { scheduler->flush([](orbit_code, const std::string&) {}); });
+          node.runtime.post(scheduler->worker(), [scheduler] { scheduler->flush(kAllStores, [](orbit_code, const std::string&) {}); });
         }
         // Longer than a failing engine is left alone.
         if (random.next() % 300 == 0) node.executor.advance(60'000'000);

@@ -89,7 +89,7 @@ TEST_CASE("when the node stops actors are told, and what they change then is sto
   farewells().clear();
   {
     AsioExecutor executor({.workers = 1});
-    Runtime runtime(executor, {}, &Disk::kTable, nullptr, &disk);
+    Runtime runtime(executor, {}, {disk.engine()});
     publish(runtime, parting_type(ORBIT_DURABILITY_NONE));
     executor.start();
     std::atomic<bool> answered = false;

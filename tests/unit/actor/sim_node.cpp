@@ -183,6 +183,9 @@ const orbit_storage_v1 Disk::kTable = {
     [](void* self, orbit_snapshot*, orbit_bytes from, orbit_bytes to, int reverse, orbit_visit_entry visit, void* ctx,
        orbit_error*) -> orbit_code {
       auto& data = static_cast<Disk*>(self)->data;
+      const auto end_of_scan = std::shared_ptr<void>(nullptr, [self](void*) {
+        if (static_cast<Disk*>(self)->scanned) static_cast<Disk*>(self)->scanned();
+      });
       if (reverse != 0) {
         auto end = to.size == 0 ? data.end() : data.lower_bound(text(to));
         while (end != data.begin() && (--end)->first >= text(from))
@@ -257,11 +260,14 @@ const orbit_actor_type* cell_type(const char* name, orbit_durability durability,
 }
 
 SimNode::SimNode(Disk& disk, uint64_t seed, uint32_t workers, RuntimeOptions options, bool cached)
+    : SimNode({disk.engine(cached)}, {}, seed, workers, options) {}
+
+SimNode::SimNode(std::vector<Engine> engines, Runtime::Route route, uint64_t seed, uint32_t workers, RuntimeOptions options)
     : executor({.seed = seed, .workers = workers}),
       runtime(executor, [&options] {
         options.threads_are_fixed = false;
         return options;
-      }(), &Disk::kTable, cached ? &Disk::kCachedTable : nullptr, &disk) {
+      }(), std::move(engines), std::move(route)) {
   const orbit_actor_type* types[] = {cell_type("sync", ORBIT_DURABILITY_SYNC), cell_type("async", ORBIT_DURABILITY_ASYNC, 100),
                                      cell_type("none", ORBIT_DURABILITY_NONE)};
   REQUIRE(runtime.publish_module("cells", "1", "cells.so", types));

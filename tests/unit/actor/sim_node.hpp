@@ -24,6 +24,8 @@ struct Disk {
   int fail_after_writes = -1; // >= 0: refuses once that many more writes have passed
   uint64_t writes = 0;
   uint64_t syncs = 0;
+  std::function<void()> scanned;  // called at the end of every scan
+  Engine engine(bool cached = false) { return {"disk", &kTable, cached ? &kCachedTable : nullptr, this}; }
   static const orbit_storage_v1 kTable;
   static const orbit_storage_cached_v1 kCachedTable;  // answers at once, so that activation happens inside send
 };
@@ -62,6 +64,8 @@ struct Answer {
 
 struct SimNode {
   SimNode(Disk& disk, uint64_t seed, uint32_t workers = 1, RuntimeOptions options = {}, bool cached = false);
+  // With several storages.
+  SimNode(std::vector<Engine> engines, Runtime::Route route, uint64_t seed, uint32_t workers, RuntimeOptions options = {});
   ~SimNode();
 
   // Sends from a worker; the answer fills in while the node steps.

@@ -268,7 +268,7 @@ TEST_CASE_FIXTURE(Fresh, "a tick that fails comes again with growing delays unti
   node.pass_ms(10'000);
   REQUIRE(world.due.size() == 1);
   CHECK(world.due[0].at_ms - at_ms >= 250 + 500 + 1000 + 2000);
-  CHECK(node.runtime.due_index().counters().failed == 4);
+  CHECK(node.runtime.store(0).due->counters().failed == 4);
 }
 
 TEST_CASE_FIXTURE(Fresh, "what became due while the node was down, or its type was not loaded, comes when there is somebody to take it") {
@@ -330,7 +330,7 @@ TEST_CASE_FIXTURE(Fresh, "many entries in any order come in the order of their t
     uint64_t most = 0;
     for (int i = 0; i < 300; ++i) {
       node.pass_ms(100);
-      most = std::max<uint64_t>(most, node.runtime.due_index().counters().waiting);
+      most = std::max<uint64_t>(most, node.runtime.store(0).due->counters().waiting);
     }
     REQUIRE(world.due.size() == kMany);
     uint64_t worst_ms = 0;

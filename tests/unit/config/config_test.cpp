@@ -265,3 +265,33 @@ TEST_CASE("the default configuration of the tree has no mistakes of the node's o
   CHECK(read_config(*text, {}, environment({}), mistakes));
   CHECK(mistakes.report() == "");
 }
+
+TEST_CASE("the most specific route of a type counts, and without one there is none") {
+  const Read got = read(kPlugin +
+                        "[[plugin]]\nname = \"q\"\nid = \"x.y\"\n[plugin.config]\nlisten = \"l\"\n"
+                        "[[route]]\ntypes = [\"bank.*\", \"shop.Cart\"]\nstorage = \"q\"\n"
+                        "[[route]]\ntypes = [\"bank.audit*\", \"bank.Account\"]\nstorage = \"p\"\n");
+  CHECK(got.report == "");
+  const auto storage = [&got](std::string_view type) {
+    const std::string* found = got.config->routes.find(type);
+    return found == nullptr ? "none" : *found;
+  };
+  CHECK(storage("bank.Branch") == "q");
+  CHECK(storage("bank.Account") == "p");
+  CHECK(storage("bank.Accounts") == "q");
+  CHECK(storage("bank.audit.Log") == "p");
+  CHECK(storage("shop.Cart") == "q");
+  CHECK(storage("shop.Carts") == "none");
+  CHECK(storage("ban") == "none");
+}
+
+TEST_CASE("mistaken routes are told with their place") {
+  const auto report = [](const std::string& route) { return read(kPlugin + "[[route]]\n" + route).report; };
+  CHECK(report("types = [\"a\"]\nstorage = \"pp\"\n").find("no [[plugin]] has the name 'pp'; did you mean 'p'?") !=
+        std::string::npos);
+  CHECK(report("types = []\nstorage = \"p\"\n").find("expected at least one type") != std::string::npos);
+  CHECK(report("types = [\"a*b\"]\nstorage = \"p\"\n").find("one '*' at the end") != std::string::npos);
+  CHECK(report("types = [\"a\", \"a\"]\nstorage = \"p\"\n").find("bound to the storage 'p' already") != std::string::npos);
+  CHECK(report("types = [\"\"]\nstorage = \"p\"\n").find("0 bytes") != std::string::npos);
+  CHECK(report("storage = \"p\"\n").find("missing key 'types' in [[route]]") != std::string::npos);
+}

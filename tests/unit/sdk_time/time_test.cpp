@@ -290,10 +290,10 @@ TEST_CASE("a million reminders: memory holds a window of them, and what is read 
     });
     REQUIRE(node.run_until([&] { return left == kMany - i - kAtOnce; }));
     for (const auto frame : frames) frame.destroy();
-    most = std::max<uint64_t>(most, node.runtime.due_index().counters().waiting);
+    most = std::max<uint64_t>(most, node.runtime.store(0).due->counters().waiting);
   }
   REQUIRE(due_entries(disk) == kMany);
-  const auto& counters = node.runtime.due_index().counters();
+  const auto& counters = node.runtime.store(0).due->counters();
   CHECK(counters.sent == 0);
   CHECK(most <= orbit::kernel::DueIndex::kWindow);
   CHECK(counters.read < kMany / 10);  // also registering does not read what others registered

@@ -412,7 +412,8 @@ typedef struct orbit_actors_v1 {
   void (*call_json)(orbit_bytes type, orbit_bytes key, orbit_bytes method, orbit_bytes json, uint64_t deadline_ns,
                     void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
 
-  /* ORBIT_OK, or why a turn should not change state now: the storage engine refuses writes (a full disk). Cheap; ask before
+  /* ORBIT_OK, or why a turn should not change state now: the storage engine refuses writes (a full disk). It is about the
+   * storage of the actor whose turn it is, or of the hold that is being granted; elsewhere about all. Cheap; ask before
    * changing anything that is not SYNC, whose callers are answered before the engine is. [worker] */
   orbit_code (*writable)(orbit_error* error);
 

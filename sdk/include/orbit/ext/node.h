@@ -28,7 +28,7 @@ typedef struct orbit_node_v1 {
   void (*plugins)(orbit_sink json);    /* [{instance, id, version, file, state, provides, needs, error}] */
   void (*modules)(orbit_sink json);    /* [{name, version, generation, file, state: active|draining|retired, types: [..],
                                           activations}] */
-  void (*types)(orbit_sink json);      /* [{name, module, generation, durability, state_type, idle_timeout_ms, mailbox_max,
+  void (*types)(orbit_sink json);      /* [{name, module, generation, storage, durability, state_type, idle_timeout_ms, mailbox_max,
                                           activations, methods: [{name, input, output, read_only, one_way}]}] */
   void (*config)(orbit_sink json);     /* the configuration in force, defaults filled in, secrets as "(set)" */
   void (*metrics)(orbit_sink text);    /* Prometheus text format 0.0.4 */

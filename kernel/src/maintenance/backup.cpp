@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "maintenance/backup.hpp"
+
+#include <openssl/evp.h>
+
+#include <charconv>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+
+#include "plugin/durable_file.hpp"
+#include "state/instance_notes.hpp"
+#include "state/record_format.hpp"
+#include "state/transfer.hpp"
+
+namespace orbit::kernel {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kManifestHead = "orbit-backup 1\n";
+constexpr std::string_view kChunkMagic = "ORBITCH1";
+constexpr uint64_t kBoundaryMask = 1023;  // a chunk ends before about every 1024th key, whatever lies around it
+constexpr uint64_t kChunkEntriesMax = 8192;
+constexpr uint64_t kChunkBytesMax = 8u << 20;
+constexpr uint64_t kManifestBytesMax = 1u << 30;
+constexpr uint64_t kChunkFileBytesMax = 5ull << 30;
+constexpr const char* kRestoring = "(a backup)";  // as the source in the note of an instance that is being filled
+
+std::string sha256(std::string_view bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr);
+  std::string out;
+  for (unsigned i = 0; i < size; ++i) {
+    out.push_back("0123456789abcdef"[digest[i] >> 4]);
+    out.push_back("0123456789abcdef"[digest[i] & 15]);
+  }
+  return out;
+}
+
+std::string now_text() {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+std::string chunk_path(const std::string& folder, const std::string& hash) {
+  return folder + "/chunks/" + hash.substr(0, 2) + "/" + hash;
+}
+std::string manifest_path(const std::string& folder, uint64_t number) {
+  std::string digits = std::to_string(number);
+  return folder + "/manifests/" + std::string(8 - std::min<size_t>(digits.size(), 8), '0') + digits;
+}
+
+Result<std::string> read_file(const std::string& path, uint64_t bytes_max) {
+  std::error_code error;
+  const uint64_t size = fs::file_size(path, error);
+  if (error) return fail(Code::not_found, "'" + path + "': " + error.message());
+  if (size > bytes_max)
+    return fail(Code::data_loss, "'" + path + "' has " + std::to_string(size) + " bytes, expected at most " +
+                                     std::to_string(bytes_max));
+  std::string out(size, '\0');
+  std::ifstream in(path, std::ios::binary);
+  if (!in.read(out.data(), static_cast<std::streamsize>(size))) return fail(Code::data_loss, "'" + path + "' cannot be read");
+  return out;
+}
+
+Result<> make_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) return fail(Code::unavailable, "'" + path + "': " + error.message());
+  return {};
+}
+
+// Cuts a stream of entries into the bytes of chunk files.
+class Cutter {
+ public:
+  explicit Cutter(std::function<Result<>(std::string, uint64_t)> take) : take_(std::move(take)) {}
+
+  Result<> add(std::string_view key, std::string_view value) {
+    const bool full = entries_ >= kChunkEntriesMax || bytes_.size() + key.size() + value.size() > kChunkBytesMax;
+    if (entries_ != 0 && (full || (key_hash(key) & kBoundaryMask) == 0))
+      if (auto cut = end(); !cut) return cut;
+    if (entries_ == 0) bytes_ = kChunkMagic;
+    append_varint(bytes_, key.size());
+    append_varint(bytes_, value.size());
+    bytes_.append(key).append(value);
+    ++entries_;
+    return {};
+  }
+  Result<> end() {
+    if (entries_ == 0) return {};
+    return take_(std::exchange(bytes_, {}), std::exchange(entries_, 0));
+  }
+
+ private:
+  std::function<Result<>(std::string, uint64_t)> take_;
+  std::string bytes_;
+  uint64_t entries_ = 0;
+};
+
+// Passes all entries of the instance to the cutter, as of one moment.
+Result<> cut_all(const Engine& engine, Cutter& cutter, std::string_view stage, const Report& report) {
+  struct Walk {
+    Cutter& cutter;
+    const Report& report;
+    Progress progress;
+    Result<> good;
+  } walk{cutter, report, {stage}, {}};
+  ErrorOut error;
+  const orbit_code code = engine.table->scan(
+      engine.self, nullptr, {"", 0}, {"", 0}, 0,
+      [](void* ctx, orbit_bytes key, orbit_bytes value) -> int {
+        auto& its = *static_cast<Walk*>(ctx);
+        if (from_c(key).starts_with(kNoteSpace)) return 1;
+        its.good = its.cutter.add(from_c(key), from_c(value));
+        its.progress.bytes += key.size + value.size;
+        if (++its.progress.entries % 4096 == 0) its.report(its.progress);
+        return its.good ? 1 : 0;
+      },
+      &walk, &error);
+  if (code != ORBIT_OK) return tl::unexpected(at_storage(engine, error.take(code)));
+  if (!walk.good) return walk.good;
+  return cutter.end();
+}
+
+// 0: there is none.
+Result<uint64_t> newest(const std::string& folder) {
+  uint64_t number = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder + "/manifests", error)) {
+    const std::string name = entry.path().filename().string();
+    uint64_t its = 0;
+    const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), its);
+    if (bad == std::errc() && end == name.data() + name.size()) number = std::max(number, its);
+  }
+  if (error && error != std::errc::no_such_file_or_directory)
+    return fail(Code::unavailable, "'" + folder + "/manifests': " + error.message());
+  return number;
+}
+
+struct Opened {
+  Manifest manifest;
+  uint64_t number;
+};
+Result<Opened> open_manifest(const std::string& folder, uint64_t number) {
+  if (number == 0) {
+    auto last = newest(folder);
+    if (!last) return tl::unexpected(last.error());
+    if (*last == 0) return fail(Code::not_found, "there is no backup in '" + folder + "'");
+    number = *last;
+  }
+  const std::string path = manifest_path(folder, number);
+  auto text = read_file(path, kManifestBytesMax);
+  if (!text) return tl::unexpected(text.error());
+  auto manifest = parse_manifest(*text);
+  if (!manifest) return fail(manifest.error().code, "'" + path + "': " + manifest.error().message);
+  return Opened{std::move(*manifest), number};
+}
+
+Result<std::string> read_verified(const std::string& folder, const BackupChunk& chunk) {
+  const std::string path = chunk_path(folder, chunk.hash);
+  auto bytes = read_file(path, kChunkFileBytesMax);
+  if (!bytes) return bytes;
+  if (const std::string hash = sha256(*bytes); hash != chunk.hash)
+    return fail(Code::data_loss, "'" + path + "' is damaged: its content has the hash " + hash);
+  return bytes;
+}
+
+// The next word of a line, which ends at a blank.
+std::string_view word(std::string_view& line) {
+  const size_t end = std::min(line.find(' '), line.size());
+  const std::string_view out = line.substr(0, end);
+  line.remove_prefix(std::min(end + 1, line.size()));
+  return out;
+}
+
+std::optional<uint64_t> number_of(std::string_view text) {
+  uint64_t out = 0;
+  const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (bad != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return out;
+}
+
+bool is_hash(std::string_view text) noexcept {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+}  // namespace
+
+uint64_t Manifest::entries() const noexcept {
+  uint64_t sum = 0;
+  for (const BackupChunk& chunk : chunks) sum += chunk.entries;
+  return sum;
+}
+uint64_t Manifest::bytes() const noexcept {
+  uint64_t sum = 0;
+  for (const BackupChunk& chunk : chunks) sum += chunk.bytes;
+  return sum;
+}
+
+std::string manifest_text(const Manifest& manifest) {
+  std::string out(kManifestHead);
+  out += "source " + manifest.source + "\ncreated " + manifest.created + "\n";
+  for (const BackupChunk& chunk : manifest.chunks)
+    out += "chunk " + chunk.hash + " " + std::to_string(chunk.bytes) + " " + std::to_string(chunk.entries) + "\n";
+  return out + "end " + sha256(out) + "\n";
+}
+
+Result<Manifest> parse_manifest(std::string_view text) {
+  if (!text.starts_with(kManifestHead)) return fail(Code::data_loss, "expected a manifest that begins with 'orbit-backup 1'");
+  const size_t end = text.rfind("end ");
+  if (end == std::string_view::npos || end == 0 || text[end - 1] != '\n' || text.substr(end).size() != 4 + 64 + 1 ||
+      !text.ends_with('\n'))
+    return fail(Code::data_loss, "the manifest is cut: its last line, with its hash, is missing");
+  const std::string_view said = text.substr(end + 4, 64);
+  if (const std::string hash = sha256(text.substr(0, end)); hash != said)
+    return fail(Code::data_loss, "the manifest is damaged: found the hash " + hash + ", expected " + std::string(said));
+  return parse_manifest_lines(text.substr(kManifestHead.size(), end - kManifestHead.size()));
+}
+
+Result<Manifest> parse_manifest_lines(std::string_view rest) {
+  Manifest out;
+  for (size_t number = 2; !rest.empty(); ++number) {
+    const size_t line_end = rest.find('\n');
+    std::string_view line = rest.substr(0, line_end);
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    const std::string_view kind = word(line);
+    if (kind == "source") {
+      out.source = line;
+    } else if (kind == "created") {
+      out.created = line;
+    } else if (kind == "chunk") {
+      BackupChunk chunk;
+      chunk.hash = word(line);
+      const auto bytes = number_of(word(line));
+      const auto entries = number_of(word(line));
+      if (!is_hash(chunk.hash) || !bytes || !entries || !line.empty())
+        return fail(Code::data_loss, "line " + std::to_string(number) + " of the manifest is no chunk's");
+      chunk.bytes = *bytes;
+      chunk.entries = *entries;
+      out.chunks.push_back(std::move(chunk));
+    } else {
+      return fail(Code::data_loss, "line " + std::to_string(number) + " of the manifest: expected source, created or chunk");
+    }
+  }
+  return out;
+}
+
+Result<> read_chunk_file(std::string_view bytes, const std::function<void(std::string_view, std::string_view)>& visit) {
+  if (!bytes.starts_with(kChunkMagic)) return fail(Code::data_loss, "expected a chunk that begins with ORBITCH1");
+  bytes.remove_prefix(kChunkMagic.size());
+  while (!bytes.empty()) {
+    const auto key_size = take_varint(bytes);
+    const auto value_size = key_size ? take_varint(bytes) : key_size;
+    if (!value_size || *key_size > bytes.size() || *value_size > bytes.size() - *key_size)
+      return fail(Code::data_loss, "the chunk ends inside an entry");
+    visit(bytes.substr(0, *key_size), bytes.substr(*key_size, *value_size));
+    bytes.remove_prefix(*key_size + *value_size);
+  }
+  return {};
+}
+
+Result<BackupResult> backup(const Engine& engine, const std::string& folder, const Report& report,
+                            const std::atomic<bool>* stop) {
+  for (const char* part : {"/manifests", "/chunks"})
+    if (auto made = make_folder(folder + part); !made) return tl::unexpected(made.error());
+  FolderClaim claim;
+  if (auto claimed = claim.take(folder); !claimed) return tl::unexpected(claimed.error());
+  auto last = newest(folder);
+  if (!last) return tl::unexpected(last.error());
+  BackupResult result;
+  result.number = *last + 1;
+  Manifest manifest{engine.name, now_text(), {}};
+  Cutter cutter([&](std::string bytes, uint64_t entries) -> Result<> {
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) return fail(Code::cancelled, "the backup was given up");
+    BackupChunk chunk{sha256(bytes), bytes.size(), entries};
+    ++result.chunks;
+    result.entries += entries;
+    // A file of that name is not believed: it may be damaged, and this backup would be too.
+    if (!read_verified(folder, chunk)) {
+      const std::string path = chunk_path(folder, chunk.hash);
+      if (auto made = make_folder(fs::path(path).parent_path().string()); !made) return made;
+      if (auto written = write_file_durably(path, bytes); !written) return written;
+      if (auto read = read_verified(folder, chunk); !read) return tl::unexpected(read.error());
+      ++result.new_chunks;
+      result.new_bytes += bytes.size();
+    }
+    manifest.chunks.push_back(std::move(chunk));
+    return {};
+  });
+  if (auto cut = cut_all(engine, cutter, "saving", report); !cut) return tl::unexpected(cut.error());
+  if (auto written = write_file_durably(manifest_path(folder, result.number), manifest_text(manifest)); !written)
+    return tl::unexpected(written.error());
+  return result;
+}
+
+Result<Manifest> check_backup(const std::string& folder, uint64_t number, const Report& report) {
+  auto opened = open_manifest(folder, number);
+  if (!opened) return tl::unexpected(opened.error());
+  Progress progress{"checking"};
+  for (const BackupChunk& chunk : opened->manifest.chunks) {
+    auto bytes = read_verified(folder, chunk);
+    if (!bytes) return tl::unexpected(bytes.error());
+    uint64_t entries = 0;
+    auto read = read_chunk_file(*bytes, [&entries](std::string_view, std::string_view) { ++entries; });
+    if (read && entries != chunk.entries)
+      read = fail(Code::data_loss, "found " + std::to_string(entries) + " entries, expected " + std::to_string(chunk.entries));
+    if (!read) return fail(Code::data_loss, "'" + chunk_path(folder, chunk.hash) + "': " + read.error().message);
+    progress.entries += entries;
+    progress.bytes += bytes->size();
+    report(progress);
+  }
+  return std::move(opened->manifest);
+}
+
+Result<Manifest> restore(const std::string& folder, uint64_t number, const Engine& engine, const Report& report) {
+  auto opened = open_manifest(folder, number);
+  if (!opened) return tl::unexpected(opened.error());
+  const Manifest& manifest = opened->manifest;
+  auto noted = read_copy_note(engine);
+  if (!noted) return tl::unexpected(noted.error());
+  const std::string id = "backup " + std::to_string(opened->number) + " " + manifest.created;
+  if (*noted && ((*noted)->from != kRestoring || (*noted)->id != id))
+    return fail(Code::failed_precondition, "the storage '" + engine.name + "' holds a copy of '" + (*noted)->from +
+                                               "'; a backup is restored into an empty one");
+  auto moved = read_moved_note(engine);
+  if (!moved) return tl::unexpected(moved.error());
+  if (!*noted) {
+    auto holds = holds_any(engine, all_parts());
+    if (!holds) return tl::unexpected(holds.error());
+    if (*holds || *moved)
+      return fail(Code::failed_precondition, "the storage '" + engine.name + "' is not empty; a backup is restored into an empty one");
+    if (auto written = write_copy_note(engine, {id, kRestoring, {}, CopyStage::copying}); !written)
+      return tl::unexpected(written.error());
+  }
+  Progress progress{"restoring"};
+  ErrorOut error;
+  std::vector<orbit_write_op> ops;
+  for (const BackupChunk& chunk : manifest.chunks) {
+    auto bytes = read_verified(folder, chunk);
+    if (!bytes) return tl::unexpected(bytes.error());
+    ops.clear();
+    auto read = read_chunk_file(*bytes, [&ops](std::string_view key, std::string_view value) {
+      ops.push_back({ORBIT_WRITE_PUT, 0, to_c(key), to_c(value)});
+    });
+    if (!read) return fail(Code::data_loss, "'" + chunk_path(folder, chunk.hash) + "': " + read.error().message);
+    const orbit_code code = engine.table->write(engine.self, ops.data(), ops.size(), 0, &error);
+    if (code != ORBIT_OK) return tl::unexpected(at_storage(engine, error.take(code)));
+    progress.entries += ops.size();
+    progress.bytes += bytes->size();
+    report(progress);
+  }
+  if (const orbit_code code = engine.table->sync(engine.self, &error); code != ORBIT_OK)
+    return tl::unexpected(at_storage(engine, error.take(code)));
+  // Cutting what is there now must give the same chunks.
+  size_t next = 0;
+  Cutter cutter([&](std::string bytes, uint64_t entries) -> Result<> {
+    if (next >= manifest.chunks.size() || manifest.chunks[next] != BackupChunk{sha256(bytes), bytes.size(), entries})
+      return fail(Code::data_loss, "the storage '" + engine.name + "' does not hold what the backup has after it was restored");
+    ++next;
+    return {};
+  });
+  if (auto cut = cut_all(engine, cutter, "verifying", report); !cut) return tl::unexpected(cut.error());
+  if (next != manifest.chunks.size())
+    return fail(Code::data_loss, "the storage '" + engine.name + "' lacks entries of the backup after it was restored");
+  if (auto removed = remove_copy_note(engine, {}); !removed) return tl::unexpected(removed.error());
+  return std::move(opened->manifest);
+}
+
+}  // namespace orbit::kernel

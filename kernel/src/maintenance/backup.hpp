@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Backups in a folder: chunks named by the hash of their content, and a manifest for each backup, which lists them. What did
+// not change since an earlier backup has the same chunks, and is not written again. The format: docs/formats/backup.md.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "maintenance/progress.hpp"
+#include "orbit/result.hpp"
+#include "state/engine.hpp"
+
+namespace orbit::kernel {
+
+struct BackupChunk {
+  std::string hash;  // SHA-256 of the file, hexadecimal
+  uint64_t bytes = 0;
+  uint64_t entries = 0;
+  bool operator==(const BackupChunk&) const = default;
+};
+struct Manifest {
+  std::string source;   // storage instance
+  std::string created;  // RFC 3339
+  std::vector<BackupChunk> chunks;
+  uint64_t entries() const noexcept;
+  uint64_t bytes() const noexcept;
+};
+std::string manifest_text(const Manifest& manifest);
+// DATA_LOSS when it is cut, changed, or none.
+Result<Manifest> parse_manifest(std::string_view text);
+// The lines between the first and the last.
+Result<Manifest> parse_manifest_lines(std::string_view lines);
+
+// The entries of a chunk's file, in order; `visit` gets key and value. DATA_LOSS when it is none.
+Result<> read_chunk_file(std::string_view bytes, const std::function<void(std::string_view, std::string_view)>& visit);
+
+struct BackupResult {
+  uint64_t number = 0;  // of the backup in its folder
+  uint64_t entries = 0;
+  uint64_t chunks = 0;
+  uint64_t new_chunks = 0;
+  uint64_t new_bytes = 0;
+};
+// Makes the next backup in the folder, of what the instance has at this moment; others may write to it meanwhile. It is
+// there when its manifest is, which is written last. Gives up soon when `stop` (may be null) becomes true.
+Result<BackupResult> backup(const Engine& engine, const std::string& folder, const Report& report,
+                            const std::atomic<bool>* stop = nullptr);
+
+// Reads all that the backup needs (number 0: the newest) and compares it with the hashes.
+Result<Manifest> check_backup(const std::string& folder, uint64_t number, const Report& report);
+
+// Fills an empty instance, and compares what it then has with the backup. One that did not end may be begun again, and a node
+// does not start on it.
+Result<Manifest> restore(const std::string& folder, uint64_t number, const Engine& engine, const Report& report);
+
+}  // namespace orbit::kernel

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The online migrations of a node: at most one at a time.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "maintenance/online_migration.hpp"
+#include "observe/log.hpp"
+
+namespace orbit::kernel {
+
+class Runtime;
+
+class Migrations {
+ public:
+  Migrations(Executor& executor, Runtime& runtime, std::vector<Engine> all, Logger& logger);
+
+  // Blocks for a moment. [main]
+  Result<> start(const std::string& from, const std::string& to);
+  // The running one ends where it is, to be started again later. [main]
+  void stop();
+
+  std::string storages_json() const;    // [any thread], as the next
+  std::string migrations_json() const;
+
+ private:
+  Executor& executor_;
+  Runtime& runtime_;
+  const std::vector<Engine> all_;
+  Logger& logger_;
+  std::vector<OnlineMigration::Status> interrupted_;  // found at the start
+  mutable std::mutex mutex_;                          // guards what follows
+  std::vector<std::unique_ptr<OnlineMigration>> begun_;
+};
+
+}  // namespace orbit::kernel
