@@ -3,6 +3,7 @@
 
 #include "new_project.hpp"
 #include "node_commands.hpp"
+#include "storage_commands.hpp"
 
 namespace orbit::ctl {
 
@@ -75,6 +76,52 @@ std::span<const Command> commands() {
        {},
        call_actor},
       {"deactivate", "TYPE KEY", "store an actor's state and make it leave memory", "", 2, 2, {}, deactivate},
+      {"storages", "", "the storage instances of the running node", "", 0, 0, {}, storages},
+      {"migrations", "", "the migrations between storage instances of the running node", "", 0, 0, {}, migrations},
+      {"storage migrate",
+       "",
+       "move what a storage instance has to another one",
+       "With --config, while the node is stopped: copies, compares both by checksum, and then says in --from that --to counts.\n"
+       "Called again after an interruption it goes on. With --type only the actors of that type, which leave --from.\n"
+       "With --online the running node does it while it serves; this waits until it has ended and shows how far it is.",
+       0,
+       0,
+       {"config", "from", "to", "type", "online"},
+       storage_migrate},
+      {"storage check",
+       "",
+       "read all that a storage instance has and name what is damaged",
+       "Or with --backup: all that a backup needs. Exit code 1: something is damaged.",
+       0,
+       0,
+       {"config", "storage", "backup", "number"},
+       storage_check},
+      {"storage stats", "", "keys and bytes of a storage instance by actor type", "", 0, 0, {"config", "storage"}, storage_stats},
+      {"storage backup",
+       "",
+       "save a storage instance into a folder (--to)",
+       "What did not change since an earlier backup in that folder is not written again. With --online the running node\n"
+       "saves what --storage has at that moment, into a folder of its machine.",
+       0,
+       0,
+       {"config", "storage", "to", "online"},
+       storage_backup},
+      {"storage restore",
+       "",
+       "fill an empty storage instance with a backup from a folder (--from)",
+       "Every chunk is verified when it is read, and the instance is compared with the backup at the end.",
+       0,
+       0,
+       {"config", "storage", "from", "number"},
+       storage_restore},
+      {"storage dump",
+       "",
+       "print what a storage instance has, one line an entry",
+       "Keys are decoded, values are hexadecimal; with --json one object a line.",
+       0,
+       0,
+       {"config", "storage", "type"},
+       storage_dump},
       {"new actor", "NAME", "a project for an actor module of your own, in ./NAME", "", 1, 1, {}, new_actor},
       {"new plugin",
        "KIND NAME",

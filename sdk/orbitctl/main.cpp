@@ -37,6 +37,13 @@ po::options_description command_options() {
   out.add_options()("type", po::value<std::string>()->value_name("TYPE"), "only activations of this actor type")(
       "limit", po::value<uint64_t>()->default_value(100, "100")->value_name("N"), "show at most N activations")(
       "cursor", po::value<std::string>()->value_name("CURSOR"), "go on where the answer before ended")(
+      "config", po::value<std::string>()->value_name("FILE"), "the node's TOML file; the node must not run")(
+      "storage", po::value<std::string>()->value_name("NAME"), "a storage instance; default: that of [storage]")(
+      "from", po::value<std::string>()->value_name("NAME"), "the storage instance, or the folder, to take from")(
+      "to", po::value<std::string>()->value_name("NAME"), "the storage instance, or the folder, to fill")(
+      "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
+      "backup", po::value<std::string>()->value_name("FOLDER"), "check the backups in this folder instead")(
+      "online", "let the running node do it, while it serves")(
       "wait", po::value<double>()->default_value(0, "0")->value_name("SECONDS"), "how long to wait for a ready node");
   return out;
 }

@@ -40,8 +40,21 @@ constexpr Column kModules[] = {{"NAME", "name"},
                                {"ACTIVATIONS", "activations", Format::number},
                                {"TYPES", "types"},
                                {"FILE", "file"}};
+constexpr Column kStorages[] = {{"STORAGE", "name"},
+                                {"USED", "used"},
+                                {"WRITABLE", "writable"},
+                                {"SIZE", "size_bytes", Format::bytes},
+                                {"ERROR", "error"}};
+constexpr Column kMigrations[] = {{"FROM", "from"},
+                                  {"TO", "to"},
+                                  {"STAGE", "stage"},
+                                  {"ENTRIES", "entries", Format::number},
+                                  {"BYTES", "bytes", Format::bytes},
+                                  {"WRITTEN", "written_bytes", Format::bytes},
+                                  {"ERROR", "error"}};
 constexpr Column kTypes[] = {{"TYPE", "name"},
                              {"MODULE", "module"},
+                             {"STORAGE", "storage"},
                              {"DURABILITY", "durability"},
                              {"ACTIVATIONS", "activations", Format::number},
                              {"METHODS", "methods"}};
@@ -72,6 +85,8 @@ std::string advice(int status) {
   return {};
 }
 
+}  // namespace
+
 json::value parse(const Client& client, const std::string& text) {
   json::error_code error;
   json::value value = json::parse(text, error);
@@ -80,8 +95,7 @@ json::value parse(const Client& client, const std::string& text) {
   return value;
 }
 
-// The answer's body; throws what the node's problem document says.
-std::string request(const Invocation& call, const char* method, const std::string& path, std::string_view body = {}) {
+std::string request(const Invocation& call, const char* method, const std::string& path, std::string_view body) {
   const Client client(call.client);
   Answer answer = client.request(method, path, body);
   if (answer.ok()) return std::move(answer.body);
@@ -97,10 +111,11 @@ std::string request(const Invocation& call, const char* method, const std::strin
                                   advice(answer.status));
 }
 
-json::value request_json(const Invocation& call, const char* method, const std::string& path,
-                         std::string_view body = {}) {
+json::value request_json(const Invocation& call, const char* method, const std::string& path, std::string_view body) {
   return parse(Client(call.client), request(call, method, path, body));
 }
+
+namespace {
 
 // GET of {"<member>": [...]} as a table, or as it is.
 ExitCode show_list(const Invocation& call, const char* path, const char* member, std::span<const Column> columns) {
@@ -140,6 +155,10 @@ ExitCode status(const Invocation& call) {
 ExitCode workers(const Invocation& call) { return show_list(call, "/v1/workers", "workers", kWorkers); }
 ExitCode plugins(const Invocation& call) { return show_list(call, "/v1/plugins", "plugins", kPlugins); }
 ExitCode modules(const Invocation& call) { return show_list(call, "/v1/modules", "modules", kModules); }
+ExitCode storages(const Invocation& call) { return show_list(call, "/v1/storage", "storages", kStorages); }
+ExitCode migrations(const Invocation& call) {
+  return show_list(call, "/v1/storage/migrations", "migrations", kMigrations);
+}
 ExitCode types(const Invocation& call) { return show_list(call, "/v1/types", "types", kTypes); }
 
 ExitCode module_load(const Invocation& call) {

@@ -2,9 +2,16 @@
 // The commands that talk to a node.
 #pragma once
 
+#include <boost/json/value.hpp>
+
 #include "commands.hpp"
 
 namespace orbit::ctl {
+
+// The answer's body; throws what the node's problem document says.
+std::string request(const Invocation& call, const char* method, const std::string& path, std::string_view body = {});
+boost::json::value request_json(const Invocation& call, const char* method, const std::string& path,
+                                std::string_view body = {});
 
 ExitCode status(const Invocation& call);
 ExitCode workers(const Invocation& call);
@@ -12,6 +19,8 @@ ExitCode plugins(const Invocation& call);
 ExitCode modules(const Invocation& call);
 ExitCode module_load(const Invocation& call);
 ExitCode module_retire(const Invocation& call);
+ExitCode storages(const Invocation& call);
+ExitCode migrations(const Invocation& call);
 ExitCode types(const Invocation& call);
 ExitCode activations(const Invocation& call);
 ExitCode inspect(const Invocation& call);

@@ -12,6 +12,7 @@
 #include "http.hpp"
 #include "orbit/ext/actors.h"
 #include "orbit/ext/node.h"
+#include "orbit/ext/storage_ops.h"
 #include "response.hpp"
 
 namespace orbit::admin {
@@ -20,6 +21,7 @@ namespace orbit::admin {
 struct Services {
   const orbit_node_v1* node = nullptr;
   const orbit_actors_v1* actors = nullptr;
+  const orbit_storage_ops_v1* storage = nullptr;
   std::function<uint64_t()> monotonic_ns;
   uint64_t call_timeout_ms = 0;
   std::string openapi;  // the document, as text

@@ -234,6 +234,42 @@ void set_log_levels(const Services& services, ExchangePtr exchange) {
   exchange->answer(json_response(200, read(services.node->log_levels)));
 }
 
+void storages(const Services& services, ExchangePtr exchange) {
+  exchange->answer(list_response("storages", services.storage->storages));
+}
+
+void migrations(const Services& services, ExchangePtr exchange) {
+  exchange->answer(list_response("migrations", services.storage->migrations));
+}
+
+void migrate(const Services& services, ExchangePtr exchange) {
+  const auto body = parse_body(*exchange, {"from", "to"});
+  if (!body) return;
+  for (const char* member : {"from", "to"}) {
+    const auto* name = body->if_contains(member);
+    if (name == nullptr || !name->is_string() || name->get_string().empty())
+      return exchange->fail(Code::invalid_argument, std::string("'") + member + "' must be the name of a storage instance");
+  }
+  services.storage->migrate(to_c(view(body->at("from").get_string())), to_c(view(body->at("to").get_string())), done_json,
+                            exchange.release());
+}
+
+void backups(const Services& services, ExchangePtr exchange) {
+  exchange->answer(list_response("backups", services.storage->backups));
+}
+
+void backup(const Services& services, ExchangePtr exchange) {
+  const auto body = parse_body(*exchange, {"storage", "folder"});
+  if (!body) return;
+  const auto* storage = body->if_contains("storage");
+  if (storage == nullptr || !storage->is_string() || storage->get_string().empty())
+    return exchange->fail(Code::invalid_argument, "'storage' must be the name of a storage instance");
+  const auto* folder = body->if_contains("folder");
+  if (folder == nullptr || !folder->is_string() || !folder->get_string().starts_with('/'))
+    return exchange->fail(Code::invalid_argument, "'folder' must be an absolute path on the node's machine");
+  services.storage->backup(to_c(view(storage->get_string())), to_c(view(folder->get_string())), done_json, exchange.release());
+}
+
 void metrics(const Services& services, ExchangePtr exchange) {
   exchange->answer({200, "text/plain; version=0.0.4; charset=utf-8", read(services.node->metrics), {}});
 }

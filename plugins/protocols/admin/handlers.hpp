@@ -23,6 +23,11 @@ void call(const Services& services, ExchangePtr exchange);
 void config(const Services& services, ExchangePtr exchange);
 void log_levels(const Services& services, ExchangePtr exchange);
 void set_log_levels(const Services& services, ExchangePtr exchange);
+void storages(const Services& services, ExchangePtr exchange);
+void migrations(const Services& services, ExchangePtr exchange);
+void backups(const Services& services, ExchangePtr exchange);
+void backup(const Services& services, ExchangePtr exchange);
+void migrate(const Services& services, ExchangePtr exchange);
 void metrics(const Services& services, ExchangePtr exchange);
 void openapi(const Services& services, ExchangePtr exchange);
 

@@ -5,6 +5,7 @@
 #include "orbit/ext/actors.h"
 #include "orbit/ext/net.h"
 #include "orbit/ext/node.h"
+#include "orbit/ext/storage_ops.h"
 #include "orbit/ext/workers.h"
 #include "server.hpp"
 #include "version.hpp"
@@ -28,7 +29,7 @@ class AdminPlugin : public Plugin {
   static constexpr PluginInfo kInfo{.id = "orbit.protocol.admin",
                                     .version = kVersion,
                                     .doc = "REST API to see the node and act on it, described by OpenAPI.",
-                                    .needs = {ORBIT_NET_V1, ORBIT_NODE_V1, ORBIT_ACTORS_V1, ORBIT_WORKERS_V1},
+                                    .needs = {ORBIT_NET_V1, ORBIT_NODE_V1, ORBIT_ACTORS_V1, ORBIT_WORKERS_V1, ORBIT_STORAGE_OPS_V1},
                                     .options = kOptions};
 
   static Result<std::unique_ptr<AdminPlugin>> create(Host host, const Config& config) {

@@ -134,12 +134,13 @@ const char* const kSchemas = R"json({
   },
   "Type": {
     "type": "object",
-    "required": ["name", "module", "generation", "durability", "state_type", "idle_timeout_ms", "mailbox_max", "activations",
+    "required": ["name", "module", "generation", "storage", "durability", "state_type", "idle_timeout_ms", "mailbox_max", "activations",
                  "methods", "state_version", "indexes"],
     "properties": {
       "name": {"type": "string"},
       "module": {"type": "string", "description": "The module or the plugin instance that brings the type."},
       "generation": {"type": "integer", "minimum": 0, "description": "The module's generation that new activations run."},
+      "storage": {"type": "string", "description": "The storage instance that holds its state."},
       "durability": {"type": "string", "enum": ["sync", "async", "none"]},
       "state_type": {"type": ["string", "null"], "description": "Full name of the state message; null: the plugin's own form."},
       "idle_timeout_ms": {"type": "integer", "minimum": 0, "description": "An actor unused for so long leaves memory."},
@@ -185,6 +186,73 @@ const char* const kSchemas = R"json({
     "properties": {
       "activations": {"type": "array", "items": {"$ref": "#/components/schemas/Activation"}},
       "next_cursor": {"type": ["string", "null"], "description": "`cursor` of the next page; null: this was the last one."}
+    }
+  },
+  "Storage": {
+    "type": "object", "required": ["name", "used", "writable", "error", "size_bytes"],
+    "properties": {
+      "name": {"type": "string", "description": "The name of the [[plugin]] entry."},
+      "used": {"type": "boolean", "description": "State of actors that counts is read from it and written to it."},
+      "writable": {"type": "boolean", "description": "False while the engine refuses writes."},
+      "error": {"type": "string", "description": "Why it refuses them; empty when it does not."},
+      "size_bytes": {"type": "integer", "minimum": 0, "description": "As the engine says, roughly."}
+    }
+  },
+  "StorageList": {
+    "type": "object", "required": ["storages"],
+    "properties": {"storages": {"type": "array", "items": {"$ref": "#/components/schemas/Storage"}}}
+  },
+  "Migration": {
+    "type": "object",
+    "required": ["from", "to", "stage", "entries", "bytes", "written_bytes", "mirrored_operations", "error"],
+    "properties": {
+      "from": {"type": "string"},
+      "to": {"type": "string"},
+      "stage": {"type": "string", "enum": ["copying", "verifying", "done", "failed", "interrupted"],
+                "description": "interrupted: an earlier process ended in it; begin it again."},
+      "entries": {"type": "integer", "minimum": 0, "description": "Read in this stage so far."},
+      "bytes": {"type": "integer", "minimum": 0, "description": "Of their keys and values."},
+      "written_bytes": {"type": "integer", "minimum": 0, "description": "What the target did not have."},
+      "mirrored_operations": {"type": "integer", "minimum": 0, "description": "Puts and deletes of commits that went to both."},
+      "error": {"type": "string", "description": "Why it failed; empty when it did not."}
+    }
+  },
+  "MigrationList": {
+    "type": "object", "required": ["migrations"],
+    "properties": {"migrations": {"type": "array", "items": {"$ref": "#/components/schemas/Migration"}}}
+  },
+  "MigrationStart": {
+    "type": "object", "required": ["from", "to"], "additionalProperties": false,
+    "properties": {
+      "from": {"type": "string", "minLength": 1, "description": "A storage instance in use."},
+      "to": {"type": "string", "minLength": 1, "description": "An empty storage instance of the configuration."}
+    }
+  },
+  "Backup": {
+    "type": "object",
+    "required": ["storage", "folder", "stage", "number", "entries", "bytes", "chunks", "new_chunks", "new_bytes", "error"],
+    "properties": {
+      "storage": {"type": "string"},
+      "folder": {"type": "string"},
+      "stage": {"type": "string", "enum": ["saving", "done", "failed"]},
+      "number": {"type": "integer", "minimum": 0, "description": "Of the backup in its folder; 0 until it is done."},
+      "entries": {"type": "integer", "minimum": 0, "description": "Read so far."},
+      "bytes": {"type": "integer", "minimum": 0, "description": "Of their keys and values."},
+      "chunks": {"type": "integer", "minimum": 0},
+      "new_chunks": {"type": "integer", "minimum": 0, "description": "Those that the folder did not have."},
+      "new_bytes": {"type": "integer", "minimum": 0},
+      "error": {"type": "string", "description": "Why it failed; empty when it did not."}
+    }
+  },
+  "BackupList": {
+    "type": "object", "required": ["backups"],
+    "properties": {"backups": {"type": "array", "items": {"$ref": "#/components/schemas/Backup"}}}
+  },
+  "BackupStart": {
+    "type": "object", "required": ["storage", "folder"], "additionalProperties": false,
+    "properties": {
+      "storage": {"type": "string", "minLength": 1, "description": "A storage instance in use."},
+      "folder": {"type": "string", "pattern": "^/", "description": "Absolute path on the node's machine; made when missing."}
     }
   },
   "CallAnswer": {

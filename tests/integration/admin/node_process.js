@@ -29,10 +29,10 @@ const section = (header, values) =>
   [header, ...Object.entries(values).map(([key, value]) => `${key} = ${toml(value)}`), ''].join('\n');
 
 class NodeProcess {
-  // admin: settings of the admin plugin. start(): resolves when the node is ready; fails with its log when it ends instead.
-  static async start({ admin = {}, environment = {} } = {}) {
+  // admin: settings of the admin plugin. extra: more of the file. start(): resolves when the node is ready; fails with its log when it ends instead.
+  static async start({ admin = {}, environment = {}, extra = '' } = {}) {
     const node = new NodeProcess();
-    node.launch({ admin: { listen: '127.0.0.1:0', ...admin }, environment });
+    node.launch({ admin: { listen: '127.0.0.1:0', ...admin }, environment, extra });
     try {
       const ready = await eventually(
         () => {
@@ -68,7 +68,7 @@ class NodeProcess {
     }
   }
 
-  launch({ admin, environment }) {
+  launch({ admin, environment, extra = '' }) {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'orbit-admin-'));
     this.readyFile = path.join(this.folder, 'ready.json');
     this.logFile = path.join(this.folder, 'log');
@@ -80,6 +80,7 @@ class NodeProcess {
       section('[[plugin]]', { name: 'store', id: 'orbit.storage.memory', required: true }),
       section('[[plugin]]', { name: 'admin', id: 'orbit.protocol.admin', required: true }),
       section('[plugin.config]', admin),
+      extra,
     ].join('\n');
     fs.writeFileSync(path.join(this.folder, 'node.toml'), config);
     const log = fs.openSync(this.logFile, 'w');

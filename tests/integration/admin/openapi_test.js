@@ -14,10 +14,12 @@ const { Contract, METHODS } = require('./openapi_contract');
 
 const TOKEN = 'a-token-for-tests';
 const COUNTER = process.env.ORBIT_COUNTER_MODULE;
+// A second storage instance, which a migration may fill.
+const SPARE = '[storage]\ninstance = "store"\n[[plugin]]\nname = "spare"\nid = "orbit.storage.memory"\n';
 let open, guarded;
 
 before(async () => {
-  [open, guarded] = await Promise.all([NodeProcess.start(), NodeProcess.start({ admin: { token: TOKEN } })]);
+  [open, guarded] = await Promise.all([NodeProcess.start({ extra: SPARE }), NodeProcess.start({ admin: { token: TOKEN } })]);
 });
 after(async () => {
   await Promise.all([open, guarded].filter(Boolean).map((node) => node.stop()));
@@ -53,7 +55,7 @@ test('every documented answer is given by a live node and matches its schema', a
   };
 
   for (const target of ['/healthz', '/readyz', '/v1/node', '/v1/workers', '/v1/plugins', '/v1/config', '/v1/log/levels',
-    '/v1/modules', '/v1/types', '/v1/activations', '/metrics', '/openapi.json'])
+    '/v1/modules', '/v1/types', '/v1/activations', '/v1/storage', '/v1/storage/backups', '/v1/storage/migrations', '/metrics', '/openapi.json'])
     await expect(200, 'GET', target);
 
   const loaded = await expect(200, 'POST', '/v1/modules', { path: COUNTER });
@@ -104,6 +106,19 @@ test('every documented answer is given by a live node and matches its schema', a
   fs.writeFileSync(text, 'this is no library');
   const garbage = await call('POST', '/v1/modules', { path: text });
   assert.ok(garbage.status >= 400 && garbage.status < 500, garbage.body);
+  await expect(404, 'POST', '/v1/storage/backups', { storage: 'nothing', folder: open.folder });
+  await expect(404, 'POST', '/v1/storage/migrations', { from: 'store', to: 'nothing' });
+  const saved = path.join(open.folder, 'saved');
+  assert.strictEqual((await expect(200, 'POST', '/v1/storage/backups', { storage: 'store', folder: saved })).json.folder, saved);
+  await expect(200, 'POST', '/v1/storage/migrations', { from: 'store', to: 'spare' });
+  for (const list of ['backups', 'migrations'])
+    await eventually(async () => {
+      const { json } = await expect(200, 'GET', `/v1/storage/${list}`);
+      return json[list].at(-1).stage === 'done' ? true : undefined;
+    }, () => `the ${list} do not end`);
+  const used = (await expect(200, 'GET', '/v1/storage')).json.storages.filter((one) => one.used).map((one) => one.name);
+  assert.deepStrictEqual(used, ['spare']);
+
   for (const { method, template, operation } of contract.operations()) {
     const target = template.replace('{type}', 't').replace('{key}', 'k').replace('{method}', 'M').replace('{name}', 'n');
     await expect(400, method.toUpperCase(), `${target}?unknown=1`);

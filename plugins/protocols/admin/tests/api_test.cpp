@@ -177,3 +177,19 @@ TEST_CASE("an exception on the way becomes a 500, and the connection goes on") {
   client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
   CHECK(read_answer(client.take()).status == 200);
 }
+
+TEST_CASE("storage instances and migrations are told, and a migration is begun with two names") {
+  FakeHost host;
+  CHECK(request(host, "GET", "/v1/storage").body == R"({"storages":[{"name":"main"}]})");
+  CHECK(request(host, "GET", "/v1/storage/migrations").body == R"({"migrations":[]})");
+  CHECK(request(host, "POST", "/v1/storage/migrations", R"({"from":"a","to":"b"})").status == 200);
+  REQUIRE(host.asked.size() == 1);
+  CHECK(host.asked[0] == "migrate a b");
+  for (const char* body : {R"({"from":"a"})", R"({"from":"a","to":""})", R"({"from":1,"to":"b"})", R"({"from":"a","to":"b","x":1})"})
+    CHECK(request(host, "POST", "/v1/storage/migrations", body).status == 400);
+  CHECK(host.asked.size() == 1);
+  CHECK(request(host, "GET", "/v1/storage/backups").body == R"({"backups":[]})");
+  CHECK(request(host, "POST", "/v1/storage/backups", R"({"storage":"a","folder":"/b"})").status == 200);
+  CHECK(host.asked.back() == "backup a /b");
+  CHECK(request(host, "POST", "/v1/storage/backups", R"({"storage":"a","folder":"b"})").status == 400);
+}

@@ -150,12 +150,23 @@ orbit_actors_v1 make_actors() {
 }
 const orbit_actors_v1 kActors = make_actors();
 
+const orbit_storage_ops_v1 kStorageOps = {
+    .struct_size = sizeof(orbit_storage_ops_v1),
+    .reserved = 0,
+    .storages = [](orbit_sink json) { put(json, R"([{"name":"main"}])"); },
+    .migrations = [](orbit_sink json) { put(json, "[]"); },
+    .migrate = [](orbit_bytes from, orbit_bytes to, orbit_node_done done, void* ctx) { ask("migrate " + words({from, to}), done, ctx); },
+    .backups = [](orbit_sink json) { put(json, "[]"); },
+    .backup = [](orbit_bytes storage, orbit_bytes folder, orbit_node_done done, void* ctx) { ask("backup " + words({storage, folder}), done, ctx); },
+};
+
 const void* extension(const orbit_host*, const char* id) {
   const std::string_view wanted = id;
   if (wanted == ORBIT_NET_V1) return &kNet;
   if (wanted == ORBIT_WORKERS_V1) return &kWorkers;
   if (wanted == ORBIT_NODE_V1) return &kNode;
   if (wanted == ORBIT_ACTORS_V1) return &kActors;
+  if (wanted == ORBIT_STORAGE_OPS_V1) return &kStorageOps;
   if (wanted == ORBIT_METRICS_V1) return &kMetrics;
   return nullptr;
 }
