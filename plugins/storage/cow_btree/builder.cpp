@@ -13,11 +13,12 @@ ExternalRef Builder::write_run(Bytes tail, Bytes value) {
   std::string bytes(tail);
   bytes.append(value);
   ExternalRef ref{};
-  ref.bytes = bytes.size();
+  ref.bytes = bytes.size() + (seals_ != nullptr ? kSealBytes : 0);
   ref.version = version_;
   ref.key_bytes = static_cast<uint32_t>(tail.size());
   ref.page = space_.allocate(ref.pages());
   made_.push_back({ref.page, ref.pages()});
+  if (seals_ != nullptr) bytes = seals_->seal_run(bytes, ref.page, version_);
   ref.sum = run_sum(bytes, ref.page, version_);
   must(file_.write(uint64_t{ref.page} * kPageBytes, Bytes(bytes)));
   return ref;
@@ -37,7 +38,7 @@ void Builder::add(Bytes key, Bytes value) {
     entry.value = {};
   }
   levels_[0].entries.push_back(entry);
-  const bool fits = pack_size(levels_[0].entries, true) <= kPageBytes;
+  const bool fits = pack_size(levels_[0].entries, true) <= room();
   levels_[0].entries.pop_back();
   if (!fits) {
     flush(0);
@@ -60,7 +61,7 @@ void Builder::add(Bytes key, Bytes value) {
 void Builder::add_entry(size_t level, Entry entry) {
   if (levels_.size() == level) levels_.emplace_back();
   levels_[level].entries.push_back(entry);
-  const bool fits = pack_size(levels_[level].entries, false) <= kPageBytes;
+  const bool fits = pack_size(levels_[level].entries, false) <= room();
   if (!fits) {
     levels_[level].entries.pop_back();
     const uint16_t flags = levels_[level].flags;
@@ -77,8 +78,14 @@ void Builder::flush(size_t level) {
   const PageId id = space_.allocate();
   made_.push_back({id, 1});
   alignas(8) char page[kPageBytes];
-  pack(page, levels_[level].entries, static_cast<int>(level), id, version_);
+  pack(page, levels_[level].entries, static_cast<int>(level), id, version_, seals_ != nullptr ? kLeavesRoom : uint16_t{0});
   header_of(page).flags |= levels_[level].flags;
+  const uint16_t flags = header_of(page).flags;
+  if (seals_ != nullptr) {
+    char plain[kPageBytes];
+    std::memcpy(plain, page, kPageBytes);
+    seals_->seal_page(plain, page);
+  }
   top_ = {id, static_cast<uint32_t>(level + 1), page_sum(page)};
   write_page(id, page);
   Entry above;
@@ -94,7 +101,6 @@ void Builder::flush(size_t level) {
   const std::string key(above.key);
   above.key = key;
   const Built mine = top_;
-  const uint16_t flags = header_of(page).flags;
   levels_[level] = {};
   if (levels_.size() == level + 1) levels_.emplace_back();
   levels_[level + 1].flags |= flags;

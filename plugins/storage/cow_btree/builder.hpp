@@ -7,13 +7,15 @@
 #include <vector>
 
 #include "page.hpp"
+#include "seals.hpp"
 #include "space.hpp"
 
 namespace orbit::cow_btree {
 
 class Builder {
  public:
-  Builder(File& file, Space& space, uint64_t version) noexcept : file_(file), space_(space), version_(version) {}
+  // `seals` is null when the file is not encrypted.
+  Builder(File& file, Space& space, uint64_t version, Seals* seals) noexcept : file_(file), space_(space), version_(version), seals_(seals) {}
 
   // INVALID_ARGUMENT (raised): the key is not greater than the one before.
   void add(Bytes key, Bytes value);
@@ -44,10 +46,12 @@ class Builder {
   ExternalRef write_run(Bytes tail, Bytes value);
   void write_page(PageId id, const char* page);
   void write_waiting();
+  size_t room() const noexcept { return kPageBytes - (seals_ != nullptr ? kSealBytes : 0); }
 
   File& file_;
   Space& space_;
   const uint64_t version_;
+  Seals* const seals_;
   std::vector<Level> levels_;
   std::vector<Run> made_;
   std::optional<std::string> last_key_;

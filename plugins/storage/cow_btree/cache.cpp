@@ -32,10 +32,11 @@ Pinned::~Pinned() {
 }
 const char* Pinned::page() const noexcept { return cache_->frame(frame_); }
 
-Cache::Cache(File& file, std::string path, Readers& readers, uint64_t bytes, uint64_t pages_max)
+Cache::Cache(File& file, std::string path, Readers& readers, uint64_t bytes, uint64_t pages_max, Seals* seals)
     : file_(file),
       path_(std::move(path)),
       readers_(readers),
+      seals_(seals),
       frames_(static_cast<size_t>(bytes / kPageBytes)),
       pages_max_(pages_max),
       pool_(frames_ * kPageBytes, true),
@@ -96,6 +97,7 @@ void Cache::load(PageId id, uint64_t sum) {
   if (got != kPageBytes) raise(Code::data_loss, where() + " lies behind the end of the file");
   const uint64_t expected = sum_of(id, sum);
   if (page_sum(into) != expected) raise(Code::data_loss, where() + " is damaged: its checksum is not the one that its parent holds");
+  open_page(into, id);
   if (const char* wrong = check_page(into, id, pages_max_)) raise(Code::data_loss, where() + " is damaged: " + wrong);
   loads_.fetch_add(1, std::memory_order_relaxed);
   {
@@ -197,7 +199,19 @@ void Cache::set_clean(std::span<const PageId> ids) {
   }
 }
 
+void Cache::open_page(char* page, PageId id) const {
+  if (seals_ != nullptr && !seals_->open_page(page, id))
+    raise(Code::data_loss, "page " + std::to_string(id) + " of " + path_ + " is damaged: it does not open with the file's key");
+}
+
 void Cache::read_external(const ExternalRef& ref, std::string& out) const {
+  read_run(ref, out);
+  if (seals_ != nullptr && !seals_->open_run(out, ref.page, ref.version))
+    raise(Code::data_loss, "the bytes at page " + std::to_string(ref.page) + " of " + path_ + " are damaged: they do not open with the file's key");
+  if (out.size() < ref.key_bytes) raise(Code::data_loss, "the bytes at page " + std::to_string(ref.page) + " of " + path_ + " are fewer than their leaf says");
+}
+
+void Cache::read_run(const ExternalRef& ref, std::string& out) const {
   const auto where = [&] { return "the bytes at page " + std::to_string(ref.page) + " of " + path_; };
   if (uint64_t{ref.page} + ref.pages() > pages_max_) raise(Code::data_loss, "a reference to " + where() + ", which cannot be");
   // Before memory is asked for: the length may be anything in a file that was made to deceive.

@@ -14,6 +14,7 @@
 
 #include "page.hpp"
 #include "readers.hpp"
+#include "seals.hpp"
 
 namespace orbit::cow_btree {
 
@@ -54,7 +55,8 @@ class Pinned {
 
 class Cache final : public KeyTails {
  public:
-  Cache(File& file, std::string path, Readers& readers, uint64_t bytes, uint64_t pages_max);
+  // `seals` is null when the file is not encrypted.
+  Cache(File& file, std::string path, Readers& readers, uint64_t bytes, uint64_t pages_max, Seals* seals);
 
   // The page, when it is in memory; null otherwise. The reader must be protected, and stays so.
   const char* resident(PageId id) noexcept {
@@ -83,6 +85,11 @@ class Cache final : public KeyTails {
   }
 
   void read_external(const ExternalRef& ref, std::string& out) const;
+  // As it lies in the file.
+  void read_run(const ExternalRef& ref, std::string& out) const;
+  // To the form that memory has, in place; `page` was as its checksum says. DATA_LOSS (raised): somebody made it so.
+  void open_page(char* page, PageId id) const;
+  Seals* seals() const noexcept { return seals_; }
   std::string key_tail(const ExternalRef& ref) override;
 
   // ---- [writer] ----
@@ -121,6 +128,7 @@ class Cache final : public KeyTails {
   File& file_;
   const std::string path_;
   Readers& readers_;
+  Seals* const seals_;
   const size_t frames_;
   const uint64_t pages_max_;
   Reserved pool_;

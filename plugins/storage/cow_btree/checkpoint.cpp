@@ -6,9 +6,16 @@
 
 namespace orbit::cow_btree {
 
+namespace {
+
+constexpr size_t kSealedTogether = 2048;
+
+}  // namespace
+
 // [writer] A state to write out, and the map of used pages that goes with it.
 std::unique_ptr<Engine::Checkpoint> Engine::capture(const LogStart& log) {
   auto out = std::make_unique<Checkpoint>();
+  const bool sealed = seals_ != nullptr;
   std::vector<PageId> fresh_index;
   std::vector<PageId> fresh(map_chunks_.size());
   std::vector<std::string> bytes(map_chunks_.size());
@@ -23,19 +30,19 @@ std::unique_ptr<Engine::Checkpoint> Engine::capture(const LogStart& log) {
       else
         log_->mark_unused_but(log.lsn, image);
       for (const PageId id : index_pages_) image.set(id, false);
-      const size_t chunks = (image.size() + kMapBits - 1) / kMapBits;
+      const size_t chunks = (image.size() + map_bits(sealed) - 1) / map_bits(sealed);
       fresh.resize(std::max(chunks, map_chunks_.size()));
       bytes.resize(fresh.size());
       for (size_t i = 0; i < map_chunks_.size(); ++i)
         if (fresh[i] != 0) image.set(map_chunks_[i].page, false);
       for (size_t i = 0; i < fresh.size(); ++i) {
-        bytes[i].resize(kMapBytes);
-        image.copy_chunk(i, bytes[i].data());
+        bytes[i].resize(map_bytes(sealed));
+        image.copy_chunk(i, bytes[i].data(), bytes[i].size());
         if (fresh[i] != 0 || (i < map_chunks_.size() && map_chunks_[i].written && map_chunks_[i].bytes == bytes[i])) continue;
         fresh[i] = space_->allocate();
         again = true;
       }
-      while (fresh_index.size() * kMapEntries < fresh.size()) {
+      while (fresh_index.size() * map_entries(sealed) < fresh.size()) {
         fresh_index.push_back(space_->allocate());
         again = true;
       }
@@ -53,35 +60,43 @@ std::unique_ptr<Engine::Checkpoint> Engine::capture(const LogStart& log) {
   out->root = readers_.newest();
   out->version = captured_version_ = version_;
   out->log = log;
+  const auto seal = [&](std::string& page) {
+    page.resize(kPageBytes);
+    if (!sealed) return;
+    const std::string plain = page;
+    seals_->seal_page(plain.data(), page.data());
+  };
   const auto header = [&](PageKind kind, PageId id, size_t count) {
     PageHeader h{};
     h.kind = static_cast<uint8_t>(kind);
     h.count = static_cast<uint16_t>(count);
     h.version = version_;
     h.id = id;
+    if (sealed) h.heap_begin = kPageBytes;
     return std::string(reinterpret_cast<const char*>(&h), sizeof h);
   };
   map_chunks_.resize(fresh.size());
   for (size_t i = 0; i < fresh.size(); ++i) {
     if (fresh[i] == 0) continue;
     if (map_chunks_[i].page != 0) space_->free_later(map_chunks_[i].page, 1, version_, out->began, true);
-    const std::string page = header(PageKind::map, fresh[i], 0) + bytes[i];
+    std::string page = header(PageKind::map, fresh[i], 0) + bytes[i];
+    seal(page);
     map_chunks_[i] = {fresh[i], page_sum(page.data()), true, std::move(bytes[i])};
-    out->map.push_back({fresh[i], page});
+    out->map.push_back({fresh[i], std::move(page)});
   }
   for (const PageId id : index_pages_) space_->free_later(id, 1, version_, out->began, true);
   index_pages_ = std::move(fresh_index);
   MapEntry next{};
   for (size_t n = index_pages_.size(); n > 0; --n) {
-    const size_t first = (n - 1) * kMapEntries;
-    const size_t count = std::min(kMapEntries, map_chunks_.size() - first);
+    const size_t first = (n - 1) * map_entries(sealed);
+    const size_t count = std::min(map_entries(sealed), map_chunks_.size() - first);
     std::string page = header(PageKind::map_index, index_pages_[n - 1], count);
     page.append(reinterpret_cast<const char*>(&next), sizeof next);
     for (size_t i = first; i < first + count; ++i) {
       const MapEntry entry{map_chunks_[i].sum, map_chunks_[i].page, 0};
       page.append(reinterpret_cast<const char*>(&entry), sizeof entry);
     }
-    page.resize(kPageBytes);
+    seal(page);
     next = {page_sum(page.data()), index_pages_[n - 1], 0};
     out->map.push_back({index_pages_[n - 1], std::move(page)});
   }
@@ -107,36 +122,54 @@ void Engine::write_tree(Checkpoint& checkpoint, std::vector<PageId>& written) {
     const char* page;
   };
   std::vector<Out> out;
-  std::vector<std::unique_ptr<char[]>> copies;
+  std::vector<std::unique_ptr<char[]>> copies;  // that `out` points to
+  const auto write = [&] {
+    std::sort(out.begin(), out.end(), [](const Out& a, const Out& b) { return a.id < b.id; });
+    std::vector<Bytes> parts;
+    for (size_t i = 0; i < out.size();) {
+      parts.clear();
+      size_t end = i;
+      while (end < out.size() && out[end].id == out[i].id + (end - i) && parts.size() < 256) parts.push_back({out[end++].page, kPageBytes});
+      must(file_->write(uint64_t{out[i].id} * kPageBytes, parts));
+      i = end;
+    }
+    for (const Out& at : out) written.push_back(at.id);
+    out.clear();
+    copies.clear();
+  };
   const auto visit = [&](const auto& self, PageId id) -> void {
     const char* page = cache_->dirty_page(id);
     const PageView view(page);
+    std::unique_ptr<char[]> copy;
     if (!view.is_leaf()) {
-      copies.emplace_back(new char[kPageBytes]);
-      char* copy = copies.back().get();
-      std::memcpy(copy, page, kPageBytes);
+      copy.reset(new char[kPageBytes]);
+      std::memcpy(copy.get(), page, kPageBytes);
       for (uint32_t i = 0; i < view.count(); ++i) {
         const PageId child = view.child(i);
         if (cache_->dirty(child)) self(self, child);
-        set_child(copy, i, child, cache_->sum_of(child, view.child_sum(i)));
+        set_child(copy.get(), i, child, cache_->sum_of(child, view.child_sum(i)));
       }
-      page = copy;
+      page = copy.get();
+    }
+    if (seals_ != nullptr) {
+      std::unique_ptr<char[]> sealed(new char[kPageBytes]);
+      seals_->seal_page(page, sealed.get());
+      copy = std::move(sealed);
+      page = copy.get();
     }
     cache_->set_sum(id, page_sum(page));
     out.push_back({id, page});
+    if (copy != nullptr) copies.push_back(std::move(copy));
+    // Every sealed page is a copy: not all of them at once.
+    if (seals_ != nullptr && copies.size() >= kSealedTogether) write();
   };
   if (checkpoint.root.page != 0 && cache_->dirty(checkpoint.root.page)) visit(visit, checkpoint.root.page);
-  std::sort(out.begin(), out.end(), [](const Out& a, const Out& b) { return a.id < b.id; });
-  std::vector<Bytes> parts;
-  for (size_t i = 0; i < out.size();) {
-    parts.clear();
-    size_t end = i;
-    while (end < out.size() && out[end].id == out[i].id + (end - i) && parts.size() < 256) parts.push_back({out[end++].page, kPageBytes});
-    must(file_->write(uint64_t{out[i].id} * kPageBytes, parts));
-    i = end;
-  }
-  written.reserve(out.size());
-  for (const Out& at : out) written.push_back(at.id);
+  write();
+}
+
+void Engine::write_slot(Slot& slot) {
+  if (seals_ != nullptr) seals_->sign_slot(slot);
+  must(file_->write((slot.sequence % 2) * kPageBytes, slot_bytes(slot)));
 }
 
 // [any thread] One at a time.
@@ -147,7 +180,7 @@ void Engine::write_out(Checkpoint& checkpoint) {
     for (const auto& page : checkpoint.map) must(file_->write(uint64_t{page.id} * kPageBytes, Bytes(page.bytes)));
     checkpoint.slot.root_sum = checkpoint.root.page == 0 ? 0 : cache_->sum_of(checkpoint.root.page, 0);
     must(file_->sync());
-    must(file_->write((checkpoint.slot.sequence % 2) * kPageBytes, slot_bytes(checkpoint.slot)));
+    write_slot(checkpoint.slot);
     must(file_->sync());
     syncs_.fetch_add(2, std::memory_order_relaxed);
     cache_->set_clean(written);

@@ -3,6 +3,7 @@
 #include "engine.hpp"
 
 #include <algorithm>
+#include <array>
 #include <random>
 
 #include "waiting.hpp"
@@ -72,10 +73,13 @@ void Engine::create_file() {
   slot.log_segment_bytes = options_.log_segment_bytes;
   std::random_device random;
   slot.file_id = uint64_t{random()} << 32 | random();
+  std::optional<Seals> seals;
+  if (options_.keys != nullptr) seals.emplace(add_data_key(slot, *options_.keys), slot.file_id);
   must(file->allocate(0, 2 * kPageBytes));
-  must(file->write(0, slot_bytes(slot)));
-  slot.sequence = 1;
-  must(file->write(kPageBytes, slot_bytes(slot)));
+  for (slot.sequence = 0; slot.sequence < 2; ++slot.sequence) {
+    if (seals) seals->sign_slot(slot);
+    must(file->write(slot.sequence * kPageBytes, slot_bytes(slot)));
+  }
   must(file->sync());
   must(files_.rename(name, options_.path));
   must(files_.sync_directory(directory_of(options_.path)));
@@ -84,9 +88,9 @@ void Engine::create_file() {
 void Engine::read_slots() {
   const uint64_t size = must(file_->size());
   if (size < 2 * kPageBytes) raise(Code::data_loss, options_.path + " has " + std::to_string(size) + " bytes, less than the two commit slots");
-  std::optional<Slot> best;
+  std::array<Slot, 2> slots{};
   for (uint64_t i = 0; i < 2; ++i) {
-    Slot slot{};
+    Slot& slot = slots[i];
     if (must(file_->read(i * kPageBytes, {reinterpret_cast<char*>(&slot), sizeof slot})) != sizeof slot)
       raise(Code::data_loss, options_.path + ": commit slot " + std::to_string(i) + " cannot be read");
     // A slot is one sector, so a power cut leaves it old or new. Going on with the other one could go back in time.
@@ -95,12 +99,13 @@ void Engine::read_slots() {
     if (slot.format_version != kFormatVersion || slot.page_bytes != kPageBytes)
       raise(Code::failed_precondition, options_.path + " has format version " + std::to_string(slot.format_version) + ", expected " +
                                            std::to_string(kFormatVersion));
-    if (slot.cipher != 0 || slot.page_trailer_bytes != 0)
+    if (slot.cipher > kCipherAes256Gcm || slot.seal_bytes != (slot.cipher == 0 ? 0 : kSealBytes))
       raise(Code::failed_precondition, options_.path + " is encrypted with cipher " + std::to_string(slot.cipher) + ", which this version does not know");
     if (slot.sequence % 2 != i) raise(Code::data_loss, options_.path + ": commit slot " + std::to_string(i) + " holds the other one's content");
-    if (!best || slot.sequence > best->sequence) best = slot;
   }
-  slot_ = *best;
+  const size_t newer = slots[1].sequence > slots[0].sequence ? 1 : 0;
+  unlock(slots[newer], slots[1 - newer]);
+  slot_ = slots[newer];
   const uint64_t pages_max = options_.file_bytes_max / kPageBytes;
   const bool sane = slot_.pages >= 2 && slot_.levels <= kLevelsMax && (slot_.root == 0) == (slot_.levels == 0) &&
                     (slot_.root == 0 || (slot_.root >= 2 && slot_.root < slot_.pages)) && Log::valid_segment_bytes(slot_.log_segment_bytes);
@@ -111,32 +116,64 @@ void Engine::read_slots() {
     raise(Code::data_loss, options_.path + " has " + std::to_string(size) + " bytes, expected at least " + std::to_string(slot_.pages * kPageBytes));
 }
 
+// Whether the file is encrypted is said by the slot, and whether it should be by the options.
+void Engine::unlock(const Slot& best, const Slot& other) {
+  if (best.cipher != other.cipher) raise(Code::data_loss, options_.path + ": one commit slot is of an encrypted file, and the other is not");
+  const auto& keys = options_.keys;
+  if (best.cipher == 0) {
+    if (keys != nullptr) throw Failure{error_not_encrypted(options_.path)};
+    return;
+  }
+  if (keys == nullptr) throw Failure{error_key_missing(options_.path, best.master_key_id)};
+  seals_ = std::make_unique<Seals>(unwrap_data_key(best, *keys, options_.path), best.file_id);
+  for (const Slot* slot : {&best, &other})
+    if (!seals_->check_slot(*slot))
+      raise(Code::data_loss, options_.path + ": commit slot " + std::to_string(slot->sequence % 2) + " does not open with the file's key");
+  change_master_key_ = best.master_key_id != keys->current_id() || other.master_key_id != keys->current_id();
+}
+
+// The slots are the only place that the master key has any part in. Each is written whole or not at all, and either one opens with
+// one of the two keys that were given.
+void Engine::change_master_key() {
+  const EncryptionKey key = unwrap_data_key(slot_, *options_.keys, options_.path);
+  for (int i = 0; i < 2; ++i) {
+    ++slot_.sequence;
+    rewrap_data_key(slot_, key, *options_.keys);
+    write_slot(slot_);
+    must(file_->sync());
+  }
+}
+
 void Engine::load_map() {
   const auto read = [&](PageId id, uint64_t sum, PageKind kind) {
     std::string bytes(kPageBytes, '\0');
     const std::string where = "page " + std::to_string(id) + " of " + options_.path;
     if (id < 2 || id >= slot_.pages) raise(Code::data_loss, "a reference to " + where + ", which cannot be");
     const size_t got = must(file_->read(uint64_t{id} * kPageBytes, {bytes.data(), bytes.size()}));
+    const bool whole = got == kPageBytes && page_sum(bytes.data()) == sum;
+    if (whole && seals_ != nullptr && !seals_->open_page(bytes.data(), id)) raise(Code::data_loss, where + " is damaged: it does not open with the file's key");
     const auto header = read_at<PageHeader>(bytes.data());
-    if (got != kPageBytes || page_sum(bytes.data()) != sum || header.kind != static_cast<uint8_t>(kind) || header.id != id)
+    if (!whole || header.kind != static_cast<uint8_t>(kind) || header.id != id)
       raise(Code::data_loss, where + " is damaged: it is part of the map of used pages, and its checksum is not the expected one");
     return bytes;
   };
+  const bool encrypted = seals_ != nullptr;
   const uint64_t pages = std::max(slot_.pages, must(file_->size()) / kPageBytes);
   Bitmap map;
   map.resize(pages);
   PageId next = slot_.map_index;
   uint64_t next_sum = slot_.map_index_sum;
   while (next != 0) {
-    if (index_pages_.size() > pages / kMapBits + 1) raise(Code::data_loss, options_.path + ": the map of used pages is longer than the file");
+    if (index_pages_.size() > pages / map_bits(encrypted) + 1) raise(Code::data_loss, options_.path + ": the map of used pages is longer than the file");
     const std::string index = read(next, next_sum, PageKind::map_index);
     index_pages_.push_back(next);
     const auto entry = [&](size_t i) { return read_at<MapEntry>(index.data() + sizeof(PageHeader) + i * sizeof(MapEntry)); };
-    const size_t count = std::min<size_t>(read_at<PageHeader>(index.data()).count, kMapEntries);
+    const size_t count = std::min<size_t>(read_at<PageHeader>(index.data()).count, map_entries(encrypted));
     for (size_t i = 1; i <= count; ++i) {
       const std::string chunk = read(entry(i).page, entry(i).sum, PageKind::map);
-      map.load_chunk(map_chunks_.size(), chunk.data() + sizeof(PageHeader));
-      map_chunks_.push_back({entry(i).page, entry(i).sum, true, chunk.substr(sizeof(PageHeader))});
+      std::string bits = chunk.substr(sizeof(PageHeader), map_bytes(encrypted));
+      map.load_chunk(map_chunks_.size(), bits);
+      map_chunks_.push_back({entry(i).page, entry(i).sum, true, std::move(bits)});
     }
     next = entry(0).page;
     next_sum = entry(0).sum;
@@ -148,11 +185,12 @@ void Engine::load_map() {
 void Engine::open_file() {
   file_ = must(files_.open(options_.path, OpenMode::existing));
   read_slots();
+  if (change_master_key_) change_master_key();
   const uint64_t pages_max = options_.file_bytes_max / kPageBytes;
-  cache_ = std::make_unique<Cache>(*file_, options_.path, readers_, options_.cache_bytes, pages_max);
+  cache_ = std::make_unique<Cache>(*file_, options_.path, readers_, options_.cache_bytes, pages_max, seals_.get());
   tree_ = std::make_unique<Tree>(*cache_);
   space_ = std::make_unique<Space>(*file_, pages_max);
-  log_ = std::make_unique<Log>(*file_, options_.path, *space_, slot_.file_id, slot_.log_segment_bytes);
+  log_ = std::make_unique<Log>(*file_, options_.path, *space_, slot_.file_id, slot_.log_segment_bytes, seals_.get());
   log_->set_spares_max(options_.log_bytes / slot_.log_segment_bytes + 2);
   load_map();
   version_ = captured_version_ = slot_.version;
@@ -413,7 +451,7 @@ Result<> Engine::recover() {
     std::string bytes;
     bool all = true;
     for (const ExternalRef& run : unsynced_runs_) {
-      const Result<> read = guarded([&] { cache_->read_external(run, bytes); });
+      const Result<> read = guarded([&] { cache_->read_run(run, bytes); });
       if (read)
         must(file_->write(uint64_t{run.page} * kPageBytes, Bytes(bytes)));
       else

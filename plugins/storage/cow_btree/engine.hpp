@@ -28,6 +28,8 @@ struct EngineOptions {
   // A thread writes the tree out while writers go on; without, the writer that makes it necessary does.
   bool background = true;
   bool compact_on_close = true;
+  // Null: not encrypted. A new file is encrypted with a key of its own, which the master key wraps.
+  std::shared_ptr<const MasterKeys> keys;
 };
 
 struct EngineStats {
@@ -84,6 +86,8 @@ class Engine final : public Storage {
   void create_file();
   void open_file();
   void read_slots();
+  void unlock(const Slot& best, const Slot& other);
+  void change_master_key();
   void load_map();
   void apply(Txn& txn, Bytes operations);
   // True: the writer's place is ours. False: somebody else has done it.
@@ -101,6 +105,7 @@ class Engine final : public Storage {
 
   std::unique_ptr<Checkpoint> capture(const LogStart& log);
   void write_out(Checkpoint& checkpoint);
+  void write_slot(Slot& slot);
   void write_tree(Checkpoint& checkpoint, std::vector<PageId>& written);
   void settle(Checkpoint& checkpoint);
   void checkpoint_now(const LogStart& log);
@@ -116,6 +121,7 @@ class Engine final : public Storage {
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<File> file_;
   Readers readers_;
+  std::unique_ptr<Seals> seals_;  // null: not encrypted
   std::unique_ptr<Cache> cache_;
   std::unique_ptr<Tree> tree_;
 
@@ -141,6 +147,7 @@ class Engine final : public Storage {
   std::atomic<uint64_t> syncs_{0};
   std::atomic<uint64_t> size_bytes_{0};
   bool opened_ = false;
+  bool change_master_key_ = false;
 
   std::mutex queue_lock_;
   std::deque<Waiting*> queue_;

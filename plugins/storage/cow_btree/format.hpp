@@ -41,10 +41,14 @@ struct PageHeader {
 };
 static_assert(sizeof(PageHeader) == 24 && std::is_trivially_copyable_v<PageHeader>);
 constexpr uint16_t kHasExternal = 1;  // an ExternalRef may be in this page or below
+constexpr uint16_t kLeavesRoom = 2;   // kSealBytes before the cells stay free, for the page's seal
+// A nonce and a tag of AES-256-GCM: what a sealed page, run or record takes more (seals.hpp).
+constexpr size_t kSealBytes = 28;
+constexpr uint32_t kCipherAes256Gcm = 1;
 
 // Bytes outside of pages: a run of whole pages. First the key's tail, then the value.
 struct ExternalRef {
-  uint64_t bytes;
+  uint64_t bytes;  // in the file, with the seal if there is one
   uint64_t sum;
   uint64_t version;
   PageId page;
@@ -71,26 +75,32 @@ struct Slot {
   uint64_t log_lsn;       // records from here on are not in the tree
   uint64_t log_previous;  // the checksum that the record at log_lsn continues
   PageId log_page;        // of the segment that holds log_lsn; 0: there is no log
-  uint32_t cipher;        // 0: none. Later versions name the cipher, the key, and how many bytes a page ends with for it.
-  uint32_t page_trailer_bytes;
-  uint32_t key_id;
-  uint64_t key_check[4];
+  uint32_t cipher;        // 0: none, and then the other fields of encryption are 0
+  uint32_t seal_bytes;
+  uint32_t reserved_1;
+  uint64_t master_key_id;
+  uint64_t reserved_2[3];
   uint64_t file_id;  // random, from the creation
-  uint64_t reserved[45];
+  char wrapped_key[60];  // the data key under the master key
+  char seal[28];         // nonce and tag over all of this with this field and the sum 0
+  uint64_t reserved[34];
   uint64_t sum;  // over all of this with this field 0
 };
 static_assert(sizeof(Slot) == 512, "a slot must fit one sector, so that it is written whole or not at all");
 
 // A map page: header, then one bit per page of the file, 1: used. An index page: header, then MapEntry; the first names the
 // next index page.
-constexpr size_t kMapBytes = kPageBytes - sizeof(PageHeader);
-constexpr size_t kMapBits = kMapBytes * 8;
+// In an encrypted file the last kMapRoomBytes of both are left free, and heap_begin is where the page ends.
+constexpr size_t kMapBytesMax = kPageBytes - sizeof(PageHeader);
+constexpr size_t kMapRoomBytes = 32;
 struct MapEntry {
   uint64_t sum;
   PageId page;
   uint32_t reserved;
 };
-constexpr size_t kMapEntries = (kPageBytes - sizeof(PageHeader)) / sizeof(MapEntry) - 1;
+constexpr size_t map_bytes(bool sealed) noexcept { return kMapBytesMax - (sealed ? kMapRoomBytes : 0); }
+constexpr size_t map_bits(bool sealed) noexcept { return map_bytes(sealed) * 8; }
+constexpr size_t map_entries(bool sealed) noexcept { return map_bytes(sealed) / sizeof(MapEntry) - 1; }
 
 struct SegmentHeader {
   uint64_t magic;

@@ -21,8 +21,8 @@ uint64_t segment_sum(SegmentHeader header) noexcept {
 
 }  // namespace
 
-Log::Log(File& file, std::string path, Space& space, uint64_t file_id, uint32_t segment_bytes)
-    : file_(file), path_(std::move(path)), space_(space), file_id_(file_id), segment_bytes_(segment_bytes) {}
+Log::Log(File& file, std::string path, Space& space, uint64_t file_id, uint32_t segment_bytes, Seals* seals)
+    : file_(file), path_(std::move(path)), space_(space), file_id_(file_id), segment_bytes_(segment_bytes), seals_(seals) {}
 
 bool Log::valid_segment_bytes(uint64_t bytes) noexcept {
   return bytes >= 2 * kPageBytes && bytes <= (uint64_t{64} << 20) && bytes % kPageBytes == 0;
@@ -88,14 +88,19 @@ LogStart Log::start_here() {
 }
 
 void Log::append(Bytes operations) {
-  const uint64_t bytes = aligned(sizeof(RecordHeader) + operations.size());
+  const size_t content = operations.size() + (seals_ != nullptr ? kSealBytes : 0);
+  const uint64_t bytes = aligned(sizeof(RecordHeader) + content);
   prepare(lsn_ + bytes);
   RecordHeader header{};
   header.magic = kRecordMagic;
-  header.bytes = static_cast<uint32_t>(operations.size());
+  header.bytes = static_cast<uint32_t>(content);
   header.lsn = lsn_;
   header.previous = previous_;
   header.synced = synced_;
+  if (seals_ != nullptr) {
+    seals_->seal_record(header, operations, sealed_);
+    operations = sealed_;
+  }
   header.sum = record_sum(header, operations);
   buffer_.assign(reinterpret_cast<const char*>(&header), sizeof header);
   buffer_.append(operations);
@@ -194,16 +199,11 @@ void Log::replay(const LogStart& start, const std::function<void(Bytes, const Lo
   previous_ = start.previous;
   if (start.page == 0) return;
   find_segments(start);
-  struct Found {
-    uint64_t lsn;
-    uint64_t bytes;
-    uint64_t sum;
-  };
-  std::vector<Found> found;
+  std::vector<RecordHeader> found;
   RecordHeader header;
   std::string operations;
   while (read_record(lsn_, header, operations) && header.previous == previous_) {
-    found.push_back({lsn_, operations.size(), header.sum});
+    found.push_back(header);
     lsn_ += aligned(sizeof header + operations.size());
     previous_ = header.sum;
   }
@@ -213,9 +213,11 @@ void Log::replay(const LogStart& start, const std::function<void(Bytes, const Lo
   while (segments_.back().index > lsn_ / capacity()) segments_.pop_back();
   for (const Segment& at : segments_) space_.mark_used(at.page, segment_pages());
   synced_ = start.lsn;
-  for (const Found& at : found) {
+  for (const RecordHeader& at : found) {
     operations.resize(at.bytes);
     if (!read(at.lsn + sizeof header, operations.data(), at.bytes)) raise(Code::data_loss, path_ + ": the log cannot be read twice");
+    if (seals_ != nullptr && !seals_->open_record(at, operations))
+      raise(Code::data_loss, path_ + ": the record at byte " + std::to_string(offset_of(at.lsn)) + " of the file does not open with the file's key");
     const uint64_t after = at.lsn + aligned(sizeof header + at.bytes);
     // Where the log goes on in a segment that is not there yet, no slot can begin.
     const uint64_t index = after / capacity();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "seals.hpp"
 #include "space.hpp"
 
 namespace orbit::cow_btree {
@@ -23,7 +24,8 @@ struct LogStart {
 
 class Log {
  public:
-  Log(File& file, std::string path, Space& space, uint64_t file_id, uint32_t segment_bytes);
+  // `seals` is null when the file is not encrypted.
+  Log(File& file, std::string path, Space& space, uint64_t file_id, uint32_t segment_bytes, Seals* seals);
 
   // Reads all records from `start` on: finds the segments, marks them in `space`, and hands the operations to `record` after
   // all of that. DATA_LOSS: a record is damaged that was synced.
@@ -78,6 +80,7 @@ class Log {
   Space& space_;
   const uint64_t file_id_;
   const uint32_t segment_bytes_;
+  Seals* const seals_;
   std::deque<Segment> segments_;  // consecutive; the last one has no header yet
   std::vector<PageId> spare_;
   size_t spares_max_ = 64;
@@ -85,6 +88,7 @@ class Log {
   uint64_t previous_ = 0;
   uint64_t synced_ = 0;
   std::string buffer_;
+  std::string sealed_;
 };
 
 }  // namespace orbit::cow_btree

@@ -73,7 +73,7 @@ Result<> Engine::load(FunctionRef<void(Builder&)> feed) {
     wait_for_background();
     refuse_if_stopped();
     if (readers_.newest().page != 0) raise(Code::failed_precondition, "a bulk load needs an empty store");
-    Builder builder(*file_, *space_, version_ + 1);
+    Builder builder(*file_, *space_, version_ + 1, seals_.get());
     Builder::Built built;
     try {
       feed(builder);
@@ -190,6 +190,7 @@ Result<> Engine::verify() {
         const size_t got = must(file_->read(uint64_t{id} * kPageBytes, {page, kPageBytes}));
         if (got != kPageBytes || page_sum(page) != cache_->sum_of(id, sum))
           raise(Code::data_loss, "page " + std::to_string(id) + " of " + options_.path + " is damaged: its checksum is not the one that its parent holds");
+        cache_->open_page(page, id);
       }
       if (const char* wrong = check_page(page, id, options_.file_bytes_max / kPageBytes); wrong != nullptr || header_of(page).level != level)
         raise(Code::data_loss, "page " + std::to_string(id) + " of " + options_.path + " is damaged: " + (wrong != nullptr ? wrong : "its level is wrong"));

@@ -222,7 +222,7 @@ void write_cell(char* at, const Entry& entry, Bytes suffix, bool leaf) {
 
 }  // namespace
 
-void pack(char* page, std::span<const Entry> entries, int level, PageId id, uint64_t version) {
+void pack(char* page, std::span<const Entry> entries, int level, PageId id, uint64_t version, uint16_t flags) {
   const bool leaf = level == 0;
   const size_t prefix = common_prefix(entries, leaf);
   std::memset(page, 0, kPageBytes);
@@ -232,6 +232,7 @@ void pack(char* page, std::span<const Entry> entries, int level, PageId id, uint
   h.count = static_cast<uint16_t>(entries.size());
   h.version = version;
   h.prefix_bytes = static_cast<uint16_t>(prefix);
+  h.flags = flags;
   h.id = id;
   if (prefix != 0) std::memcpy(page + kPageBytes - prefix, entries.back().key.data(), prefix);
   const Arrays arrays{page, leaf, entries.size()};
@@ -285,7 +286,7 @@ bool insert_at(char* page, uint32_t index, const Entry& entry) {
   const Bytes prefix = PageView(page).prefix();
   if (entry.key.substr(0, prefix.size()) != prefix) return false;
   const size_t cell = entry_size(entry, leaf, prefix.size()) - fixed;
-  size_t arrays_end = sizeof(PageHeader) + fixed * h.count;
+  const size_t arrays_end = sizeof(PageHeader) + fixed * h.count + ((h.flags & kLeavesRoom) != 0 ? kSealBytes : 0);
   if (arrays_end + fixed + cell > h.heap_begin) {
     if (arrays_end + fixed + cell > size_t{h.heap_begin} + h.dead_bytes) return false;
     compact(page);

@@ -105,7 +105,8 @@ size_t entry_size(const Entry& entry, bool leaf, size_t prefix_bytes) noexcept;
 
 // Fills an empty page. `entries` must fit (pack_size). Entry 0 of a branch is stored without its key.
 size_t pack_size(std::span<const Entry> entries, bool leaf) noexcept;
-void pack(char* page, std::span<const Entry> entries, int level, PageId id, uint64_t version);
+// `flags`: kLeavesRoom or 0; then `entries` fit with kSealBytes to spare.
+void pack(char* page, std::span<const Entry> entries, int level, PageId id, uint64_t version, uint16_t flags);
 
 // Puts the entry at `index`; false when it has no room or its key lacks the page's prefix, and then nothing changed.
 bool insert_at(char* page, uint32_t index, const Entry& entry);

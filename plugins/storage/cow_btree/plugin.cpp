@@ -19,6 +19,10 @@ class CowBtreeStorage final : public orbit::StoragePlugin<CowBtreeStorage, Engin
       orbit::option_integer("log_bytes", "67108864", 1 << 20, 1e11,
                             "Length of the log at which writers wait for the tree to be written out; it begins at half of that."),
       orbit::option_integer("file_bytes_max", "1099511627776", 1 << 20, 1.7e13, "Most bytes that the file may have."),
+      orbit::option_string("encryption_key", "\"\"",
+                           "Where the master key is: \"file:/path\" or \"env:NAME\", 32 bytes as hexadecimal digits or base64. Empty: no encryption."),
+      orbit::option_string("encryption_key_previous", "\"\"",
+                           "The key that the file was last opened with, given once to change to encryption_key."),
       orbit::option_boolean("compact_on_close", "true", "Move pages together and shorten the file when the node stops."),
   };
   static constexpr orbit::PluginInfo kInfo{
@@ -37,6 +41,9 @@ class CowBtreeStorage final : public orbit::StoragePlugin<CowBtreeStorage, Engin
     options.log_bytes = static_cast<uint64_t>(config.integer("log_bytes"));
     options.file_bytes_max = static_cast<uint64_t>(config.integer("file_bytes_max"));
     options.compact_on_close = config.boolean("compact_on_close");
+    auto keys = orbit::load_master_keys(config.string("encryption_key"), config.string("encryption_key_previous"));
+    if (!keys) return tl::unexpected<orbit::Error>(keys.error());
+    options.keys = std::move(*keys);
     static orbit::PosixFileSystem files;
     if (auto made = files.make_directories(directory); !made) return tl::unexpected<orbit::Error>(made.error());
     auto engine = Engine::open(files, options);

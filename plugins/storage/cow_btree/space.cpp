@@ -21,20 +21,19 @@ uint64_t Bitmap::end_of_used() const noexcept {
   return 0;
 }
 
-void Bitmap::copy_chunk(uint64_t chunk, char* out) const {
-  static_assert(kMapBytes % 8 == 0);
-  constexpr uint64_t kWords = kMapBytes / 8;
-  std::memset(out, 0, kMapBytes);
-  if (chunk * kWords >= words_.size()) return;
-  const uint64_t count = std::min<uint64_t>(kWords, words_.size() - chunk * kWords);
-  std::memcpy(out, words_.data() + chunk * kWords, count * 8);
+void Bitmap::copy_chunk(uint64_t chunk, char* out, size_t size) const {
+  const uint64_t words = size / 8;
+  std::memset(out, 0, size);
+  if (chunk * words >= words_.size()) return;
+  const uint64_t count = std::min<uint64_t>(words, words_.size() - chunk * words);
+  std::memcpy(out, words_.data() + chunk * words, count * 8);
 }
 
-void Bitmap::load_chunk(uint64_t chunk, const char* bytes) {
-  constexpr uint64_t kWords = kMapBytes / 8;
-  if (chunk * kWords >= words_.size()) return;
-  const uint64_t count = std::min<uint64_t>(kWords, words_.size() - chunk * kWords);
-  std::memcpy(words_.data() + chunk * kWords, bytes, count * 8);
+void Bitmap::load_chunk(uint64_t chunk, Bytes bytes) {
+  const uint64_t words = bytes.size() / 8;
+  if (chunk * words >= words_.size()) return;
+  const uint64_t count = std::min<uint64_t>(words, words_.size() - chunk * words);
+  std::memcpy(words_.data() + chunk * words, bytes.data(), count * 8);
 }
 
 void Space::load(Bitmap map, uint64_t pages) {

@@ -30,9 +30,9 @@ class Bitmap {
   uint64_t first_free(uint64_t from) const noexcept;
   // One more than the last used page.
   uint64_t end_of_used() const noexcept;
-  // The bytes that stand for pages from chunk * kMapBits on, kMapBytes long.
-  void copy_chunk(uint64_t chunk, char* out) const;
-  void load_chunk(uint64_t chunk, const char* bytes);
+  // Chunk `chunk` of those of `size` bytes, a multiple of 8, that the map consists of.
+  void copy_chunk(uint64_t chunk, char* out, size_t size) const;
+  void load_chunk(uint64_t chunk, Bytes bytes);
   std::span<const uint64_t> words() const noexcept { return words_; }
 
  private:

@@ -125,11 +125,13 @@ Entry Txn::make_entry(Bytes key, Bytes value) {
   bytes.append(value);
   if (bytes.empty()) bytes.push_back('\0');  // cannot be: a cell is large because of its value or its key's tail
   ExternalRef ref{};
-  ref.bytes = bytes.size();
+  Seals* const seals = cache_.seals();
+  ref.bytes = bytes.size() + (seals != nullptr ? kSealBytes : 0);
   ref.version = version_;
   ref.key_bytes = static_cast<uint32_t>(tail.size());
   ref.page = space_.allocate(ref.pages());
   made_.push_back({ref.page, ref.pages(), version_});
+  if (seals != nullptr) bytes = seals->seal_run(bytes, ref.page, version_);
   ref.sum = run_sum(bytes, ref.page, version_);
   must(file_.write(uint64_t{ref.page} * kPageBytes, Bytes(bytes)));
   runs_.push_back(ref);
@@ -200,7 +202,7 @@ void Txn::put(Bytes key, Bytes value) {
   const Entry entry = make_entry(key, value);
   if (root_.page == 0) {
     const PageId id = new_page();
-    pack(cache_.writable(id), {&entry, 1}, 0, id, version_);
+    pack(cache_.writable(id), {&entry, 1}, 0, id, version_, page_flags());
     root_ = {id, 1};
     return;
   }
@@ -226,13 +228,12 @@ void Txn::insert(Path& path, uint32_t level, uint32_t index, const Entry& entry)
 
 namespace {
 
-constexpr size_t kRoom = kPageBytes;
 constexpr size_t kFullEnough = kPageBytes * 92 / 100;
 
 }  // namespace
 
 // Cuts the entries into `pages` parts of about the same size. False: one of them would not fit its page.
-bool Txn::cut(const Loose& loose, bool leaf, size_t pages, std::vector<size_t>& cuts) {
+bool Txn::cut(const Loose& loose, bool leaf, size_t pages, std::vector<size_t>& cuts) const {
   cuts.clear();
   const std::span<const Entry> all = loose.entries;
   if (all.size() < pages) return false;
@@ -253,18 +254,18 @@ bool Txn::cut(const Loose& loose, bool leaf, size_t pages, std::vector<size_t>& 
   cuts.push_back(all.size());
   begin = 0;
   for (const size_t end : cuts) {
-    if (pack_size(all.subspan(begin, end - begin), leaf) > kRoom) return false;
+    if (pack_size(all.subspan(begin, end - begin), leaf) > room()) return false;
     begin = end;
   }
   return true;
 }
 
-void Txn::cut_greedily(const Loose& loose, bool leaf, std::vector<size_t>& cuts) {
+void Txn::cut_greedily(const Loose& loose, bool leaf, std::vector<size_t>& cuts) const {
   cuts.clear();
   const std::span<const Entry> all = loose.entries;
   size_t begin = 0;
   for (size_t end = 1; end <= all.size(); ++end) {
-    if (end < all.size() && pack_size(all.subspan(begin, end + 1 - begin), leaf) <= kRoom) continue;
+    if (end < all.size() && pack_size(all.subspan(begin, end + 1 - begin), leaf) <= room()) continue;
     cuts.push_back(end);
     begin = end;
   }
@@ -297,14 +298,14 @@ void Txn::split(Path& path, uint32_t level, uint32_t index, const Entry& entry) 
   take_apart(id, &mine, alone);
   add(alone, index);
   // Another prefix may be all it takes.
-  if (pack_size(alone.entries, leaf) <= kRoom) {
+  if (pack_size(alone.entries, leaf) <= room()) {
     cuts = {alone.entries.size()};
     return repack(path, level, here, here, alone, cuts);
   }
   // In ascending order: what is full stays full.
   if (path.rightmost && index + 1 == alone.entries.size()) {
     cuts = {alone.entries.size() - 1, alone.entries.size()};
-    if (pack_size(std::span<const Entry>(alone.entries).first(cuts[0]), leaf) <= kRoom) return repack(path, level, here, here, alone, cuts);
+    if (pack_size(std::span<const Entry>(alone.entries).first(cuts[0]), leaf) <= room()) return repack(path, level, here, here, alone, cuts);
   }
   if (has_parent) {
     const PageView parent(cache_.writable(path.steps[level + 1].id));
@@ -370,7 +371,7 @@ void Txn::repack(Path& path, uint32_t level, uint32_t first, uint32_t last, Loos
     out.value = {};
     out.child = id;
     out.child_sum = 0;
-    pack(cache_.writable(id), std::span<const Entry>(loose.entries).subspan(begin, cuts[n] - begin), static_cast<int>(level), id, version_);
+    pack(cache_.writable(id), std::span<const Entry>(loose.entries).subspan(begin, cuts[n] - begin), static_cast<int>(level), id, version_, page_flags());
     // A branch cannot see whether there is something below.
     header_of(cache_.writable(id)).flags |= flags;
     for (size_t i = begin; i < cuts[n]; ++i)
@@ -384,7 +385,7 @@ void Txn::repack(Path& path, uint32_t level, uint32_t first, uint32_t last, Loos
     if (made.size() == 1) return;
     const PageId id = new_page();
     if (root_.levels >= kLevelsMax) raise(Code::internal, "the tree has too many levels");
-    pack(cache_.writable(id), made, static_cast<int>(level) + 1, id, version_);
+    pack(cache_.writable(id), made, static_cast<int>(level) + 1, id, version_, page_flags());
     header_of(cache_.writable(id)).flags |= flags;
     root_ = {id, root_.levels + 1};
     return;
@@ -471,7 +472,7 @@ void Txn::shrink(Path& path, uint32_t level) {
       Loose loose;
       take_apart(path.steps[level + 1].id, &first, loose);
       const uint16_t flags = header_of(parent).flags;
-      pack(parent, loose.entries, static_cast<int>(level) + 1, path.steps[level + 1].id, version_);
+      pack(parent, loose.entries, static_cast<int>(level) + 1, path.steps[level + 1].id, version_, page_flags());
       header_of(parent).flags |= flags;
     }
     return shrink(path, level + 1);
@@ -502,7 +503,7 @@ bool Txn::join(Path& path, uint32_t level, size_t at_most) {
       sep.key = both.keep(key);
       take_apart(child == here ? id : sibling, &sep, both);
     }
-    if (pack_size(both.entries, level == 0) > kRoom) continue;
+    if (pack_size(both.entries, level == 0) > room()) continue;
     std::vector<size_t> cuts{both.entries.size()};
     path.steps[level + 1].index = first;
     repack(path, level, first, first + 1, both, cuts);
@@ -582,7 +583,7 @@ PageId Txn::erase_below(PageId id, uint64_t sum, uint32_t level, Bytes from, Byt
       const Entry none;
       take_apart(mine, &none, loose);
       const uint16_t flags = header_of(page).flags;
-      pack(page, loose.entries, static_cast<int>(level), mine, version_);
+      pack(page, loose.entries, static_cast<int>(level), mine, version_, page_flags());
       header_of(page).flags |= flags;
     }
   }

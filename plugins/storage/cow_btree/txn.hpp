@@ -74,8 +74,11 @@ class Txn {
   void insert(Path& path, uint32_t level, uint32_t index, const Entry& entry);
   void split(Path& path, uint32_t level, uint32_t index, const Entry& entry);
   void repack(Path& path, uint32_t level, uint32_t first, uint32_t last, Loose& loose, std::vector<size_t>& cuts);
-  static bool cut(const Loose& loose, bool leaf, size_t pages, std::vector<size_t>& cuts);
-  static void cut_greedily(const Loose& loose, bool leaf, std::vector<size_t>& cuts);
+  bool cut(const Loose& loose, bool leaf, size_t pages, std::vector<size_t>& cuts) const;
+  void cut_greedily(const Loose& loose, bool leaf, std::vector<size_t>& cuts) const;
+  // What a page may hold, and says about that.
+  size_t room() const noexcept { return kPageBytes - (cache_.seals() != nullptr ? kSealBytes : 0); }
+  uint16_t page_flags() const noexcept { return cache_.seals() != nullptr ? kLeavesRoom : uint16_t{0}; }
   void replace_children(Path& path, uint32_t level, uint32_t first, uint32_t last, std::vector<Entry>& made);
   void shrink(Path& path, uint32_t level);
   bool join(Path& path, uint32_t level, size_t at_most);

@@ -125,7 +125,12 @@ void Engine::install(const std::function<void(Version&)>& change, const Memtable
   }
   for (size_t level = 0; level < kLevels; ++level)
     for (const TablePtr& table : version->levels[level]) manifest.levels[level].push_back(table->info);
-  write_manifest(files_, options_.path, manifest);
+  // Old logs have keys too, as long as they are being read.
+  std::set<uint64_t> used;
+  if (keyring_ != nullptr && !background_on_) used = keyring_->all();
+  for (const auto& level : version->levels)
+    for (const TablePtr& table : level) used.insert(table->table->data_key());
+  write_manifest(files_, options_.path, manifest, keyring_.get(), used);
   first_log_ = first_log;
   {
     const std::lock_guard lock(state_lock_);
@@ -201,7 +206,7 @@ std::vector<TablePtr> Engine::write_tables(Cursor& at, const RangeSet& erased, c
     writing = table_path(options_.path, number);
     writer =
         std::make_unique<TableWriter>(must(files_.open(writing, OpenMode::exclusive)), writing, number, options_.table,
-                                      compression_of(level), [this](size_t bytes) { rate_.take(bytes); });
+                                      compression_of(level), [this](size_t bytes) { rate_.take(bytes); }, new_file_seal());
   };
   const auto finish = [&](const std::string* end) {
     std::vector<ErasedRange> part;

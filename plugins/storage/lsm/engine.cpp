@@ -50,14 +50,20 @@ Engine::~Engine() {
 TablePtr Engine::open_table(const TableInfo& info) {
   const std::string path = table_path(options_.path, info.number);
   return std::make_shared<TableFile>(files_, path, info,
-                                     Table::open(files_, path, info.number, info.bytes, cache_, epochs_));
+                                     Table::open(files_, path, info.number, info.bytes, cache_, epochs_, keyring_.get()));
+}
+
+std::optional<FileSeal> Engine::new_file_seal() const {
+  if (keyring_ == nullptr) return {};
+  return keyring_->new_file();
 }
 
 void Engine::open_directory() {
   must(files_.make_directories(options_.path));
   lock_ = must(files_.lock(options_.path + "/LOCK"));
   const std::vector<std::string> names = must(files_.list(options_.path));
-  auto found = read_manifest(files_, options_.path);
+  auto found = read_manifest(files_, options_.path, options_.keys, keyring_);
+  if (!found && options_.keys != nullptr) keyring_ = std::make_unique<Keyring>(options_.keys);
   std::vector<uint64_t> logs;
   uint64_t greatest = 0;
   for (const std::string& name : names) {
@@ -94,7 +100,7 @@ void Engine::open_directory() {
   synced_ = {first_log, 0};
   install([](Version&) {}, nullptr);
   log_ = std::make_shared<LogWriter>(must(files_.open(log_path(options_.path, first_log), OpenMode::exclusive)),
-                                     first_log, LogPosition{});
+                                     first_log, LogPosition{}, new_file_seal());
   must(files_.sync_directory(options_.path));
   for (const std::string& name : names) {
     const auto log = number_of(name, ".log");
@@ -149,7 +155,9 @@ void Engine::replay(const Manifest& manifest, const std::vector<uint64_t>& logs)
     const std::string data = read_file(files_, path);
     LogReader reader(data, number);
     LogRecord record;
+    std::unique_ptr<Sealer> sealer;
     for (;;) {
+      const uint64_t at = reader.offset();
       if (!reader.next(record)) {
         const LogPosition here{number, reader.offset()};
         if (whole) end = here;
@@ -165,11 +173,15 @@ void Engine::replay(const Manifest& manifest, const std::vector<uint64_t>& logs)
       if (record.sequence == 0) {
         // `end` is the end of the log before; both must agree, unless that one is not needed any more.
         if (whole && end.log != 0 && record.position != end) whole = false;
+        if (keyring_ == nullptr && !record.operations.empty()) raise(Code::data_loss, "the log " + path + " is encrypted, and its manifest is not");
+        if (keyring_ != nullptr) sealer = open_log_key(*keyring_, record, number, path);
         continue;
       }
       synced = std::max(synced, record.position);
       if (!whole) continue;
-      Parser operations(record.operations, path);
+      if (keyring_ != nullptr && sealer == nullptr) raise(Code::data_loss, "the log " + path + " is damaged: it does not begin with its key");
+      const std::string plain = sealer != nullptr ? open_log_record(*sealer, record, {number, at}, path) : std::string();
+      Parser operations(sealer != nullptr ? Bytes(plain) : record.operations, path);
       uint64_t next = record.sequence;
       apply(*state_.load()->memtable, record.sequence, operations, next);
       last_sequence_ = std::max(last_sequence_.load(), next - 1);

@@ -48,6 +48,8 @@ struct EngineOptions {
   uint64_t background_bytes_per_second = 0;  // of flushes and compactions together; 0: no limit
   uint64_t ttl_seconds = 0;                  // entries go this long after they were written; 0: never
   LogRecovery recovery = LogRecovery::strict;
+  // Null: not encrypted. A new database is encrypted with keys of its own, which the master key wraps.
+  std::shared_ptr<const MasterKeys> keys;
   // Threads flush and compact; without, the writer that makes it necessary does.
   bool background = true;
   std::function<uint64_t()> clock_seconds;                   // required with ttl_seconds
@@ -107,6 +109,7 @@ class Engine final : public Storage {
   void apply(Memtable& memtable, uint64_t sequence, Parser& operations, uint64_t& next_sequence);
   void flush_replayed();
   TablePtr open_table(const TableInfo& info);
+  std::optional<FileSeal> new_file_seal() const;
 
   // ---- reading ----
   uint64_t expired_sequence();
@@ -153,6 +156,7 @@ class Engine final : public Storage {
   const EngineOptions options_;
   std::unique_ptr<FileLock> lock_;
   Epochs epochs_;
+  std::unique_ptr<Keyring> keyring_;  // null: not encrypted
   Cache cache_;
   RateLimit rate_;
 
@@ -193,7 +197,7 @@ class Engine final : public Storage {
   std::mutex stop_lock_;
   Error stop_reason_;
   std::atomic<bool> ending_{false};
-  bool background_on_ = false;
+  std::atomic<bool> background_on_{false};
   std::thread flusher_;
   std::thread compactor_;
 

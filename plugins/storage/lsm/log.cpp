@@ -14,14 +14,25 @@ constexpr uint64_t kZerosMax = 4 << 20;
 uint64_t seed_of(uint64_t number, uint64_t offset) noexcept {
   return (number * 0x9e3779b97f4a7c15u) ^ (offset + 0x2545f4914f6cdd1du);
 }
+// What a sealed record is bound to.
+struct RecordPlace {
+  uint64_t log;
+  uint64_t offset;
+  uint64_t sequence;
+  LogPosition synced;
+};
+template <class T>
+Bytes octets_of(const T& value) noexcept {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
 uint32_t length_check(uint32_t length, uint64_t seed) noexcept {
   return static_cast<uint32_t>(checksum({reinterpret_cast<const char*>(&length), sizeof length}, seed));
 }
 
 }  // namespace
 
-LogWriter::LogWriter(std::unique_ptr<File> file, uint64_t number, LogPosition previous)
-    : file_(std::move(file)), number_(number), previous_(previous), file_bytes_(must(file_->size())) {}
+LogWriter::LogWriter(std::unique_ptr<File> file, uint64_t number, LogPosition previous, std::optional<FileSeal> seal)
+    : file_(std::move(file)), number_(number), previous_(previous), seal_(std::move(seal)), file_bytes_(must(file_->size())) {}
 
 void LogWriter::add_record(Bytes head, Bytes body) {
   const uint64_t seed = seed_of(number_, offset_ + buffer_.size());
@@ -42,12 +53,23 @@ void LogWriter::append(uint64_t sequence, LogPosition synced, Bytes operations, 
     put_varint(head, 0);
     put_varint(head, previous_.log);
     put_varint(head, previous_.offset);
-    add_record(head, {});
+    std::string key;
+    if (seal_) {
+      key.assign(octets_of(seal_->key));
+      key.resize(key.size() + Sealer::kSealBytes);
+      seal_->sealer->seal(octets_of(RecordPlace{number_, 0, 0, previous_}), Bytes(), key.data() + sizeof(FileKey));
+    }
+    add_record(head, key);
     head.clear();
   }
   put_varint(head, sequence);
   put_varint(head, number_ - synced.log);
   put_varint(head, synced.offset);
+  if (seal_) {
+    sealed_.resize(Sealer::kSealBytes + operations.size());
+    seal_->sealer->seal(octets_of(RecordPlace{number_, offset_ + buffer_.size(), sequence, synced}), operations, sealed_.data());
+    operations = sealed_;
+  }
   add_record(head, operations);
   const uint64_t end = offset_ + buffer_.size();
   failed_ = true;
@@ -111,6 +133,24 @@ bool LogReader::skip_damage() {
     }
   }
   return false;
+}
+
+std::unique_ptr<Sealer> open_log_key(const Keyring& keyring, const LogRecord& record, uint64_t number, const std::string& path) {
+  if (record.operations.size() != sizeof(FileKey) + Sealer::kSealBytes) raise(Code::data_loss, "the log " + path + " is damaged: it is not encrypted");
+  FileKey key;
+  std::memcpy(&key, record.operations.data(), sizeof key);
+  auto sealer = keyring.sealer_of(key, path);
+  char nothing[1];
+  if (!sealer->open(octets_of(RecordPlace{number, 0, 0, record.position}), record.operations.substr(sizeof key), nothing))
+    raise(Code::data_loss, "the log " + path + " is damaged: its beginning does not open with its key");
+  return sealer;
+}
+
+std::string open_log_record(const Sealer& sealer, const LogRecord& record, LogPosition at, const std::string& path) {
+  std::string out(record.operations.size() - std::min(record.operations.size(), Sealer::kSealBytes), '\0');
+  if (!sealer.open(octets_of(RecordPlace{at.log, at.offset, record.sequence, record.position}), record.operations, out.data()))
+    raise(Code::data_loss, "the log " + path + " is damaged: the record at byte " + std::to_string(at.offset) + " does not open with its key");
+  return out;
 }
 
 void put_operation(std::string& out, Kind kind, Bytes key, Bytes value) {

@@ -8,9 +8,11 @@
 #include <atomic>
 #include <compare>
 #include <memory>
+#include <optional>
 #include <orbit/files.hpp>
 
 #include "coding.hpp"
+#include "keyring.hpp"
 
 namespace orbit::lsm {
 
@@ -24,8 +26,8 @@ constexpr size_t kLogPayloadBytesMax = size_t{1} << 30;
 
 class LogWriter {
  public:
-  // Overwrites `file` from its start; `previous` is where the log before it ends.
-  LogWriter(std::unique_ptr<File> file, uint64_t number, LogPosition previous);
+  // Overwrites `file` from its start; `previous` is where the log before it ends. `seal`: encrypts, with a key of this log alone.
+  LogWriter(std::unique_ptr<File> file, uint64_t number, LogPosition previous, std::optional<FileSeal> seal);
   // `synced`: how far the log is known to be synced. `will_sync`: a sync follows at once. Throws; the record may be in
   // the file or not then.
   void append(uint64_t sequence, LogPosition synced, Bytes operations, bool will_sync);
@@ -45,17 +47,19 @@ class LogWriter {
   const std::unique_ptr<File> file_;
   const uint64_t number_;
   const LogPosition previous_;
+  const std::optional<FileSeal> seal_;
   uint64_t file_bytes_;
   uint64_t offset_ = 0;
   uint64_t synced_ = 0;
   std::atomic<bool> failed_{false};  // the flusher asks while the writer syncs
   std::string buffer_;
+  std::string sealed_;
 };
 
 struct LogRecord {
   uint64_t sequence = 0;  // of the first operation; 0: no operations, but where the log before this one ends
   LogPosition position;   // how far the log was synced, or where the one before ends
-  Bytes operations;
+  Bytes operations;  // of an encrypted log: sealed; where sequence is 0, the log's key
 };
 
 // Reads a log's bytes, which it borrows. Trusts nothing in them.
@@ -74,6 +78,11 @@ class LogReader {
   uint64_t number_;
   uint64_t offset_ = 0;
 };
+
+// The key that the first record of an encrypted log names. DATA_LOSS (raised): it is damaged.
+std::unique_ptr<Sealer> open_log_key(const Keyring& keyring, const LogRecord& record, uint64_t number, const std::string& path);
+// The operations of the record at `offset`, in plain; raises DATA_LOSS.
+std::string open_log_record(const Sealer& sealer, const LogRecord& record, LogPosition at, const std::string& path);
 
 // The operations of a record, as they are written there.
 void put_operation(std::string& out, Kind kind, Bytes key, Bytes value);

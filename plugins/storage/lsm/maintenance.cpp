@@ -24,7 +24,7 @@ Result<> Engine::checkpoint(const std::string& path) {
       manifest.times = times_;
     }
     must(files_.sync_directory(path));
-    write_manifest(files_, path, manifest);
+    write_manifest(files_, path, manifest, keyring_.get(), keyring_ != nullptr ? keyring_->all() : std::set<uint64_t>());
     const size_t slash = path.find_last_of('/');
     must(files_.sync_directory(slash == std::string::npos ? "." : path.substr(0, slash)));
   });

@@ -97,23 +97,33 @@ std::string read_file(FileSystem& files, const std::string& path) {
   return out;
 }
 
-void write_manifest(FileSystem& files, const std::string& directory, const Manifest& manifest) {
+void write_manifest(FileSystem& files, const std::string& directory, const Manifest& manifest, const Keyring* keyring,
+                    const std::set<uint64_t>& used) {
   const std::string path = manifest_path(directory);
   const std::string temporary = path + ".new";
   {
     const auto file = must(files.open(temporary, OpenMode::create));
     must(file->truncate(0));
-    must(file->write(0, manifest.encode()));
+    must(file->write(0, keyring != nullptr ? keyring->seal_manifest(manifest.encode(), used) : manifest.encode()));
     must(file->sync());
   }
   must(files.rename(temporary, path));
   must(files.sync_directory(directory));
 }
 
-std::optional<Manifest> read_manifest(FileSystem& files, const std::string& directory) {
+std::optional<Manifest> read_manifest(FileSystem& files, const std::string& directory, const std::shared_ptr<const MasterKeys>& master,
+                                      std::unique_ptr<Keyring>& keyring) {
   const std::string path = manifest_path(directory);
   if (!must(files.exists(path))) return {};
-  return Manifest::decode(read_file(files, path), path);
+  const std::string data = read_file(files, path);
+  if (Keyring::is_sealed_manifest(data)) {
+    std::string plain;
+    keyring = Keyring::open_manifest(data, path, master, plain);
+    return Manifest::decode(plain, path);
+  }
+  Manifest out = Manifest::decode(data, path);
+  if (master != nullptr) throw Failure{error_not_encrypted(path)};
+  return out;
 }
 
 }  // namespace orbit::lsm

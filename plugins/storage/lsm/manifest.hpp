@@ -39,8 +39,13 @@ std::string log_path(const std::string& directory, uint64_t number);
 std::optional<uint64_t> number_of(const std::string& name, std::string_view suffix);
 
 // Durable on return. After an error either the old or the new one may be there.
-void write_manifest(FileSystem& files, const std::string& directory, const Manifest& manifest);
-std::optional<Manifest> read_manifest(FileSystem& files, const std::string& directory);
+// `keyring`: null when the database is not encrypted. The data keys in `used` stay in it.
+void write_manifest(FileSystem& files, const std::string& directory, const Manifest& manifest, const Keyring* keyring,
+                    const std::set<uint64_t>& used);
+// None: there is no database. Sets `keyring` when it is encrypted. FAILED_PRECONDITION (raised): with another key, or only one of
+// database and `master` is with encryption.
+std::optional<Manifest> read_manifest(FileSystem& files, const std::string& directory, const std::shared_ptr<const MasterKeys>& master,
+                                      std::unique_ptr<Keyring>& keyring);
 std::string read_file(FileSystem& files, const std::string& path);
 
 }  // namespace orbit::lsm

@@ -96,6 +96,11 @@ class LsmStorage final : public orbit::StoragePlugin<LsmStorage, Engine> {
       orbit::option_integer("background_bytes_per_second", "0", 0, 1e12,
                             "Limit of what flushes and compactions write; 0: none."),
       orbit::option_integer("ttl_seconds", "0", 0, 1e10, "Entries go this long after they were written; 0: never."),
+      orbit::option_string("encryption_key", "\"\"",
+                           "Where the master key is: \"file:/path\" or \"env:NAME\", 32 bytes as hexadecimal digits or base64. "
+                           "Empty: no encryption."),
+      orbit::option_string("encryption_key_previous", "\"\"",
+                           "The key that the database was last opened with, given once to change to encryption_key."),
       orbit::option_string(
           "log_recovery", "\"strict\"",
           "What to do when synced parts of the log are damaged: refuse to open, or salvage what is before.",
@@ -132,6 +137,9 @@ class LsmStorage final : public orbit::StoragePlugin<LsmStorage, Engine> {
     auto compression = compression_of(config.strings("compression"));
     if (!compression) return tl::unexpected<orbit::Error>(compression.error());
     options.compression = std::move(*compression);
+    auto keys = orbit::load_master_keys(config.string("encryption_key"), config.string("encryption_key_previous"));
+    if (!keys) return tl::unexpected<orbit::Error>(keys.error());
+    options.keys = std::move(*keys);
     options.after_background = [gauges = Gauges(host)](const EngineStats& stats) { gauges.set(stats); };
     static orbit::PosixFileSystem files;
     auto engine = Engine::open(files, options);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <orbit/files.hpp>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "cache.hpp"
 #include "compression.hpp"
 #include "key_index.hpp"
+#include "keyring.hpp"
 #include "range_set.hpp"
 
 namespace orbit::lsm {
@@ -34,9 +36,9 @@ struct TableInfo {
 
 class TableWriter {
  public:
-  // Writes into `file`, which is empty. `limit` is called before bytes are written, to hold them up.
+  // Writes into `file`, which is empty. `limit` is called before bytes are written, to hold them up. `seal`: encrypts.
   TableWriter(std::unique_ptr<File> file, std::string path, uint64_t number, const TableOptions& options,
-              Compression compression, std::function<void(size_t bytes)> limit);
+              Compression compression, std::function<void(size_t bytes)> limit, std::optional<FileSeal> seal);
   // In order.
   void add(Bytes key, uint64_t tag, Bytes value);
   // All erased ranges; before finish. `end` of the ranges counts for the table's end.
@@ -61,12 +63,14 @@ class TableWriter {
   const std::string path_;
   const TableOptions options_;
   const std::function<void(size_t)> limit_;
+  const std::optional<FileSeal> seal_;
   Compressor compressor_;
   TableInfo info_;
   BlockBuilder block_;
   std::string pending_;  // not handed to the file yet
   uint64_t offset_ = 0;  // pending_ included
   std::string compressed_;
+  std::string plain_;
   std::string last_key_;
   std::vector<uint64_t> hashes_;
   std::string index_;
@@ -82,9 +86,10 @@ enum class Found { no, yes, erased, unknown };
 
 class Table {
  public:
-  // Reads and checks everything that is not in blocks. `bytes` is what its size must be. DATA_LOSS names the file.
+  // Reads and checks everything that is not in blocks. `bytes` is what its size must be. With a `keyring` it must be encrypted,
+  // without it must not. DATA_LOSS names the file.
   static std::shared_ptr<Table> open(FileSystem& files, const std::string& path, uint64_t number, uint64_t bytes,
-                                     Cache& cache, Epochs& epochs);
+                                     Cache& cache, Epochs& epochs, const Keyring* keyring);
   ~Table();
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
@@ -97,6 +102,8 @@ class Table {
   std::unique_ptr<Cursor> cursor(bool fill_cache) const;
   // Reads all of it. DATA_LOSS names the first damage.
   void verify() const;
+  // 0: not encrypted.
+  uint64_t data_key() const noexcept { return data_key_; }
   size_t memory_bytes() const noexcept { return top_.memory_bytes() + offsets_.capacity() * sizeof offsets_[0]; }
 
  private:
@@ -111,16 +118,19 @@ class Table {
 
   Table(std::unique_ptr<File> file, std::string path, uint64_t number, Cache& cache, Epochs& epochs)
       : file_(std::move(file)), path_(std::move(path)), number_(number), cache_(cache), epochs_(epochs) {}
-  void load(uint64_t bytes);
+  void load(uint64_t bytes, const Keyring* keyring);
   std::unique_ptr<char[]> read(uint64_t offset, uint64_t bytes) const;
-  Bytes check_section(const char* data, uint64_t offset, uint64_t bytes) const;
-  std::unique_ptr<Block> make_block(const char* data, uint64_t offset, uint64_t bytes) const;
+  // Decrypts in place.
+  Bytes check_section(char* data, uint64_t offset, uint64_t bytes) const;
+  std::unique_ptr<Block> make_block(char* data, uint64_t offset, uint64_t bytes) const;
   std::unique_ptr<Partition> load_partition(size_t index) const;
   [[noreturn]] void damaged(const std::string& what, uint64_t offset) const;
 
   const std::unique_ptr<File> file_;
   const std::string path_;
   const uint64_t number_;
+  std::unique_ptr<Sealer> sealer_;  // null: not encrypted
+  uint64_t data_key_ = 0;
   Cache& cache_;
   Epochs& epochs_;
   KeyIndex top_;

@@ -2,7 +2,7 @@
 // What a table's writer and reader agree on; docs/formats/storage-lsm.md.
 #pragma once
 
-#include "coding.hpp"
+#include "keyring.hpp"
 
 namespace orbit::lsm {
 
@@ -23,6 +23,22 @@ struct Footer {
   uint64_t checksum;      // of what is before it
 };
 static_assert(sizeof(Footer) == 64);
+
+// An encrypted table: sections end with a tag, before the trailer, and this is before the footer, whose magic is another.
+constexpr uint64_t kSealedTableMagic = 0x31534c4241544c4f;  // "OLTABLS1"
+struct SealedFooter {
+  FileKey key;
+  char tag[16];  // over key and footer
+};
+static_assert(sizeof(SealedFooter) == 40);
+constexpr uint64_t kFooterPosition = ~uint64_t{0};  // as a nonce
+
+// What a sealed section is bound to, beside its table's key.
+struct SectionPlace {
+  uint64_t table;
+  uint64_t offset;
+  uint64_t compression;
+};
 
 // A section is only right in its table at its place.
 constexpr uint64_t section_seed(uint64_t number, uint64_t offset) noexcept {

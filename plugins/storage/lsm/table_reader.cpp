@@ -41,11 +41,11 @@ class Table::Partition final : public CacheEntry {
 // ---- opening -------------------------------------------------------------------------------------------------------
 
 std::shared_ptr<Table> Table::open(FileSystem& files, const std::string& path, uint64_t number, uint64_t bytes,
-                                   Cache& cache, Epochs& epochs) {
+                                   Cache& cache, Epochs& epochs, const Keyring* keyring) {
   auto file = files.open(path, OpenMode::existing);
   if (!file && file.error().code == Code::not_found) raise(Code::data_loss, "the table " + path + " is missing");
   std::shared_ptr<Table> table(new Table(must(std::move(file)), path, number, cache, epochs));
-  table->load(bytes);
+  table->load(bytes, keyring);
   return table;
 }
 
@@ -64,14 +64,21 @@ std::unique_ptr<char[]> Table::read(uint64_t offset, uint64_t bytes) const {
   return out;
 }
 
-Bytes Table::check_section(const char* data, uint64_t offset, uint64_t bytes) const {
+Bytes Table::check_section(char* data, uint64_t offset, uint64_t bytes) const {
   if (bytes < kSectionTrailerBytes) damaged("an impossible size", offset);
   if (checksum({data, bytes - 8}, section_seed(number_, offset)) != lsm::load<uint64_t>(data + bytes - 8))
     damaged("the checksum is wrong of " + std::to_string(bytes) + " bytes", offset);
-  return {data, bytes - kSectionTrailerBytes};
+  bytes -= kSectionTrailerBytes;
+  if (sealer_ == nullptr) return {data, bytes};
+  if (bytes < Sealer::kTagBytes) damaged("an impossible size", offset);
+  const SectionPlace place{number_, offset, static_cast<uint8_t>(data[bytes])};
+  bytes -= Sealer::kTagBytes;
+  if (!sealer_->open_at(offset, {reinterpret_cast<const char*>(&place), sizeof place}, {data, bytes}, data, data + bytes))
+    damaged("not to be opened with its key are " + std::to_string(bytes) + " bytes", offset);
+  return {data, bytes};
 }
 
-void Table::load(uint64_t bytes) {
+void Table::load(uint64_t bytes, const Keyring* keyring) {
   const uint64_t size = must(file_->size());
   if (bytes != 0 && size != bytes)
     damaged("it has " + std::to_string(size) + " bytes instead of " + std::to_string(bytes) + ", missing",
@@ -83,7 +90,20 @@ void Table::load(uint64_t bytes) {
   if (footer.checksum !=
       checksum({reinterpret_cast<const char*>(&footer), offsetof(Footer, checksum)}, section_seed(number_, 0)))
     damaged("the footer's checksum is wrong", at);
-  if (footer.magic != kTableMagic) damaged("it is no table of this version, footer", at);
+  const bool sealed = footer.magic == kSealedTableMagic;
+  if (!sealed && footer.magic != kTableMagic) damaged("it is no table of this version, footer", at);
+  if (sealed != (keyring != nullptr))
+    damaged(sealed ? "it is encrypted, and its manifest is not, footer" : "it is not encrypted, and its manifest is, footer", at);
+  if (sealed) {
+    if (at < sizeof(SealedFooter)) damaged("no footer", 0);
+    SealedFooter key;
+    std::memcpy(&key, read(at - sizeof key, sizeof key).get(), sizeof key);
+    sealer_ = keyring->sealer_of(key.key, "the table " + path_);
+    data_key_ = key.key.data_key;
+    char nothing[1];
+    if (!sealer_->open_at(kFooterPosition, {reinterpret_cast<const char*>(&footer), sizeof footer}, {}, nothing, key.tag))
+      damaged("its footer does not open with its key", at);
+  }
   if (footer.number != number_) damaged("it is table " + std::to_string(footer.number) + ", footer", at);
   for (const auto& [offset, length] :
        {std::pair(footer.top_offset, footer.top_bytes), std::pair(footer.ranges_offset, footer.ranges_bytes)})
@@ -151,7 +171,7 @@ std::unique_ptr<Table::Partition> Table::load_partition(size_t index) const {
   return out;
 }
 
-std::unique_ptr<Table::Block> Table::make_block(const char* data, uint64_t offset, uint64_t bytes) const {
+std::unique_ptr<Table::Block> Table::make_block(char* data, uint64_t offset, uint64_t bytes) const {
   Bytes body = check_section(data, offset, bytes);
   const auto kind = static_cast<Compression>(data[bytes - kSectionTrailerBytes]);
   uint64_t size = body.size();

@@ -33,11 +33,12 @@ std::string separator(Bytes last, Bytes next) {
 }  // namespace
 
 TableWriter::TableWriter(std::unique_ptr<File> file, std::string path, uint64_t number, const TableOptions& options,
-                         Compression compression, std::function<void(size_t)> limit)
+                         Compression compression, std::function<void(size_t)> limit, std::optional<FileSeal> seal)
     : file_(std::move(file)),
       path_(std::move(path)),
       options_(options),
       limit_(std::move(limit)),
+      seal_(std::move(seal)),
       compressor_(compression) {
   info_.number = number;
   info_.sequence_min = kSequenceMax;
@@ -81,8 +82,17 @@ TableWriter::Section TableWriter::write_section(Bytes data, bool compressible) {
     body = compressed_;
   }
   const size_t begin = pending_.size();
-  if (kind != Compression::none) put_varint(pending_, data.size());
-  pending_.append(body);
+  plain_.clear();
+  if (kind != Compression::none) put_varint(plain_, data.size());
+  if (seal_) {
+    plain_.append(body);
+    pending_.resize(begin + plain_.size() + Sealer::kTagBytes);
+    const SectionPlace place{info_.number, offset_, static_cast<uint64_t>(kind)};
+    seal_->sealer->seal_at(offset_, {reinterpret_cast<const char*>(&place), sizeof place}, plain_, pending_.data() + begin,
+                           pending_.data() + begin + plain_.size());
+  } else {
+    pending_.append(plain_).append(body);
+  }
   pending_.push_back(static_cast<char>(kind));
   put_fixed(pending_, checksum(Bytes(pending_).substr(begin), section_seed(info_.number, offset_)));
   const Section out{offset_, pending_.size() - begin};
@@ -124,7 +134,7 @@ void TableWriter::finish_partition() {
 TableInfo TableWriter::finish() {
   if (!block_.empty()) finish_block({});
   finish_partition();
-  Footer footer{kTableMagic, info_.number, info_.entries, 0, 0, 0, 0, 0};
+  Footer footer{seal_ ? kSealedTableMagic : kTableMagic, info_.number, info_.entries, 0, 0, 0, 0, 0};
   if (info_.entries > 0) info_.end.key = last_key_ + '\0';
   if (!ranges_.empty()) {
     std::string out;
@@ -151,6 +161,12 @@ TableInfo TableWriter::finish() {
   footer.top_bytes = section.bytes;
   footer.checksum =
       checksum({reinterpret_cast<const char*>(&footer), offsetof(Footer, checksum)}, section_seed(info_.number, 0));
+  if (seal_) {
+    SealedFooter sealed{seal_->key, {}};
+    seal_->sealer->seal_at(kFooterPosition, {reinterpret_cast<const char*>(&footer), sizeof footer}, {}, nullptr, sealed.tag);
+    pending_.append(reinterpret_cast<const char*>(&sealed), sizeof sealed);
+    offset_ += sizeof sealed;
+  }
   pending_.append(reinterpret_cast<const char*>(&footer), sizeof footer);
   offset_ += sizeof footer;
   flush();

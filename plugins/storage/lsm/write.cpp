@@ -230,7 +230,7 @@ std::shared_ptr<LogWriter> Engine::new_log() {
   if (!old.empty()) must(files_.rename(old, path));
   auto file = must(files_.open(path, old.empty() ? OpenMode::exclusive : OpenMode::existing));
   must(files_.sync_directory(options_.path));
-  return std::make_shared<LogWriter>(std::move(file), number, log_->end());
+  return std::make_shared<LogWriter>(std::move(file), number, log_->end(), new_file_seal());
 }
 
 // A new log and a new memtable.

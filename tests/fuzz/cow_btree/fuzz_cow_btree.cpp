@@ -32,7 +32,7 @@ void mend_slots(std::string& file) {
     slot.magic = kSlotMagic;
     slot.format_version = kFormatVersion;
     slot.page_bytes = kPageBytes;
-    slot.cipher = slot.page_trailer_bytes = 0;
+    slot.cipher = slot.seal_bytes = 0;
     slot.sequence = (slot.sequence & ~uint64_t{1}) + i;
     slot.pages = std::min<uint64_t>(slot.pages, file.size() / kPageBytes);
     slot.root_sum = mend(file, slot.root, 0);

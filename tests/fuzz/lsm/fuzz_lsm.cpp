@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // The first byte chooses which reader gets the rest: the log, operations of a log record, a block, the manifest (with
-// the right checksum), or a table file. Whatever the bytes: data, DATA_LOSS or FAILED_PRECONDITION, and no key out of
-// order from a seek.
+// the right checksum; in plain, or of an encrypted database), or a table file. Whatever the bytes: data, DATA_LOSS or
+// FAILED_PRECONDITION, and no key out of order from a seek.
 #include <cstdint>
 #include <cstdlib>
 #include <orbit/testkit/faulty_files.hpp>
@@ -44,7 +44,7 @@ void read_table(orbit::Bytes data) {
   files.set_content("t", std::string(data));
   Epochs epochs;
   Cache cache(epochs, 1 << 20);
-  const auto table = Table::open(files, "t", 3, 0, cache, epochs);
+  const auto table = Table::open(files, "t", 3, 0, cache, epochs, nullptr);
   table->verify();
   const auto at = table->cursor(true);
   for (at->seek({}, ~uint64_t{0}); at->valid(); at->next()) {
@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* raw, size_t size) {
   const orbit::Bytes data(reinterpret_cast<const char*>(raw) + 1, size - 1);
   const std::string where = "fuzz";
   try {
-    switch (raw[0] % 5) {
+    switch (raw[0] % 6) {
       case 0:
         read_log(data);
         break;
@@ -77,6 +77,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* raw, size_t size) {
         put_fixed(whole, checksum(whole, load<uint64_t>(whole.data())));
         Manifest::decode(whole, where);
         break;
+      }
+      case 5: {
+        // The same of an encrypted database: what is read before anything is authenticated.
+        static const auto master = std::make_shared<const orbit::MasterKeys>(orbit::EncryptionKey());
+        std::string whole = Keyring(master).seal_manifest({}, {}).substr(0, 16);
+        whole.append(data);
+        put_fixed(whole, checksum(whole, load<uint64_t>(whole.data())));
+        std::string plain;
+        Keyring::open_manifest(whole, where, master, plain);
+        std::abort();  // nobody has the key
       }
       default:
         read_table(data);

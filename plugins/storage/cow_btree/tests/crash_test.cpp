@@ -8,6 +8,7 @@
 
 namespace {
 
+using orbit::cow_btree::testing::encrypted_options;
 using orbit::cow_btree::testing::small_options;
 using orbit::cow_btree::testing::subject;
 
@@ -22,6 +23,12 @@ TEST_CASE("after a power cut at any point everything acknowledged is there, and 
   }
   MESSAGE(crashes << " power cuts");
   CHECK(crashes > 2000);
+}
+
+TEST_CASE("an encrypted file survives power cuts at any point in the same way") {
+  const auto report = orbit::testkit::crash_everywhere(subject(encrypted_options()), orbit::testing::seed_of_this_run() + 50, 100);
+  CHECK_MESSAGE(report.failure.empty(), report.failure);
+  CHECK(report.crashes > 500);
 }
 
 TEST_CASE("an engine that never syncs is caught by the same test") {
@@ -71,6 +78,15 @@ TEST_CASE("an engine that never syncs is caught by the same test") {
 TEST_CASE("random operations, reopens, snapshots and power cuts agree with a map") {
   for (uint64_t round = 0; round < 12; ++round) {
     const std::string wrong = orbit::testkit::check_against_model(subject(), orbit::testing::seed_of_this_run() + round, 600);
+    CHECK_MESSAGE(wrong.empty(), wrong);
+  }
+}
+
+TEST_CASE("random operations on an encrypted file agree with a map, with a large and with a small cache") {
+  auto options = encrypted_options();
+  for (uint64_t round = 0; round < 6; ++round) {
+    if (round == 3) options.cache_bytes = 96 * orbit::cow_btree::kPageBytes;
+    const std::string wrong = orbit::testkit::check_against_model(subject(options), orbit::testing::seed_of_this_run() + 200 + round, 500);
     CHECK_MESSAGE(wrong.empty(), wrong);
   }
 }

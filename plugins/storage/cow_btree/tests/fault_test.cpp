@@ -63,7 +63,9 @@ Map fill(Engine& engine, int count, size_t big_every = 50) {
 
 TEST_CASE("a flipped bit in any byte of a closed file is found and named, or is of no consequence") {
   FaultyFiles files;
-  const EngineOptions options = small_options();
+  EngineOptions options = small_options();
+  SUBCASE("plain") {}
+  SUBCASE("encrypted") { options = orbit::cow_btree::testing::encrypted_options(); }
   Map map;
   {
     const auto engine = open(files, options);

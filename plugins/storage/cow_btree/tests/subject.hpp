@@ -19,6 +19,19 @@ inline EngineOptions small_options() {
   return out;
 }
 
+// The same key each time, so that what one engine wrote another one opens.
+inline std::shared_ptr<const MasterKeys> test_keys(char first = 'k') {
+  EncryptionKey key;
+  key.data()[0] = first;
+  return std::make_shared<const MasterKeys>(key);
+}
+
+inline EngineOptions encrypted_options() {
+  EngineOptions out = small_options();
+  out.keys = test_keys();
+  return out;
+}
+
 inline testkit::StorageSubject subject(EngineOptions options = small_options()) {
   testkit::StorageSubject out;
   out.open = [options](FileSystem& files) -> Result<std::unique_ptr<Storage>> {

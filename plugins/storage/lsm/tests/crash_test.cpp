@@ -8,6 +8,7 @@
 
 namespace {
 
+using orbit::lsm::testing::encrypted_options;
 using orbit::lsm::testing::small_options;
 using orbit::lsm::testing::subject;
 
@@ -22,6 +23,20 @@ TEST_CASE("after a power cut at any point everything acknowledged is there, and 
   }
   MESSAGE(crashes << " power cuts");
   CHECK(crashes > 2000);
+}
+
+TEST_CASE("an encrypted database survives power cuts at any point in the same way") {
+  const auto report = orbit::testkit::crash_everywhere(subject(encrypted_options()), orbit::testing::seed_of_this_run() + 50, 100);
+  CHECK_MESSAGE(report.failure.empty(), report.failure);
+  CHECK(report.crashes > 500);
+}
+
+TEST_CASE("random operations on an encrypted database agree with a map") {
+  for (uint64_t round = 0; round < 6; ++round) {
+    const std::string wrong =
+        orbit::testkit::check_against_model(subject(encrypted_options()), orbit::testing::seed_of_this_run() + 200 + round, 500);
+    CHECK_MESSAGE(wrong.empty(), wrong);
+  }
 }
 
 TEST_CASE("random operations, reopens, snapshots and power cuts agree with a map") {

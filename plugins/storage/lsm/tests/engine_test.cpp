@@ -72,9 +72,12 @@ std::vector<std::string> names(FaultyFiles& files, const std::string& suffix) {
 
 TEST_CASE("a flipped bit in any part of a table or of the manifest is found and named") {
   FaultyFiles files;
+  EngineOptions options = small_options();
+  SUBCASE("plain") {}
+  SUBCASE("encrypted") { options = orbit::lsm::testing::encrypted_options(); }
   Map map;
   {
-    const auto engine = open(files);
+    const auto engine = open(files, options);
     map = fill(*engine, 1200);
     orbit::WriteBatch batch;
     batch.erase_range("key2", "key3");
@@ -94,7 +97,7 @@ TEST_CASE("a flipped bit in any part of a table or of the manifest is found and 
       std::string bad = good;
       bad[at] = static_cast<char>(bad[at] ^ (1 << random() % 8));
       files.set_content(path, bad);
-      auto engine = Engine::open(files, small_options());
+      auto engine = Engine::open(files, options);
       const auto all = engine ? content(**engine) : Result<Map>(tl::unexpected<orbit::Error>(engine.error()));
       if (all) {
         // Filters are not read by a scan; a check of everything, and a get, read them.
@@ -112,7 +115,7 @@ TEST_CASE("a flipped bit in any part of a table or of the manifest is found and 
     }
   }
   CHECK(found > 200);
-  CHECK(*content(*open(files)) == map);
+  CHECK(*content(*open(files, options)) == map);
 }
 
 TEST_CASE("a flipped bit in a synced record of the log is found, and not taken for its end") {
