@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "peers.hpp"
+#include "sustained.hpp"
 
 namespace {
 
@@ -33,7 +34,8 @@ struct Settings {
   double durable_seconds = 1.5;
   bool json = false;
   std::string directory = "/tmp";
-  std::string engines;
+  std::vector<const Kind*> kinds;
+  StoreOptions store;
 };
 
 double seconds_of(const std::function<void()>& run) {
@@ -86,8 +88,7 @@ class Bench {
 
   int run() {
     for (size_t round = 0; round < settings_.rounds; ++round)
-      for (const Kind& kind : kKinds)
-        if (settings_.engines.empty() || settings_.engines.find(kind.name) != std::string::npos) one(kind);
+      for (const Kind* kind : settings_.kinds) one(*kind);
     report();
     return 0;
   }
@@ -119,7 +120,7 @@ class Bench {
     const double raw = n * 116;
     {
       const std::string path = fresh(kind);
-      auto store = kind.open(path);
+      auto store = kind.open(path, settings_.store);
       note(kind, "fill_sequential_batch_1000_kps", n / seconds_of([&] { fill(*store, false, 1000); }) / 1e3);
       store.reset();
       note(kind, "size_sequential_of_raw", static_cast<double>(bytes_in(path)) / raw);
@@ -127,26 +128,26 @@ class Bench {
     }
     {
       const std::string path = fresh(kind);
-      auto store = kind.open(path);
+      auto store = kind.open(path, settings_.store);
       note(kind, "fill_random_batch_1000_kps", n / seconds_of([&] { fill(*store, true, 1000); }) / 1e3);
       store.reset();
       fs::remove_all(path);
     }
     const std::string path = fresh(kind);
-    auto store = kind.open(path);
+    auto store = kind.open(path, settings_.store);
     const double before = bytes_written();
     note(kind, "fill_random_1_kps", n / seconds_of([&] { fill(*store, true, 1); }) / 1e3);
     store->settle();
     store.reset();
     note(kind, "written_random_of_raw", (bytes_written() - before) / raw);
     note(kind, "size_random_of_raw", static_cast<double>(bytes_in(path)) / raw);
-    store = kind.open(path);
+    store = kind.open(path, settings_.store);
     reads(kind, *store);
     store.reset();
     fs::remove_all(path);
     for (const size_t writers : {1, 8, 64}) {
       fs::create_directories(path);
-      store = kind.open(path);
+      store = kind.open(path, settings_.store);
       durable(kind, *store, writers);
       store.reset();
       fs::remove_all(path);
@@ -228,18 +229,18 @@ class Bench {
       return;
     }
     std::printf("%-34s", "");
-    for (const Kind& kind : kKinds) std::printf("%12s", kind.name);
+    for (const Kind* kind : settings_.kinds) std::printf("%20s", kind->name);
     std::printf("   cow_btree to the others; lsm to the others\n");
     for (const auto& [workload, engines] : figures_) {
       std::printf("%-34s", workload.c_str());
       std::map<std::string, double> medians;
       for (const auto& [engine, list] : engines) medians[engine] = median(list);
-      for (const Kind& kind : kKinds) std::printf("%12.2f", medians[kind.name]);
+      for (const Kind* kind : settings_.kinds) std::printf("%20.2f", medians[kind->name]);
       std::printf("  ");
       for (const char* ours : {"cow_btree", "lsm"}) {
-        for (const Kind& kind : kKinds)
-          if (std::string_view(ours) != kind.name)
-            std::printf(" %6.2f", medians[kind.name] > 0 ? medians[ours] / medians[kind.name] : 0.0);
+        for (const Kind* kind : settings_.kinds)
+          if (std::string_view(ours) != kind->name)
+            std::printf(" %6.2f", medians[kind->name] > 0 ? medians[ours] / medians[kind->name] : 0.0);
         std::printf("  ");
       }
       std::printf("\n");
@@ -253,10 +254,23 @@ class Bench {
   std::map<std::string, std::map<std::string, std::vector<double>>> figures_;
 };
 
-}  // namespace
+// A name that is in `chosen`, between commas; without any: all that are not encrypted, or all of ours.
+std::vector<const Kind*> kinds_of(const std::string& chosen, bool encrypted) {
+  std::vector<const Kind*> out;
+  for (const Kind& kind : kKinds) {
+    const bool ours = kind.encrypted || std::string_view(kind.name) == "cow_btree" || std::string_view(kind.name) == "lsm";
+    if (chosen.empty() ? (encrypted ? ours : !kind.encrypted) : ("," + chosen + ",").find(std::string(",") + kind.name + ",") != std::string::npos)
+      out.push_back(&kind);
+  }
+  return out;
+}
 
-int main(int argc, char** argv) {
+int main_of(int argc, char** argv) {
   Settings settings;
+  SustainedSettings sustained;
+  bool run_long = false;
+  bool encrypted = false;
+  std::string engines;
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
     const auto next = [&] {
@@ -264,21 +278,51 @@ int main(int argc, char** argv) {
       return std::string(argv[++i]);
     };
     if (name == "--keys")
-      settings.keys = settings.gets = std::stoul(next());
+      settings.keys = settings.gets = sustained.keys = std::stoul(next());
     else if (name == "--rounds")
       settings.rounds = std::stoul(next());
     else if (name == "--durable-seconds")
       settings.durable_seconds = std::stod(next());
     else if (name == "--dir")
-      settings.directory = next();
+      settings.directory = sustained.directory = next();
     else if (name == "--engines")
-      settings.engines = next();
+      engines = next();
+    else if (name == "--encrypted")
+      encrypted = true;
+    else if (name == "--sustained") {
+      sustained.minutes = std::stod(next());
+      run_long = true;
+    } else if (name == "--cache-mb")
+      settings.store.cache_bytes = sustained.store.cache_bytes = std::stoul(next()) << 20;
+    else if (name == "--threads")
+      sustained.threads = std::stoul(next());
+    else if (name == "--csv")
+      sustained.csv = next();
     else if (name == "--json")
       settings.json = true;
     else {
-      std::fprintf(stderr, "usage: bench_storage [--keys N] [--rounds N] [--durable-seconds S] [--dir PATH] [--engines a,b] [--json]\n");
+      std::fprintf(stderr,
+                   "usage: bench_storage [--keys N] [--rounds N] [--durable-seconds S] [--cache-mb N] [--dir PATH] [--engines a,b] [--encrypted]\n"
+                   "                     [--json]\n"
+                   "       bench_storage --sustained MINUTES [--keys N] [--cache-mb N] [--threads N] [--csv FILE] [--dir PATH] [--engines a,b]\n");
       return 2;
     }
   }
+  if (run_long) {
+    sustained.kinds = kinds_of(engines.empty() && !encrypted ? "cow_btree,lsm,rocksdb" : engines, encrypted);
+    return run_sustained(sustained);
+  }
+  settings.kinds = kinds_of(engines, encrypted);
   return Bench(std::move(settings)).run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return main_of(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "bench_storage: %s\n", e.what());
+    return 1;
+  }
 }

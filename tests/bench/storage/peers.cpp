@@ -22,8 +22,6 @@ namespace orbit::bench {
 
 namespace {
 
-constexpr size_t kCacheBytes = size_t{512} << 20;
-
 void check(bool ok, const std::string& what) {
   if (!ok) throw std::runtime_error(what);
 }
@@ -73,35 +71,49 @@ class Ours : public Store {
     check(done.has_value(), "scan failed");
     return bytes;
   }
+  size_t scan_from(std::string_view key, size_t count) override {
+    size_t found = 0;
+    const Result<> done = engine_->scan(nullptr, key, {}, false, [&](Bytes, Bytes) { return ++found < count; });
+    check(done.has_value(), "scan failed");
+    return found;
+  }
+
  protected:
   PosixFileSystem files_;
   std::unique_ptr<E> engine_;
 };
 
+std::shared_ptr<const MasterKeys> keys_if(bool encrypted) {
+  return encrypted ? std::make_shared<const MasterKeys>(EncryptionKey::random()) : nullptr;
+}
+
 class Cow final : public Ours<cow_btree::Engine> {
  public:
-  explicit Cow(const std::string& directory) : Ours(options(directory)) {}
+  Cow(const std::string& directory, const StoreOptions& given, bool encrypted) : Ours(options(directory, given, encrypted)) {}
   void settle() override { check(engine_->checkpoint().has_value(), "checkpoint failed"); }
 
  private:
-  static cow_btree::EngineOptions options(const std::string& directory) {
+  static cow_btree::EngineOptions options(const std::string& directory, const StoreOptions& given, bool encrypted) {
     cow_btree::EngineOptions out;
     out.path = directory + "/data.cow";
-    out.cache_bytes = kCacheBytes;
+    out.cache_bytes = given.cache_bytes;
+    out.keys = keys_if(encrypted);
     return out;
   }
 };
 
 class Lsm final : public Ours<lsm::Engine> {
  public:
-  explicit Lsm(const std::string& directory) : Ours(options(directory)) {}
+  Lsm(const std::string& directory, const StoreOptions& given, bool encrypted) : Ours(options(directory, given, encrypted)) {}
   void settle() override { check(engine_->compact().has_value(), "compaction failed"); }
 
  private:
-  static lsm::EngineOptions options(const std::string& directory) {
+  static lsm::EngineOptions options(const std::string& directory, const StoreOptions& given, bool encrypted) {
     lsm::EngineOptions out;
     out.path = directory;
-    out.cache_bytes = kCacheBytes;
+    out.cache_bytes = given.cache_bytes;
+    out.write_buffer_bytes = given.write_buffer_bytes;
+    out.keys = keys_if(encrypted);
     return out;
   }
 };
@@ -109,7 +121,7 @@ class Lsm final : public Ours<lsm::Engine> {
 // One database, no sync unless asked: what its documentation calls MDB_NOSYNC with explicit mdb_env_sync.
 class Lmdb final : public Store {
  public:
-  explicit Lmdb(const std::string& directory) {
+  Lmdb(const std::string& directory, const StoreOptions&) {
     check(mdb_env_create(&env_) == 0, "mdb_env_create");
     mdb_env_set_mapsize(env_, size_t{4} << 30);
     mdb_env_set_maxreaders(env_, 256);
@@ -166,6 +178,17 @@ class Lmdb final : public Store {
     mdb_cursor_close(cursor);
     return bytes;
   }
+  size_t scan_from(std::string_view key, size_t count) override {
+    MDB_cursor* cursor = nullptr;
+    check(mdb_cursor_open(reader(), db_, &cursor) == 0, "mdb_cursor_open");
+    MDB_val k = val(key);
+    MDB_val v;
+    size_t found = 0;
+    for (int at = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE); at == 0 && ++found < count; at = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+    }
+    mdb_cursor_close(cursor);
+    return found;
+  }
 
  private:
   static MDB_val val(std::string_view text) { return {text.size(), const_cast<char*>(text.data())}; }
@@ -203,6 +226,13 @@ class LsmStore : public Store {
     for (at->SeekToFirst(); at->Valid(); at->Next()) bytes += at->key().size() + at->value().size();
     return bytes;
   }
+  size_t scan_from(std::string_view key, size_t count) override {
+    const std::unique_ptr<Iterator> at(db_->NewIterator(ReadOptions()));
+    size_t found = 0;
+    for (at->Seek({key.data(), key.size()}); at->Valid() && ++found < count; at->Next()) {
+    }
+    return found;
+  }
 
  protected:
   std::unique_ptr<Db> db_;
@@ -210,12 +240,12 @@ class LsmStore : public Store {
 
 class LevelDb final : public LsmStore<leveldb::DB, leveldb::Iterator, leveldb::WriteBatch, leveldb::WriteOptions, leveldb::ReadOptions> {
  public:
-  explicit LevelDb(const std::string& directory) : cache_(leveldb::NewLRUCache(kCacheBytes)), filter_(leveldb::NewBloomFilterPolicy(10)) {
+  LevelDb(const std::string& directory, const StoreOptions& given) : cache_(leveldb::NewLRUCache(given.cache_bytes)), filter_(leveldb::NewBloomFilterPolicy(10)) {
     leveldb::Options options;
     options.create_if_missing = true;
     options.block_cache = cache_.get();
     options.filter_policy = filter_.get();
-    options.write_buffer_size = 64 << 20;
+    options.write_buffer_size = given.write_buffer_bytes;
     leveldb::DB* db = nullptr;
     check(leveldb::DB::Open(options, directory, &db).ok(), "leveldb::DB::Open");
     db_.reset(db);
@@ -232,12 +262,12 @@ class LevelDb final : public LsmStore<leveldb::DB, leveldb::Iterator, leveldb::W
 
 class RocksDb final : public LsmStore<rocksdb::DB, rocksdb::Iterator, rocksdb::WriteBatch, rocksdb::WriteOptions, rocksdb::ReadOptions> {
  public:
-  explicit RocksDb(const std::string& directory) {
+  RocksDb(const std::string& directory, const StoreOptions& given) {
     rocksdb::Options options;
     options.create_if_missing = true;
-    options.write_buffer_size = 64 << 20;
+    options.write_buffer_size = given.write_buffer_bytes;
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(kCacheBytes);
+    table.block_cache = rocksdb::NewLRUCache(given.cache_bytes);
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     rocksdb::DB* db = nullptr;
@@ -259,12 +289,24 @@ class RocksDb final : public LsmStore<rocksdb::DB, rocksdb::Iterator, rocksdb::W
 
 }  // namespace
 
+namespace {
+
+template <class S, bool kEncrypted>
+std::unique_ptr<Store> open_ours(const std::string& directory, const StoreOptions& options) {
+  return std::make_unique<S>(directory, options, kEncrypted);
+}
+template <class S>
+std::unique_ptr<Store> open_peer(const std::string& directory, const StoreOptions& options) {
+  return std::make_unique<S>(directory, options);
+}
+
+}  // namespace
+
 const std::vector<Kind> kKinds{
-    {"cow_btree", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<Cow>(directory); }},
-    {"lsm", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<Lsm>(directory); }},
-    {"lmdb", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<Lmdb>(directory); }},
-    {"leveldb", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<LevelDb>(directory); }},
-    {"rocksdb", [](const std::string& directory) -> std::unique_ptr<Store> { return std::make_unique<RocksDb>(directory); }},
+    {"cow_btree", false, open_ours<Cow, false>}, {"cow_btree_encrypted", true, open_ours<Cow, true>},
+    {"lsm", false, open_ours<Lsm, false>},       {"lsm_encrypted", true, open_ours<Lsm, true>},
+    {"lmdb", false, open_peer<Lmdb>},            {"leveldb", false, open_peer<LevelDb>},
+    {"rocksdb", false, open_peer<RocksDb>},
 };
 
 }  // namespace orbit::bench

@@ -21,13 +21,21 @@ class Store {
   virtual size_t multi_get(const std::vector<std::string_view>& keys) = 0;
   // Sums the sizes of all entries.
   virtual size_t scan() = 0;
+  // How many entries there are from `key` on, at most `count`.
+  virtual size_t scan_from(std::string_view key, size_t count) = 0;
   // Waits for what is going on in the background.
   virtual void settle() {}
 };
 
+struct StoreOptions {
+  size_t cache_bytes = size_t{512} << 20;
+  size_t write_buffer_bytes = size_t{64} << 20;
+};
+
 struct Kind {
   const char* name;
-  std::unique_ptr<Store> (*open)(const std::string& directory);
+  bool encrypted;  // one of ours, with encryption at rest
+  std::unique_ptr<Store> (*open)(const std::string& directory, const StoreOptions& options);
 };
 extern const std::vector<Kind> kKinds;
 
