@@ -6,7 +6,7 @@
 #include <random>
 
 #include "maintenance/backup.hpp"
-#include "sim_node.hpp"
+#include "disks.hpp"
 #include "state/instance_notes.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -15,15 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const Report kQuiet = [](const Progress&) {};
-
-Engine named(const char* name, Disk& disk) {
-  Engine engine = disk.engine();
-  engine.name = name;
-  return engine;
-}
-
-void fill(Disk& disk, int entries) {
+void fill_with(Disk& disk, int entries) {
   std::mt19937_64 random(7);
   for (int i = 0; i < entries; ++i)
     disk.data["a" + std::to_string(random())] = std::string(random() % 50, static_cast<char>('a' + random() % 26));
@@ -41,7 +33,7 @@ std::vector<fs::path> files(const std::string& folder) {
 TEST_CASE("a second backup writes only the chunks around what changed, and both can be restored") {
   orbit::test::TemporaryFolder folder;
   Disk disk;
-  fill(disk, 30'000);
+  fill_with(disk, 30'000);
   const auto before = disk.data;
   const auto first = backup(named("main", disk), folder.path, kQuiet);
   REQUIRE(first);
@@ -72,7 +64,7 @@ TEST_CASE("a second backup writes only the chunks around what changed, and both 
 TEST_CASE("a restore is refused where something is, and one that was cut off is begun again") {
   orbit::test::TemporaryFolder folder;
   Disk disk;
-  fill(disk, 5000);
+  fill_with(disk, 5000);
   REQUIRE(backup(named("main", disk), folder.path, kQuiet));
   Disk full;
   full.data["a"] = "b";
@@ -97,7 +89,7 @@ TEST_CASE("a restore is refused where something is, and one that was cut off is 
 TEST_CASE("any damage to any file of a backup is found and named") {
   orbit::test::TemporaryFolder folder;
   Disk disk;
-  fill(disk, 3000);
+  fill_with(disk, 3000);
   REQUIRE(backup(named("main", disk), folder.path, kQuiet));
   std::mt19937_64 random(3);
   for (const fs::path& path : files(folder.path)) {

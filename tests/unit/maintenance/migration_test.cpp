@@ -8,26 +8,12 @@
 
 #include "maintenance/online_migration.hpp"
 #include "tests/seed.hpp"
-#include "sim_node.hpp"
+#include "disks.hpp"
 #include "state/record_format.hpp"
 
 using namespace test;
 
 namespace {
-
-Engine named(const char* name, Disk& disk) {
-  Engine engine = disk.engine();
-  engine.name = name;
-  return engine;
-}
-
-// What counts of an instance: all but the notes about itself.
-std::map<std::string, std::string> content(const Disk& disk) {
-  std::map<std::string, std::string> out;
-  for (const auto& [key, value] : disk.data)
-    if (!key.starts_with(kNoteSpace)) out.emplace(key, value);
-  return out;
-}
 
 bool says_moved(Disk& disk) {
   const auto moved = read_moved_note(named("x", disk));

@@ -7,7 +7,7 @@
 #include "maintenance/dump.hpp"
 #include "maintenance/offline_migration.hpp"
 #include "maintenance/state_check.hpp"
-#include "sim_node.hpp"
+#include "disks.hpp"
 #include "state/instance_notes.hpp"
 #include "state/record_format.hpp"
 #include "state/transfer.hpp"
@@ -15,14 +15,6 @@
 using namespace test;
 
 namespace {
-
-const Report kQuiet = [](const Progress&) {};
-
-Engine named(const char* name, Disk& disk) {
-  Engine engine = disk.engine();
-  engine.name = name;
-  return engine;
-}
 
 // What a node leaves: actors of three types with sub-records, due entries and counts.
 void fill(Disk& disk) {
@@ -44,13 +36,6 @@ void fill(Disk& disk) {
     });
   });
   REQUIRE(node.run_until([&] { return flushed; }));
-}
-
-std::map<std::string, std::string> content(const Disk& disk) {
-  std::map<std::string, std::string> out;
-  for (const auto& [key, value] : disk.data)
-    if (!key.starts_with(kNoteSpace)) out.emplace(key, value);
-  return out;
 }
 
 }  // namespace
