@@ -239,9 +239,17 @@ int save(Context& context) {
   if (!engine) return refused(engine.error());
   const auto saved = backup(*engine, context.line.text("to"), context.report);
   if (!saved) return refused(saved.error());
+  PruneResult pruned;
+  if (context.line.values.count("keep") != 0) {
+    auto done = prune_backups(context.line.text("to"), context.line.values["keep"].as<uint64_t>());
+    if (!done) return refused(done.error());
+    pruned = *done;
+  }
   end_progress_line();
   if (context.line.json())
-    std::cout << json::serialize(json::object{{"number", saved->number},
+    std::cout << json::serialize(json::object{{"removed_backups", pruned.backups},
+                                              {"removed_chunks", pruned.chunks},
+                                              {"number", saved->number},
                                               {"entries", saved->entries},
                                               {"chunks", saved->chunks},
                                               {"new_chunks", saved->new_chunks},
@@ -249,7 +257,8 @@ int save(Context& context) {
               << "\n";
   else
     std::cout << "backup " << saved->number << " of '" << engine->name << "': " << saved->entries << " entries in " << saved->chunks
-              << " chunks; " << saved->new_chunks << " of them (" << saved->new_bytes << " bytes) are new\n";
+              << " chunks; " << saved->new_chunks << " of them (" << saved->new_bytes << " bytes) are new; " << pruned.backups
+              << " older backups and " << pruned.chunks << " chunks were removed\n";
   return 0;
 }
 
@@ -300,6 +309,7 @@ int storage_command(int argc, char** argv, const NodeOptions& options) {
       "to", text()->value_name("NAME"), "the instance, or the folder of backups, to fill")(
       "type", text()->value_name("TYPE"), "only actors of this type")(
       "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
+      "keep", po::value<uint64_t>()->value_name("N"), "backup: then keep the N newest of the folder and remove the others")(
       "backup", text()->value_name("FOLDER"), "check: the backups in this folder")("json", "answer in JSON")(
       "help,h", "print this and end");
   try {

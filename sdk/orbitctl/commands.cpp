@@ -104,7 +104,7 @@ std::span<const Command> commands() {
        "saves what --storage has at that moment, into a folder of its machine.",
        0,
        0,
-       {"config", "storage", "to", "online"},
+       {"config", "storage", "to", "online", "keep"},
        storage_backup},
       {"storage restore",
        "",

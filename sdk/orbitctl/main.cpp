@@ -41,6 +41,7 @@ po::options_description command_options() {
       "storage", po::value<std::string>()->value_name("NAME"), "a storage instance; default: that of [storage]")(
       "from", po::value<std::string>()->value_name("NAME"), "the storage instance, or the folder, to take from")(
       "to", po::value<std::string>()->value_name("NAME"), "the storage instance, or the folder, to fill")(
+      "keep", po::value<uint64_t>()->value_name("N"), "then keep the N newest backups of the folder and remove the others")(
       "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
       "backup", po::value<std::string>()->value_name("FOLDER"), "check the backups in this folder instead")(
       "online", "let the running node do it, while it serves")(

@@ -32,6 +32,8 @@ std::string required(const Invocation& call, const char* command, const char* na
   return value;
 }
 
+bool is_number(std::string_view option) noexcept { return option == "number" || option == "keep"; }
+
 // Becomes `orbitd storage COMMAND`, which is installed beside this program.
 ExitCode become_orbitd(const Invocation& call, const char* command, std::initializer_list<const char*> options) {
   std::error_code error;
@@ -40,7 +42,7 @@ ExitCode become_orbitd(const Invocation& call, const char* command, std::initial
   for (const char* name : options) {
     if (call.options.count(name) == 0) continue;
     words.push_back(std::string("--") + name);
-    words.push_back(std::string_view(name) == "number" ? std::to_string(call.options[name].as<uint64_t>()) : option(call, name));
+    words.push_back(is_number(name) ? std::to_string(call.options[name].as<uint64_t>()) : option(call, name));
   }
   if (call.json) words.emplace_back("--json");
   std::vector<char*> argv;
@@ -132,12 +134,13 @@ ExitCode storage_stats(const Invocation& call) {
 
 ExitCode storage_backup(const Invocation& call) {
   if (call.options.count("online") != 0) {
-    if (!option(call, "config").empty()) throw Failure(kExitUsage, "give --online or --config, not both");
+    if (!option(call, "config").empty() || call.options.count("keep") != 0)
+      throw Failure(kExitUsage, "--online goes with --storage and --to only");
     return backup_online(call);
   }
   required(call, "storage backup", "config");
   required(call, "storage backup", "to");
-  return become_orbitd(call, "backup", {"config", "storage", "to"});
+  return become_orbitd(call, "backup", {"config", "storage", "to", "keep"});
 }
 
 ExitCode storage_restore(const Invocation& call) {

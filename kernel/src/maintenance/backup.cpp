@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <ctime>
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "plugin/durable_file.hpp"
 #include "state/instance_notes.hpp"
@@ -132,19 +134,27 @@ Result<> cut_all(const Engine& engine, Cutter& cutter, std::string_view stage, c
   return cutter.end();
 }
 
-// 0: there is none.
-Result<uint64_t> newest(const std::string& folder) {
-  uint64_t number = 0;
+// The numbers of the folder's backups, ascending.
+Result<std::vector<uint64_t>> numbers_in(const std::string& folder) {
+  std::vector<uint64_t> out;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder + "/manifests", error)) {
     const std::string name = entry.path().filename().string();
     uint64_t its = 0;
     const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), its);
-    if (bad == std::errc() && end == name.data() + name.size()) number = std::max(number, its);
+    if (bad == std::errc() && end == name.data() + name.size()) out.push_back(its);
   }
   if (error && error != std::errc::no_such_file_or_directory)
     return fail(Code::unavailable, "'" + folder + "/manifests': " + error.message());
-  return number;
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+// 0: there is none.
+Result<uint64_t> newest(const std::string& folder) {
+  auto numbers = numbers_in(folder);
+  if (!numbers) return tl::unexpected(numbers.error());
+  return numbers->empty() ? 0 : numbers->back();
 }
 
 struct Opened {
@@ -300,6 +310,41 @@ Result<BackupResult> backup(const Engine& engine, const std::string& folder, con
   if (auto cut = cut_all(engine, cutter, "saving", report); !cut) return tl::unexpected(cut.error());
   if (auto written = write_file_durably(manifest_path(folder, result.number), manifest_text(manifest)); !written)
     return tl::unexpected(written.error());
+  return result;
+}
+
+Result<PruneResult> prune_backups(const std::string& folder, uint64_t keep) {
+  if (keep == 0) return fail(Code::invalid_argument, "at least one backup must be kept");
+  FolderClaim claim;
+  if (auto claimed = claim.take(folder); !claimed) return tl::unexpected(claimed.error());
+  auto numbers = numbers_in(folder);
+  if (!numbers) return tl::unexpected(numbers.error());
+  PruneResult result;
+  if (numbers->size() <= keep) return result;
+  const auto first_kept = numbers->end() - static_cast<ptrdiff_t>(keep);
+  std::set<std::string> needed;
+  for (auto at = first_kept; at != numbers->end(); ++at) {
+    auto opened = open_manifest(folder, *at);
+    if (!opened) return tl::unexpected(opened.error());
+    for (const BackupChunk& chunk : opened->manifest.chunks) needed.insert(chunk.hash);
+  }
+  std::error_code error;
+  const auto removed = [&](const fs::path& path) -> Result<> {
+    if (fs::remove(path, error); error) return fail(Code::unavailable, "'" + path.string() + "': " + error.message());
+    return {};
+  };
+  // Manifests first: what is left behind by a crash is chunks that nobody names, and the next time they go.
+  for (auto at = numbers->begin(); at != first_kept; ++at, ++result.backups)
+    if (auto good = removed(manifest_path(folder, *at)); !good) return tl::unexpected(good.error());
+  std::vector<fs::path> unneeded;
+  for (const auto& entry : fs::recursive_directory_iterator(folder + "/chunks", error))
+    if (const std::string name = entry.path().filename().string(); is_hash(name) && !needed.contains(name))
+      unneeded.push_back(entry.path());
+  if (error) return fail(Code::unavailable, "'" + folder + "/chunks': " + error.message());
+  for (const fs::path& path : unneeded) {
+    if (auto good = removed(path); !good) return tl::unexpected(good.error());
+    ++result.chunks;
+  }
   return result;
 }
 

@@ -50,6 +50,14 @@ struct BackupResult {
 Result<BackupResult> backup(const Engine& engine, const std::string& folder, const Report& report,
                             const std::atomic<bool>* stop = nullptr);
 
+struct PruneResult {
+  uint64_t backups = 0;
+  uint64_t chunks = 0;
+};
+// Removes all backups of the folder but the `keep` newest (at least 1), and the chunks that none of those needs. Nothing is
+// removed when one of those cannot be read.
+Result<PruneResult> prune_backups(const std::string& folder, uint64_t keep);
+
 // Reads all that the backup needs (number 0: the newest) and compares it with the hashes.
 Result<Manifest> check_backup(const std::string& folder, uint64_t number, const Report& report);
 

@@ -124,6 +124,41 @@ TEST_CASE("any damage to any file of a backup is found and named") {
   CHECK(check_backup(folder.path, 0, kQuiet));
 }
 
+TEST_CASE("old backups are removed with the chunks that only they need, and nothing is when a newer one is damaged") {
+  orbit::test::TemporaryFolder folder;
+  Disk disk;
+  fill_with(disk, 8000);
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(backup(named("main", disk), folder.path, kQuiet));
+    disk.data["a" + std::to_string(i) + " more"] = "new";
+    disk.data.erase(std::prev(disk.data.end()));
+  }
+  const size_t before = files(folder.path).size();
+  const std::string last = folder.path + "/manifests/00000004";
+  const std::string text = [&] {
+    std::ifstream in(last, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }();
+  std::ofstream(last, std::ios::binary | std::ios::trunc) << text.substr(0, 100);
+  CHECK_FALSE(prune_backups(folder.path, 2));
+  CHECK_FALSE(prune_backups(folder.path, 0));
+  CHECK(files(folder.path).size() == before);
+  std::ofstream(last, std::ios::binary | std::ios::trunc) << text;
+  const auto pruned = prune_backups(folder.path, 2);
+  REQUIRE(pruned);
+  CHECK(pruned->backups == 2);
+  CHECK(pruned->chunks >= 2);
+  CHECK(files(folder.path).size() == before - pruned->backups - pruned->chunks);
+  CHECK_FALSE(check_backup(folder.path, 2, kQuiet));
+  for (const uint64_t number : {3u, 4u}) {
+    Disk empty;
+    CHECK(check_backup(folder.path, number, kQuiet));
+    CHECK(restore(folder.path, number, named("other", empty), kQuiet));
+  }
+  CHECK(prune_backups(folder.path, 2)->chunks == 0);
+  CHECK(backup(named("main", disk), folder.path, kQuiet)->number == 5);
+}
+
 TEST_CASE("a manifest that is none is refused with what is wrong") {
   const std::string good = manifest_text({"main", "2026-01-01T00:00:00Z", {{std::string(64, 'a'), 5, 1}}});
   const auto parsed = parse_manifest(good);
