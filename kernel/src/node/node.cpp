@@ -80,6 +80,8 @@ Result<LogOptions> log_options(const NodeConfig& config) {
   out.level = *level;
   out.json = config.log.string("format") == "json";
   out.file = config.log.string("file");
+  out.file_bytes_max = static_cast<uint64_t>(config.log.integer("file_bytes_max"));
+  out.files_kept = static_cast<uint32_t>(config.log.integer("files_kept"));
   out.queue_max = static_cast<size_t>(config.log.integer("queue_max"));
   for (const std::string& text : config.log.strings("levels")) {
     const size_t equals = text.find('=');

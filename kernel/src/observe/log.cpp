@@ -6,11 +6,14 @@
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "plugin/context.hpp"
 
@@ -23,18 +26,28 @@ std::string_view log_level_name(LogLevel level) noexcept {
 
 namespace {
 
+constexpr int kFileFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+constexpr mode_t kFileMode = 0640;
+
 // A line is one write(2): whole lines also when the process is killed, and nothing to flush.
 class FdSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  FdSink(int fd, bool owned, std::atomic<uint64_t>& errors) : fd_(fd), owned_(owned), errors_(errors) {}
+  FdSink(int fd, const LogOptions& options, std::atomic<uint64_t>& errors)
+      : fd_(fd), file_(options.file), bytes_max_(options.file_bytes_max), files_kept_(options.files_kept), errors_(errors) {
+    struct stat found{};
+    if (file_.empty() || ::fstat(fd_, &found) != 0 || !S_ISREG(found.st_mode)) bytes_max_ = 0;
+    bytes_ = static_cast<uint64_t>(found.st_size);
+  }
   ~FdSink() override {
-    if (owned_) ::close(fd_);
+    if (!file_.empty()) ::close(fd_);
   }
 
  private:
   void sink_it_(const spdlog::details::log_msg& msg) override {
     spdlog::memory_buf_t line;
     formatter_->format(msg, line);
+    if (bytes_max_ != 0 && bytes_ != 0 && bytes_ + line.size() > bytes_max_) rotate();
+    bytes_ += line.size();
     const char* data = line.data();
     size_t left = line.size();
     while (left > 0) {
@@ -50,8 +63,33 @@ class FdSink final : public spdlog::sinks::base_sink<std::mutex> {
   }
   void flush_() override {}
 
-  const int fd_;
-  const bool owned_;
+  // When that fails, lines go on into the file that is open, and it is tried again after as many bytes.
+  void rotate() {
+    bytes_ = 0;
+    const std::string fresh = file_ + ".new";
+    const int fd = ::open(fresh.c_str(), kFileFlags | O_TRUNC, kFileMode);
+    bool good = fd >= 0;
+    for (uint32_t i = files_kept_; good && i > 1; --i)
+      good = move(file_ + "." + std::to_string(i - 1), file_ + "." + std::to_string(i));
+    good = good && move(file_, file_ + ".1") && ::rename(fresh.c_str(), file_.c_str()) == 0;
+    if (good) {
+      ::close(std::exchange(fd_, fd));
+      return;
+    }
+    errors_.fetch_add(1, std::memory_order_relaxed);
+    if (fd < 0) return;
+    ::close(fd);
+    ::unlink(fresh.c_str());
+  }
+  static bool move(const std::string& from, const std::string& to) {
+    return ::rename(from.c_str(), to.c_str()) == 0 || errno == ENOENT;
+  }
+
+  int fd_;
+  const std::string file_;  // empty: standard error, which stays open
+  uint64_t bytes_max_;      // 0: it is never changed for another one
+  const uint32_t files_kept_;
+  uint64_t bytes_ = 0;      // in the file
   std::atomic<uint64_t>& errors_;
 };
 
@@ -167,7 +205,7 @@ Log::~Log() {
 Result<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
   int fd = STDERR_FILENO;
   if (!options.file.empty()) {
-    fd = ::open(options.file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    fd = ::open(options.file.c_str(), kFileFlags, kFileMode);
     if (fd < 0)
       return fail(Code::unavailable, "log file '" + options.file + "' cannot be opened: " + std::strerror(errno));
   }
@@ -175,7 +213,7 @@ Result<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
   impl->level = options.level;
   impl->json = options.json;
   impl->wanted.insert(options.levels.begin(), options.levels.end());
-  impl->sink = std::make_shared<FdSink>(fd, fd != STDERR_FILENO, impl->write_errors);
+  impl->sink = std::make_shared<FdSink>(fd, options, impl->write_errors);
   impl->sink->set_formatter(std::make_unique<spdlog::pattern_formatter>(
       options.json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %v",
       spdlog::pattern_time_type::utc, "\n"));

@@ -34,6 +34,8 @@ struct LogOptions {
   LogLevel level = LogLevel::info;
   bool json = false;
   std::string file;                                      // empty: standard error
+  uint64_t file_bytes_max = 0;                           // a longer file becomes FILE.1, that one FILE.2...; 0: never
+  uint32_t files_kept = 1;                               // of those
   size_t queue_max = 8192;                               // lines
   std::vector<std::pair<std::string, LogLevel>> levels;  // of single loggers
 };

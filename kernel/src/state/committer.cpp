@@ -13,6 +13,15 @@ constexpr size_t kGroupBytesMax = 8u << 20;
 constexpr uint64_t kBackoffMinNs = 50'000'000;
 constexpr uint64_t kBackoffMaxNs = 2'000'000'000;
 
+// Moves batches from the front of a queue into the group, up to kGroupBytesMax of all of them; at least one into an empty one.
+void take_front(std::vector<Submission*>& from, std::vector<Submission*>& group, size_t& bytes) {
+  size_t count = 0;
+  while (count < from.size() && (group.size() + count == 0 || bytes + from[count]->batch.bytes() <= kGroupBytesMax))
+    bytes += from[count++]->batch.bytes();
+  group.insert(group.end(), from.begin(), from.begin() + static_cast<ptrdiff_t>(count));
+  from.erase(from.begin(), from.begin() + static_cast<ptrdiff_t>(count));
+}
+
 }  // namespace
 
 void WriteBatch::add(uint32_t kind, std::string_view key, std::string_view value) {
@@ -181,19 +190,12 @@ bool Committer::write_some() noexcept {
       retained_.insert(retained_.end(), queue_.begin(), queue_.end());
       queue_.clear();
       return running_ = false;
-    } else if (failing) {
-      retrying = true;
-      retained_.insert(retained_.end(), queue_.begin(), queue_.end());
-      queue_.clear();
-      group_.swap(retained_);
     } else {
-      if (queue_.empty()) return running_ = false;
+      retrying = failing;
       size_t bytes = 0;
-      size_t count = 0;
-      while (count < queue_.size() && (count == 0 || bytes + queue_[count]->batch.bytes() <= kGroupBytesMax))
-        bytes += queue_[count++]->batch.bytes();
-      group_.assign(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(count));
-      queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(count));
+      take_front(retained_, group_, bytes);
+      if (retained_.empty()) take_front(queue_, group_, bytes);
+      if (group_.empty() && !retrying) return running_ = false;
     }
   }
   if (!refused.empty()) {
@@ -248,7 +250,8 @@ bool Committer::write_some() noexcept {
     if (retrying) {
       const std::lock_guard lock(mutex_);
       backoff_ns_ = 0;
-      failing_.store(false, std::memory_order_release);
+      // With more kept back, the next round is another part of the retry, and nothing overtakes it.
+      if (retained_.empty()) failing_.store(false, std::memory_order_release);
     }
     finish(group_, ORBIT_OK, {});
     return true;
@@ -262,10 +265,12 @@ bool Committer::write_some() noexcept {
     reason_ = message;
     backoff_ns_ = std::clamp(backoff_ns_ * 2, kBackoffMinNs, kBackoffMaxNs);
     retry_at_ns_ = executor_.monotonic_ns() + backoff_ns_;
+    std::vector<Submission*> kept;
     for (Submission* s : group_) {
-      (s->keep_trying ? retained_ : refused).push_back(s);
+      (s->keep_trying ? kept : refused).push_back(s);
       if (!s->keep_trying) ++failures_given_[s->worker];
     }
+    retained_.insert(retained_.begin(), kept.begin(), kept.end());  // older than what waits there
   }
   finish(refused, code, message);
   return true;

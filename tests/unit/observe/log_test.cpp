@@ -110,6 +110,51 @@ TEST_CASE("a full queue drops the oldest lines and counts them, and the newest i
   CHECK(lines.back().ends_with(" " + std::to_string(kLines - 1)));
 }
 
+TEST_CASE("a log file that has its size is kept as FILE.1, as many as are wanted, and a new one goes on; no line is lost or cut") {
+  TemporaryFolder folder;
+  LogOptions options;
+  options.file = folder.path + "/log";
+  options.file_bytes_max = 1000;
+  options.files_kept = 2;
+  const auto write = [&options](int from, int to) {
+    auto log = Log::open(options);
+    REQUIRE(log);
+    for (int i = from; i < to; ++i) (*log)->logger("l").info("line", {{"number", std::to_string(i)}});
+  };
+  write(100, 150);
+  write(150, 200);  // the size of the file that is there counts
+  int next = 200;
+  for (const char* name : {"/log", "/log.1", "/log.2"}) {
+    CHECK(std::filesystem::file_size(folder.path + name) <= 1000);
+    std::ifstream in(folder.path + name);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    REQUIRE_FALSE(lines.empty());
+    for (auto line = lines.rbegin(); line != lines.rend(); ++line)
+      CHECK(line->ends_with("number=" + std::to_string(--next)));
+  }
+  CHECK(next < 175);
+  CHECK_FALSE(std::filesystem::exists(folder.path + "/log.3"));
+  CHECK_FALSE(std::filesystem::exists(folder.path + "/log.new"));
+}
+
+TEST_CASE("a log file that cannot be put aside goes on, and the failure is counted") {
+  TemporaryFolder folder;
+  LogOptions options;
+  options.file = folder.path + "/log";
+  options.file_bytes_max = 1000;
+  std::filesystem::create_directories(folder.path + "/log.1/taken");
+  auto log = Log::open(options);
+  REQUIRE(log);
+  for (int i = 0; i < 50; ++i) (*log)->logger("l").info("line", {{"number", std::to_string(i)}});
+  (*log)->close();
+  CHECK((*log)->write_errors_total() > 0);
+  std::ifstream in(options.file);
+  int lines = 0;
+  for (std::string line; std::getline(in, line);) CHECK(line.ends_with("number=" + std::to_string(lines++)));
+  CHECK(lines == 50);
+}
+
 TEST_CASE("a log file that cannot be opened is an error that names it") {
   LogOptions options;
   options.file = "/nonexistent/folder/log";
