@@ -68,25 +68,35 @@ void run_command(KeyActor& actor, Command& command, orbit_envelope* envelope) {
   Reply reply(*command.out, command.protocol);
   CommandContext context{command.args, {&key, 1}, reply, command.now_ms, command.random};
   const size_t mark = command.out->size();
+  bool out_of_memory = false;
   try {
     command.spec->run(context);
   } catch (const std::bad_alloc&) {
-    command.out->truncate(mark);
-    reply.error("ERR out of memory");
+    out_of_memory = true;
     key.changed = true;  // what was changed before memory ran out stays
   }
-  command.failed = reply.failed();
   if (key.changed) {
     actor.touch();
     envelope->flags |= ORBIT_ENVELOPE_DIRTY;
   }
+  if (out_of_memory) [[unlikely]] {
+    command.out->truncate(mark);
+    reply.error("ERR out of memory");
+  }
+  command.failed = reply.failed();
 }
 
 int invoke(void* self, orbit_envelope* envelope) {
   auto& actor = *static_cast<KeyActor*>(self);
   if (envelope->method == kMethodCommand && envelope->ops != nullptr && envelope->ops->token == &command_token)
       [[likely]] {
-    run_command(actor, *static_cast<Command*>(envelope->payload), envelope);
+    auto& command = *static_cast<Command*>(envelope->payload);
+    try {
+      if (command.args.empty()) [[unlikely]] throw std::bad_alloc();  // there was none to keep them
+      run_command(actor, command, envelope);
+    } catch (const std::bad_alloc&) {
+      envelope->code = ORBIT_RESOURCE_EXHAUSTED;
+    }
     return ORBIT_TURN_DONE;
   }
   if (envelope->method == ORBIT_METHOD_EXPIRE) {

@@ -22,7 +22,11 @@ void HoldCall::begin(Worker& worker, Session* session, Slot* slot, uint64_t dead
   worker.server.interfaces().actors->hold(refs_.data(), refs_.size(), deadline_ns, &granted, this);
   if (inside) return;
   inside_ = nullptr;
-  retain();
+  try {
+    retain();
+  } catch (const std::bad_alloc&) {
+    unusable_ = true;  // the kernel has the call already, and says when it ends
+  }
 }
 
 void HoldCall::granted(void* ctx, orbit_hold* hold, void* const* actors, size_t, orbit_code code, const char* message) {
@@ -37,7 +41,10 @@ void HoldCall::granted(void* ctx, orbit_hold* hold, void* const* actors, size_t,
     self->end();
     return;
   }
-  self->use_safely(reinterpret_cast<KeyActor* const*>(actors));
+  if (std::exchange(self->unusable_, false)) [[unlikely]]
+    self->refuse(ORBIT_RESOURCE_EXHAUSTED, "out of memory");
+  else
+    self->use_safely(reinterpret_cast<KeyActor* const*>(actors));
   // This only marks: what follows on the connection runs after the release, when the keys are open again.
   if (self->slot_ != nullptr) self->session_->executed(self->slot_);
   self->worker_->server.interfaces().actors->release(hold, self->changed_.data(), &committed, self);
@@ -119,17 +126,21 @@ void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> posi
   CommandContext context{args, open, reply, now_ms, random};
   auto& out = static_cast<OutputBuffer&>(reply.buffer());
   const size_t mark = out.size();
+  bool out_of_memory = false;
   try {
     spec.run(context);
   } catch (const std::bad_alloc&) {
-    out.truncate(mark);
-    reply.error("ERR out of memory");
+    out_of_memory = true;
     for (OpenKey& key : open) key.changed = true;  // what was changed before memory ran out stays
   }
   for (size_t i = 0; i < open.size(); ++i) {
     if (!open[i].changed) continue;
     actors[i]->touch();
     changed[i] = 1;
+  }
+  if (out_of_memory) [[unlikely]] {
+    out.truncate(mark);
+    reply.error("ERR out of memory");
   }
 }
 

@@ -57,6 +57,7 @@ class HoldCall {
   void refuse(orbit_code code, const char* message) noexcept;
   void end();
 
+  bool unusable_ = false;   // what it borrowed is gone
   bool* inside_ = nullptr;  // set while hold() runs; granted() sets what it points to
 };
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // COMMAND: what the command table knows.
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "glob.hpp"
+#include "key_access.hpp"
 #include "multi_key.hpp"
 #include "session.hpp"
 #include "subcommands.hpp"
@@ -76,7 +78,17 @@ void info(Args names, Reply& reply) {
   }
 }
 
-void get_keys(Session& session, Args call, Reply& reply) {
+std::vector<std::string_view> split_words(std::string_view text) {
+  std::vector<std::string_view> out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(' ', at), text.size());
+    out.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
+}
+
+void get_keys(Session& session, Args call, bool with_flags, Reply& reply) {
   const CommandSpec* spec = find_command(call[0]);
   if (spec == nullptr) return reply.error("ERR Invalid command specified");
   const auto count = static_cast<int>(call.size());
@@ -88,7 +100,14 @@ void get_keys(Session& session, Args call, Reply& reply) {
   if (!find_keys(*spec, call, session.settings().command_keys_max, positions, why)) return reply.error(why);
   if (positions.empty()) return reply.error("ERR The command has no key arguments");
   reply.array(positions.size());
-  for (const uint32_t position : positions) reply.bulk(call[position]);
+  for (size_t i = 0; i < positions.size(); ++i) {
+    if (with_flags) reply.array(2);
+    reply.bulk(call[positions[i]]);
+    if (!with_flags) continue;
+    const auto flags = split_words(key_access(*spec, call, i));
+    reply.set(flags.size());
+    for (const auto flag : flags) reply.simple(flag);
+  }
 }
 
 void list(Args args, Reply& reply) {
@@ -114,7 +133,9 @@ void command(Session& session, Args args, Reply& reply) {
   } else if (word == "info") {
     info(args.subspan(2), reply);
   } else if (word == "getkeys" && args.size() >= 3) {
-    get_keys(session, args.subspan(2), reply);
+    get_keys(session, args.subspan(2), false, reply);
+  } else if (word == "getkeysandflags" && args.size() >= 3) {
+    get_keys(session, args.subspan(2), true, reply);
   } else if (word == "list") {
     list(args, reply);
   } else {

@@ -507,12 +507,18 @@ void Session::unblock() {
   }
 }
 
-void Session::emit(std::string_view bytes) {
-  if (bytes.empty()) return;
-  if (worker_.active == this) {
-    worker_.batch.append(bytes);
-  } else {
-    server().interfaces().net->write(connection_, bytes.data(), bytes.size());
+// Called from the kernel too, which no exception may reach.
+void Session::emit(std::string_view bytes) noexcept {
+  if (bytes.empty() || cut_off_) return;
+  try {
+    if (worker_.active == this) {
+      worker_.batch.append(bytes);
+    } else {
+      server().interfaces().net->write(connection_, bytes.data(), bytes.size());
+    }
+  } catch (const std::exception&) {
+    cut_off_ = true;  // who misses a reply would take the next one for it
+    kill();
   }
 }
 

@@ -158,7 +158,7 @@ class Session {
   void append_slot(Slot* slot) noexcept;
   void advance();
   void unblock();
-  void emit(std::string_view bytes);
+  void emit(std::string_view bytes) noexcept;
   void emit_held_pushes();
   void flush_batch();
   void note_command(const CommandEntry& entry) noexcept { last_command_ = &entry; }
@@ -175,6 +175,7 @@ class Session {
   bool paused_ = false;
   bool closing_ = false;
   bool gone_ = false;
+  bool cut_off_ = false;  // a reply was lost
   Slot* first_ = nullptr;  // replies that wait, oldest first
   Slot* last_ = nullptr;
   const uint64_t id_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "key_actor.hpp"
@@ -33,8 +34,12 @@ struct Slot {
   Slot& operator=(const Slot&) = delete;
 
   // Copies the borrowed arguments; the reply goes to `out` from now on. [the sender's worker, inside send]
-  void retain() {
-    command.args = keep(command.args);
+  void retain() noexcept {
+    try {
+      command.args = keep(command.args);
+    } catch (const std::bad_alloc&) {
+      command.args = {};  // the turn will say so
+    }
     command.out = &out;
     retained = true;
   }

@@ -32,6 +32,7 @@ constexpr Subcommand kSubcommands[] = {
     {"command", "count", 2, "Tells how many commands there are."},
     {"command", "docs", -2, "Tells what commands are for."},
     {"command", "getkeys", -4, "Tells the keys of a command with its arguments."},
+    {"command", "getkeysandflags", -4, "Tells the keys of a command with its arguments, and what it does with each."},
     {"command", "help", 2, "Tells the subcommands."},
     {"command", "info", -2, "Tells arity, flags and key positions of commands."},
     {"command", "list", -2, "Tells names of commands: all, or FILTERBY PATTERN."},
