@@ -115,7 +115,8 @@ void DueIndex::arm() {
   if (next_ms == kNever || (timer_ != 0 && timer_at_ms_ <= next_ms)) return;
   if (timer_ != 0) runtime_.executor().cancel(timer_);
   const uint64_t now_ms = runtime_.executor().unix_ms();
-  const uint64_t delay_ms = std::clamp(next_ms > now_ms ? next_ms - now_ms : 0, kRestMs, kLookMs);
+  const RuntimeOptions& options = runtime_.options();
+  const uint64_t delay_ms = std::clamp(next_ms > now_ms ? next_ms - now_ms : 0, options.due_rest_ms, options.due_look_ms);
   timer_at_ms_ = now_ms + delay_ms;
   timer_ = runtime_.executor().after(delay_ms * 1'000'000,
                                      [](void* self) {

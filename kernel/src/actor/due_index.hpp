@@ -31,8 +31,6 @@ class DueIndex {
   static constexpr size_t kWindow = 1024;          // entries read at once
   static constexpr size_t kInFlightMax = 1024;     // ticks whose turns have not ended
   static constexpr size_t kRetriesMax = 65'536;    // failed ticks remembered; the rest is found again by reading
-  static constexpr uint64_t kRestMs = 5;           // between two looks: how exact a due time is kept
-  static constexpr uint64_t kLookMs = 1000;        // looks at the clock at least so often while something waits: clocks jump
   static constexpr uint64_t kRetryMinMs = 250;     // after a failed tick, doubled each time
   static constexpr uint64_t kRetryMaxMs = 60'000;
 

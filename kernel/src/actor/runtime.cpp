@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 
 #include "actor/due_index.hpp"
 #include "actor/index_query.hpp"
@@ -236,52 +237,64 @@ void Runtime::leave_changed(const std::vector<orbit_type*>& changed) {
   }
 }
 
-Runtime::DrainReport Runtime::flush(uint64_t timeout_ms) {
-  struct Wait {
+void Runtime::begin_flush(std::function<void(const DrainReport&)> done) {
+  struct Round {
     std::mutex mutex;
-    std::condition_variable changed;
     uint32_t left = 0;
     uint32_t quiet = 0;
-    size_t busy = 0;
-    std::string error;
+    DrainReport report;
+    std::function<void(const DrainReport&)> done;
   };
-  auto wait = std::make_shared<Wait>();
-  wait->left = workers();
+  auto round = std::make_shared<Round>();
+  round->left = workers();
+  round->done = std::move(done);
   for (uint32_t worker = 0; worker < workers(); ++worker) {
-    post(worker, [this, worker, wait] {
+    post(worker, [this, worker, round] {
       Scheduler& its = scheduler(worker);
       size_t busy = 0;
       its.table().for_each([&busy](const orbit_activation* a) { busy += a->current != nullptr || !a->mailbox.empty(); });
       const bool quiet = busy == 0 && its.quiet();
-      its.flush(kAllStores, [wait, busy, quiet](orbit_code code, const std::string& message) {
-        const std::lock_guard lock(wait->mutex);
-        if (code != ORBIT_OK) wait->error = message;
-        wait->busy += busy;
-        wait->quiet += quiet;
-        --wait->left;
-        wait->changed.notify_all();
+      its.flush(kAllStores, [round, busy, quiet, all = workers()](orbit_code code, const std::string& message) {
+        {
+          const std::lock_guard lock(round->mutex);
+          if (code != ORBIT_OK) round->report.error = message;
+          round->report.busy += busy;
+          round->quiet += quiet;
+          if (--round->left != 0) return;
+        }
+        round->report.complete = round->quiet == all && round->report.error.empty();
+        round->done(round->report);
       });
     });
   }
-  DrainReport report;
+}
+
+Runtime::DrainReport Runtime::flush(uint64_t timeout_ms) {
+  struct Wait {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::optional<DrainReport> report;
+  };
+  auto wait = std::make_shared<Wait>();
+  begin_flush([wait](const DrainReport& report) {
+    const std::lock_guard lock(wait->mutex);
+    wait->report = report;
+    wait->changed.notify_all();
+  });
   std::unique_lock lock(wait->mutex);
-  if (!wait->changed.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&wait] { return wait->left == 0; })) {
-    report.error = "the workers did not answer in time";
-    for (const auto& store : stores_)
-      if (!store->committer.writable()) report.error = "storage '" + store->name() + "': " + store->committer.reason();
-    return report;
-  }
-  report.error = wait->error;
-  report.busy = wait->busy;
-  report.complete = wait->quiet == workers() && wait->error.empty();
+  if (wait->changed.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&wait] { return wait->report.has_value(); }))
+    return *wait->report;
+  DrainReport report;
+  report.error = "the workers did not answer in time";
+  for (const auto& store : stores_)
+    if (!store->committer.writable()) report.error = "storage '" + store->name() + "': " + store->committer.reason();
   return report;
 }
 
-Runtime::DrainReport Runtime::drain(uint64_t timeout_ms) {
+void Runtime::begin_drain() {
   // What is due from here on is for the next start.
   for (const auto& store : stores_) store->due->stop();
   for (uint32_t worker = 0; worker < workers(); ++worker) post(worker, [this, worker] { scheduler(worker).timers().stop(); });
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   for (uint32_t worker = 0; worker < workers(); ++worker) {
     post(worker, [this, worker] {
       scheduler(worker).leave_all(
@@ -289,6 +302,11 @@ Runtime::DrainReport Runtime::drain(uint64_t timeout_ms) {
           ORBIT_DEACTIVATION_SHUTDOWN);
     });
   }
+}
+
+Runtime::DrainReport Runtime::drain(uint64_t timeout_ms) {
+  begin_drain();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   DrainReport report;
   // Turns that still run may change state after a flush: repeat until a round finds everybody quiet.
   while (!report.complete) {

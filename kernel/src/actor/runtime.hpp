@@ -25,6 +25,8 @@ struct RuntimeOptions {
   uint64_t memory_bytes_max = 4ull << 30;          // of the node: actors in memory
   uint32_t loads_max = 128;                        // per worker
   uint64_t load_bytes_max = 512ull << 20;          // most bytes of one actor's records
+  uint64_t due_rest_ms = 5;                        // between two looks at what is due: how exact a due time is kept
+  uint64_t due_look_ms = 1000;                     // looks at the clock at least so often while something waits: clocks jump
   bool threads_are_fixed = true;                   // false for a simulated executor, whose workers share a thread
 };
 
@@ -76,7 +78,11 @@ class Runtime {
   };
   // Saves what turns have changed so far; their replies are on their way when it returns. [a thread that is no worker]
   DrainReport flush(uint64_t timeout_ms);
-  // Repeats that until no turn runs and nothing is unsaved. New calls must have ended. [a thread that is no worker]
+  // The same without waiting: `done` is called on the worker that is the last to be done.
+  void begin_flush(std::function<void(const DrainReport&)> done);
+  // Ends timers and what is due, and has the actors leave that want to be told of it: before the flushes of a stop.
+  void begin_drain();
+  // That, and then flushes until no turn runs and nothing is unsaved. New calls must have ended. [a thread that is no worker]
   DrainReport drain(uint64_t timeout_ms);
 
   // ---- introspection ----------------------------------------------------------------------------------------------------

@@ -32,13 +32,18 @@ void SimExecutor::attach(uint32_t worker, Resident* resident) {
 
 void SimExecutor::post(uint32_t worker, Job* first, Job* last) noexcept { workers_[worker].inbox.push(first, last); }
 
+uint64_t SimExecutor::deadline_ns(uint64_t delay_ns) const noexcept {
+  if (delay_ns >= Timers::kNever - options_.grain_ns - now_ns_) return Timers::kNever - 1;
+  const uint64_t past = (now_ns_ + delay_ns) % options_.grain_ns;
+  return now_ns_ + delay_ns + (past == 0 ? 0 : options_.grain_ns - past);
+}
+
 orbit_timer SimExecutor::after(uint64_t delay_ns, orbit_function function, void* ctx) {
   if (current() == kNoWorker) {
     std::fprintf(stderr, "orbit: after called outside the simulated workers\n");
     std::abort();
   }
-  const uint64_t deadline_ns = delay_ns < Timers::kNever - now_ns_ ? now_ns_ + delay_ns : Timers::kNever - 1;
-  return workers_[current()].timers.arm(deadline_ns, function, ctx);
+  return workers_[current()].timers.arm(deadline_ns(delay_ns), function, ctx);
 }
 
 bool SimExecutor::cancel(orbit_timer timer) noexcept {
@@ -47,7 +52,7 @@ bool SimExecutor::cancel(orbit_timer timer) noexcept {
 
 bool SimExecutor::blocking(orbit_function function, void* ctx) noexcept {
   if (io_queue_.size() >= options_.io_queue_max) return false;
-  io_queue_.push_back({function, ctx});
+  io_queue_.push_back({function, ctx, io_delay_ns_ == 0 ? 0 : deadline_ns(io_delay_ns_)});
   return true;
 }
 
@@ -66,6 +71,7 @@ void SimExecutor::touch(uint32_t worker) noexcept {
 uint64_t SimExecutor::next_deadline_ns() const noexcept {
   uint64_t next = Timers::kNever;
   for (const Worker& worker : workers_) next = std::min(next, worker.timers.next_deadline_ns());
+  for (const IoTask& task : io_queue_) next = std::min(next, task.ready_ns);
   return next;
 }
 
@@ -79,7 +85,8 @@ void SimExecutor::collect_choices() {
       if (worker.residents[r].more || worker.residents[r].resident->pending())
         choices_.push_back({Kind::kResident, i, r});
   }
-  for (uint32_t i = 0; i < io_queue_.size(); ++i) choices_.push_back({Kind::kIo, kNoWorker, i});
+  for (uint32_t i = 0; i < io_queue_.size(); ++i)
+    if (io_queue_[i].ready_ns <= now_ns_ || stopping_) choices_.push_back({Kind::kIo, kNoWorker, i});
 }
 
 void SimExecutor::run(const Choice& choice) {
@@ -104,11 +111,11 @@ void SimExecutor::run(const Choice& choice) {
   worker.residents[choice.index].more = more;
 }
 
-bool SimExecutor::run_one(bool time_moves) {
+bool SimExecutor::run_one(uint64_t end_ns) {
   collect_choices();
   if (choices_.empty()) {
     const uint64_t next_ns = next_deadline_ns();
-    if (!time_moves || next_ns == Timers::kNever) return false;
+    if (next_ns > end_ns || next_ns == Timers::kNever) return false;
     now_ns_ = std::max(now_ns_, next_ns);
     trace(static_cast<uint64_t>(Kind::kTime));
     trace(now_ns_);
@@ -123,7 +130,7 @@ bool SimExecutor::run_one(bool time_moves) {
   return true;
 }
 
-bool SimExecutor::step() { return run_one(true); }
+bool SimExecutor::step() { return run_one(Timers::kNever); }
 
 bool SimExecutor::run_until(const std::function<bool()>& done, uint64_t max_steps) {
   for (uint64_t i = 0; i < max_steps; ++i) {
@@ -134,9 +141,10 @@ bool SimExecutor::run_until(const std::function<bool()>& done, uint64_t max_step
 }
 
 void SimExecutor::stop() noexcept {
-  for (uint64_t i = 0; i < kStopStepsMax && run_one(false); ++i) {
+  stopping_ = true;
+  for (uint64_t i = 0; i < kStopStepsMax && run_one(0); ++i) {
   }
-  started_ = false;
+  stopping_ = started_ = false;
 }
 
 }  // namespace orbit::kernel

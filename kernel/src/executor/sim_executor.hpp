@@ -23,6 +23,7 @@ struct SimExecutorOptions {
   uint64_t monotonic_start_ns = 1'000'000'000;
   uint64_t unix_start_ms = 1'700'000'000'000;
   uint64_t step_ns = 100;  // how far virtual time moves with every step
+  uint64_t grain_ns = 1;   // timers and I/O jobs end at multiples of it
 };
 
 // Not thread-safe: everything, also post, from the thread that steps it.
@@ -37,8 +38,14 @@ class SimExecutor final : public Executor {
   bool step();
   // Steps until done() or nothing is left; false when max_steps were not enough or nothing is left before done().
   bool run_until(const std::function<bool()>& done, uint64_t max_steps);
+  // The same, but never moves time past end_ns. False: nothing is left to do until then.
+  bool step_until(uint64_t end_ns) { return run_one(end_ns); }
   // Moves time without running anything.
   void advance(uint64_t ns) noexcept { now_ns_ += ns; }
+  // Something was done on that worker outside a step (see CurrentWorkerScope): its residents get a round.
+  void wake(uint32_t worker) noexcept { touch(worker); }
+  // From now on a job of the I/O pool begins so much later than it was queued.
+  void set_io_delay(uint64_t ns) noexcept { io_delay_ns_ = ns; }
   uint64_t trace_hash() const noexcept { return trace_hash_; }
   uint64_t steps() const noexcept { return steps_; }
   // Adds to the history whatever a test wants to compare.
@@ -78,10 +85,12 @@ class SimExecutor final : public Executor {
   struct IoTask {
     orbit_function function;
     void* ctx;
+    uint64_t ready_ns;
   };
 
+  uint64_t deadline_ns(uint64_t delay_ns) const noexcept;
   void collect_choices();
-  bool run_one(bool time_moves);
+  bool run_one(uint64_t end_ns);
   void run(const Choice& choice);
   void touch(uint32_t worker) noexcept;
   uint64_t next_deadline_ns() const noexcept;
@@ -93,9 +102,11 @@ class SimExecutor final : public Executor {
   std::deque<IoTask> io_queue_;
   std::vector<Choice> choices_;
   uint64_t now_ns_;
+  uint64_t io_delay_ns_ = 0;
   uint64_t steps_ = 0;
   uint64_t trace_hash_ = 14695981039346656037ULL;
   bool started_ = false;
+  bool stopping_ = false;
 };
 
 }  // namespace orbit::kernel

@@ -80,6 +80,43 @@ TEST_CASE("virtual time moves to the next timer when nothing can run") {
   CHECK_FALSE(executor.step());
 }
 
+TEST_CASE("time goes no further than it is let, timers and slow I/O keep to the grain, and a stop waits for neither") {
+  SimExecutorOptions options;
+  options.step_ns = 0;
+  options.grain_ns = 1'000'000;
+  SimExecutor executor(options);
+  executor.start();
+  const uint64_t start_ns = executor.monotonic_ns();
+  struct Ctx {
+    SimExecutor* executor;
+    std::vector<uint64_t> ran_ns;
+  } ctx{&executor, {}};
+  const auto note = [](void* raw) {
+    auto* const self = static_cast<Ctx*>(raw);
+    self->ran_ns.push_back(self->executor->monotonic_ns());
+  };
+  post(executor, 0, [&] {
+    executor.after(4'000'001, note, &ctx);
+    executor.after(3'000'000, note, &ctx);
+  });
+  executor.set_io_delay(7'000'000);
+  REQUIRE(executor.blocking(note, &ctx));
+  executor.set_io_delay(0);
+  REQUIRE(executor.blocking(note, &ctx));
+  while (executor.step_until(start_ns + 2'999'999)) {
+  }
+  CHECK(ctx.ran_ns == std::vector<uint64_t>{start_ns});
+  CHECK(executor.monotonic_ns() == start_ns);
+  while (executor.step_until(start_ns + 7'000'000)) {
+  }
+  CHECK(ctx.ran_ns == std::vector<uint64_t>{start_ns, start_ns + 3'000'000, start_ns + 5'000'000, start_ns + 7'000'000});
+  executor.set_io_delay(3'600'000'000'000);
+  REQUIRE(executor.blocking(note, &ctx));
+  executor.stop();
+  CHECK(ctx.ran_ns.size() == 5);
+  CHECK(ctx.ran_ns.back() == start_ns + 7'000'000);
+}
+
 TEST_CASE("jobs of one worker stay in order while workers interleave, and know their worker") {
   SimExecutorOptions options;
   options.workers = 3;
