@@ -65,3 +65,29 @@ function(orbit_add_actor_module name)
     set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${ORBIT_MODULE_OUTPUT_DIR}")
   endif()
 endfunction()
+
+# orbit_add_actor_test(NAME MODULE bank SOURCES bank_test.cpp [LIBRARIES lib...] [LINKED])
+#
+# A program that tests the actors of a module of this project on the test kit's node. It can call them through their proxies and
+# finds the module's file in ORBIT_TEST_MODULE. LINKED: the module's sources are compiled into the program too, so that tests see
+# their classes; `orbit_plugin()` is then the module's descriptor. Say add_test(NAME ... COMMAND NAME) afterwards.
+function(orbit_add_actor_test name)
+  cmake_parse_arguments(arg "LINKED" "MODULE" "SOURCES;LIBRARIES" ${ARGN})
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_MODULE OR NOT arg_SOURCES)
+    message(FATAL_ERROR
+      "orbit_add_actor_test(${name}): needs MODULE and SOURCES; unknown arguments '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  if(arg_LINKED)
+    get_target_property(sources ${arg_MODULE} SOURCES)
+    get_target_property(source_dir ${arg_MODULE} SOURCE_DIR)
+    foreach(source IN LISTS sources)
+      cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY "${source_dir}")
+      target_sources(${name} PRIVATE "${source}")
+    endforeach()
+    target_include_directories(${name} PRIVATE "${source_dir}")
+  endif()
+  target_link_libraries(${name} PRIVATE ${arg_MODULE}_actors Orbit::testkit_node ${arg_LIBRARIES})
+  target_compile_definitions(${name} PRIVATE "ORBIT_TEST_MODULE=\"$<TARGET_FILE:${arg_MODULE}>\"")
+  add_dependencies(${name} ${arg_MODULE})
+endfunction()

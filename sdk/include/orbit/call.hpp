@@ -19,6 +19,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "key.hpp"
 #include "payload.hpp"
@@ -55,6 +56,8 @@ template <class Reply>
 class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
  public:
   Call(orbit_envelope* request, uint64_t* hint) noexcept : envelope_(request), hint_(hint) {}
+  // Before it is awaited; for who keeps a call that a proxy made.
+  Call(Call&& other) noexcept : envelope_(std::exchange(other.envelope_, nullptr)), hint_(other.hint_) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   ~Call() {
