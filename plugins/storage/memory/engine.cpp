@@ -47,8 +47,17 @@ Engine::~Engine() {
 
 // ---- reading -------------------------------------------------------------------------------------------------------
 
-uint64_t Engine::sequence_of(const StorageSnapshot* snapshot) const noexcept {
-  return snapshot != nullptr ? static_cast<const Snapshot*>(snapshot)->pin.sequence() : committed_;
+uint64_t Engine::sequence_of(const StorageSnapshot& snapshot) noexcept {
+  return static_cast<const Snapshot&>(snapshot).pin.sequence();
+}
+
+uint64_t Engine::visible_at(const StorageSnapshot* snapshot) const noexcept {
+  return snapshot != nullptr ? sequence_of(*snapshot) : committed_;
+}
+
+uint64_t Engine::sequence() {
+  std::shared_lock lock(gate_);
+  return committed_;
 }
 
 const Entry* Engine::find(Bytes key) const noexcept {
@@ -59,7 +68,7 @@ const Entry* Engine::find(Bytes key) const noexcept {
 Result<bool> Engine::get(const StorageSnapshot* snapshot, Bytes key, ValueSink value) {
   std::shared_lock lock(gate_);
   const Entry* entry = find(key);
-  const Version* version = entry == nullptr ? nullptr : entry->visible(sequence_of(snapshot));
+  const Version* version = entry == nullptr ? nullptr : entry->visible(visible_at(snapshot));
   if (version == nullptr) return false;
   value.append(version->bytes());
   return true;
@@ -72,7 +81,7 @@ Result<CachedGet> Engine::get_cached(Bytes key, ValueSink value) {
 Result<> Engine::multi_get(const StorageSnapshot* snapshot, KeyList keys, VisitValue visit) {
   std::optional<Pin> pin;
   if (snapshot == nullptr) pin.emplace(*this);
-  const uint64_t sequence = pin ? pin->sequence() : sequence_of(snapshot);
+  const uint64_t sequence = pin ? pin->sequence() : visible_at(snapshot);
   for (size_t i = 0; i < keys.size(); ++i) {
     const Version* version = nullptr;
     {
@@ -88,7 +97,7 @@ Result<> Engine::scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, boo
   if (!to.empty() && from >= to) return {};
   std::optional<Pin> pin;
   if (snapshot == nullptr) pin.emplace(*this);
-  const uint64_t sequence = pin ? pin->sequence() : sequence_of(snapshot);
+  const uint64_t sequence = pin ? pin->sequence() : visible_at(snapshot);
 
   struct Seen {
     const Entry* entry;

@@ -40,6 +40,10 @@ class Engine final : public Storage {
   Result<std::unique_ptr<StorageSnapshot>> create_snapshot();
   Result<CachedGet> get_cached(Bytes key, ValueSink value);
 
+  // Grows with every write; what a snapshot sees has the number of the last write before it.
+  uint64_t sequence();
+  static uint64_t sequence_of(const StorageSnapshot& snapshot) noexcept;
+
  private:
   struct Slot {
     size_t hash;
@@ -79,7 +83,7 @@ class Engine final : public Storage {
   class Batch;
 
   static Probe probe(Bytes key) noexcept { return {std::hash<Bytes>()(key), key}; }
-  uint64_t sequence_of(const StorageSnapshot* snapshot) const noexcept;
+  uint64_t visible_at(const StorageSnapshot* snapshot) const noexcept;
   const Entry* find(Bytes key) const noexcept;
   Result<> apply(WriteOps ops);
   Entry* insert(Bytes key, SupersededList& touched, uint64_t sequence);
