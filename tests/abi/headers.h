@@ -11,6 +11,7 @@
 #include <orbit/ext/node.h>
 #include <orbit/ext/observe.h>
 #include <orbit/ext/storage.h>
+#include <orbit/ext/storage_checkpoint.h>
 #include <orbit/ext/storage_fenced.h>
 #include <orbit/ext/storage_ops.h>
 #include <orbit/ext/streams.h>

@@ -3,6 +3,7 @@
 
 #include <rocksdb/db.h>
 #include <rocksdb/transaction_log.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -88,23 +89,31 @@ Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
 
 Engine::Engine(EngineOptions options) : options_(std::move(options)) {}
 
+Engine::~Engine() { close_database(); }
+
 // Close stops the background work; what is in the log only is replayed at the next open.
-Engine::~Engine() {
-  if (db_) db_->Close().PermitUncheckedError();
+void Engine::close_database() noexcept {
+  if (!db_) return;
+  families_.close(*db_);
+  db_->Close().PermitUncheckedError();
+  db_.reset();
 }
 
 Result<> Engine::open_database() {
   const auto tuned_options = tuned(options_);
   if (!tuned_options) return tl::unexpected<Error>(tuned_options.error());
-  rocksdb::DB* raw = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(*tuned_options, options_.path, &raw);
+  statistics_ = tuned_options->statistics;
+  Result<> refused;
+  const rocksdb::Status status =
+      Families::open(*tuned_options, options_.path, options_.column_families, db_, families_, refused);
+  if (!status.ok() || !refused) close_database();
+  if (!refused) return refused;
   if (!status.ok()) {
     if (is_lock_conflict(status))
       return fail(Code::failed_precondition,
                   "another process has the database open: " + options_.path + " (" + status.ToString() + ")");
     return failed("cannot open the database", status);
   }
-  db_.reset(raw);
   return {};
 }
 
@@ -124,7 +133,7 @@ Result<bool> Engine::get(const StorageSnapshot* snapshot, Bytes key, ValueSink v
   rocksdb::ReadOptions options;
   options.snapshot = Snapshot::of(snapshot);
   rocksdb::PinnableSlice found;
-  const auto status = db_->Get(options, db_->DefaultColumnFamily(), slice(key), &found);
+  const auto status = db_->Get(options, families_.of(key), slice(key), &found);
   if (status.IsNotFound()) return false;
   if (!status.ok()) return failed("cannot read from", status);
   value.append(bytes(found));
@@ -137,7 +146,7 @@ Result<CachedGet> Engine::get_cached(Bytes key, ValueSink value) {
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kBlockCacheTier;
   rocksdb::PinnableSlice found;
-  const auto status = db_->Get(options, db_->DefaultColumnFamily(), slice(key), &found);
+  const auto status = db_->Get(options, families_.of(key), slice(key), &found);
   if (status.IsNotFound()) return CachedGet::absent;
   if (status.IsIncomplete()) return CachedGet::unknown;
   if (!status.ok()) return failed("cannot read from", status);
@@ -154,15 +163,20 @@ Result<> Engine::multi_get(const StorageSnapshot* snapshot, KeyList keys, VisitV
   options.snapshot = Snapshot::of(snapshot);
 
   std::array<rocksdb::Slice, kMultiGetMax> names;
+  std::array<rocksdb::ColumnFamilyHandle*, kMultiGetMax> families;
   std::array<rocksdb::Status, kMultiGetMax> statuses;
   std::vector<rocksdb::PinnableSlice> found(std::min(keys.size(), kMultiGetMax));
   for (size_t from = 0; from < keys.size(); from += kMultiGetMax) {
     const size_t count = std::min(keys.size() - from, kMultiGetMax);
     for (size_t i = 0; i < count; ++i) {
       names[i] = slice(keys[from + i]);
+      if (!families_.one()) families[i] = families_.of(keys[from + i]);
       found[i].Reset();
     }
-    db_->MultiGet(options, db_->DefaultColumnFamily(), count, names.data(), found.data(), statuses.data());
+    if (families_.one())
+      db_->MultiGet(options, families_.of({}), count, names.data(), found.data(), statuses.data());
+    else
+      db_->MultiGet(options, count, families.data(), names.data(), found.data(), statuses.data());
     for (size_t i = 0; i < count; ++i) {
       if (!statuses[i].ok() && !statuses[i].IsNotFound()) return failed("cannot read from", statuses[i]);
       visit(from + i, statuses[i].ok(), statuses[i].ok() ? bytes(found[i]) : Bytes());
@@ -175,16 +189,28 @@ Result<> Engine::scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, boo
   if (!to.empty() && from >= to) return {};
   const std::shared_lock open(open_);
   if (!db_) return closed();
-  const rocksdb::Slice lower = slice(from);
-  const rocksdb::Slice upper = slice(to);
-  rocksdb::ReadOptions options;
-  options.snapshot = Snapshot::of(snapshot);
-  options.iterate_lower_bound = &lower;
-  if (!to.empty()) options.iterate_upper_bound = &upper;
-  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
-  for (reverse ? at->SeekToLast() : at->Seek(lower); at->Valid(); reverse ? at->Prev() : at->Next())
-    if (!visit(bytes(at->key()), bytes(at->value()))) return {};
-  if (!at->status().ok()) return failed("cannot scan", at->status());
+  const std::vector<Stretch>& all = families_.stretches();
+  const auto meets = [&](const Stretch& stretch) {
+    return (to.empty() || Bytes(stretch.from) < to) && (stretch.to.empty() || from < Bytes(stretch.to));
+  };
+  std::unique_ptr<Snapshot> own;  // several iterators are to see one state
+  if (snapshot == nullptr && std::count_if(all.begin(), all.end(), meets) > 1)
+    snapshot = (own = std::make_unique<Snapshot>(*this)).get();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Stretch& stretch = all[reverse ? all.size() - 1 - i : i];
+    if (!meets(stretch)) continue;
+    const rocksdb::Slice lower = slice(std::max(from, Bytes(stretch.from)));
+    const Bytes end = to.empty() || (!stretch.to.empty() && Bytes(stretch.to) < to) ? Bytes(stretch.to) : to;
+    const rocksdb::Slice upper = slice(end);
+    rocksdb::ReadOptions options;
+    options.snapshot = Snapshot::of(snapshot);
+    options.iterate_lower_bound = &lower;
+    if (!end.empty()) options.iterate_upper_bound = &upper;
+    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options, stretch.family));
+    for (reverse ? at->SeekToLast() : at->Seek(lower); at->Valid(); reverse ? at->Prev() : at->Next())
+      if (!visit(bytes(at->key()), bytes(at->value()))) return {};
+    if (!at->status().ok()) return failed("cannot scan", at->status());
+  }
   return {};
 }
 
@@ -203,20 +229,14 @@ Result<> Engine::write(WriteOps ops, bool sync) {
     rocksdb::Status status;
     switch (op.kind) {
       case WriteKind::put:
-        status = batch.Put(slice(op.key), slice(op.value));
+        status = batch.Put(families_.of(op.key), slice(op.key), slice(op.value));
         greatest_put = std::max(greatest_put, op.key);
         break;
       case WriteKind::erase:
-        status = batch.Delete(slice(op.key));
+        status = batch.Delete(families_.of(op.key), slice(op.key));
         break;
       case WriteKind::erase_range:
-        if (op.value.empty()) {
-          auto end = end_after(greatest_put);
-          if (!end) return tl::unexpected<Error>(end.error());
-          if (op.key < *end) status = batch.DeleteRange(slice(op.key), *end);
-        } else if (op.key < op.value) {
-          status = batch.DeleteRange(slice(op.key), slice(op.value));
-        }
+        if (auto erased = erase_range(batch, op.key, op.value, greatest_put); !erased) return erased;
         break;
     }
     if (!status.ok()) return failed("cannot build a batch for", status);
@@ -227,10 +247,27 @@ Result<> Engine::write(WriteOps ops, bool sync) {
   return {};
 }
 
-// The first key after all that exist, those of the batch under way included: RocksDB has no open-ended range.
-Result<std::string> Engine::end_after(Bytes greatest_put) {
+Result<> Engine::erase_range(rocksdb::WriteBatch& batch, Bytes from, Bytes to, Bytes greatest_put) {
+  for (const Stretch& stretch : families_.stretches()) {
+    const Bytes first = std::max(from, Bytes(stretch.from));
+    Bytes end = to.empty() || (!stretch.to.empty() && Bytes(stretch.to) < to) ? Bytes(stretch.to) : to;
+    std::string after;
+    if (end.empty()) {
+      auto found = end_after(greatest_put, stretch.family);
+      if (!found) return tl::unexpected<Error>(found.error());
+      end = after = std::move(*found);
+    }
+    if (first >= end) continue;
+    if (const auto status = batch.DeleteRange(stretch.family, slice(first), slice(end)); !status.ok())
+      return failed("cannot build a batch for", status);
+  }
+  return {};
+}
+
+// The first key after all of a family, and after those of the batch under way: RocksDB has no open-ended range.
+Result<std::string> Engine::end_after(Bytes greatest_put, rocksdb::ColumnFamilyHandle* family) {
   std::string end(greatest_put);
-  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator({}));
+  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator({}, family));
   at->SeekToLast();
   if (!at->status().ok()) return failed("cannot scan", at->status());
   if (at->Valid() && bytes(at->key()) > end) end = at->key().ToString();
@@ -293,8 +330,7 @@ Result<> Engine::reopen() {
     std::this_thread::yield();
   }
   if (snapshots_ > 0) return fail(Code::unavailable, "snapshots of the database are in use: " + options_.path);
-  if (db_) db_->Close().PermitUncheckedError();
-  db_.reset();
+  close_database();
   return open_database();
 }
 
@@ -303,10 +339,26 @@ uint64_t Engine::size_bytes() {
   uint64_t tables = 0;
   uint64_t buffers = 0;
   if (db_) {
-    db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &tables);
-    db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &buffers);
+    db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &tables);
+    db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &buffers);
   }
   return tables + buffers;
+}
+
+EngineStats Engine::stats() {
+  const std::shared_lock open(open_);
+  return db_ ? stats_of(*db_, statistics_.get()) : EngineStats();
+}
+
+Result<> Engine::checkpoint(const std::string& directory) {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
+  rocksdb::Checkpoint* raw = nullptr;
+  auto status = rocksdb::Checkpoint::Create(db_.get(), &raw);
+  const std::unique_ptr<rocksdb::Checkpoint> maker(raw);
+  if (status.ok()) status = maker->CreateCheckpoint(directory);
+  if (!status.ok()) return failed(("cannot make the checkpoint " + directory + " of").c_str(), status);
+  return {};
 }
 
 Result<std::unique_ptr<StorageSnapshot>> Engine::create_snapshot() {

@@ -3,16 +3,16 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <orbit/storage.hpp>
 #include <shared_mutex>
 #include <string>
+#include <vector>
 
-namespace rocksdb {
-class DB;
-class Status;
-}  // namespace rocksdb
+#include "families.hpp"
+#include "stats.hpp"
 
 namespace orbit::storage_rocksdb {
 
@@ -25,9 +25,16 @@ struct EngineOptions {
   int background_jobs_max = 0;
   int open_files_max = 0;
   int bloom_bits_per_key = 0;  // 0: no filters
+  bool ribbon_filters = false;  // slower to build, a third smaller
+  std::vector<std::string> column_families;  // prefixes of keys
+  bool pipelined_writes = false;
+  bool statistics = false;
+  uint64_t background_bytes_per_second = 0;  // 0: no limit
   std::string wal_path;        // empty: in path
   uint64_t wal_bytes_max = 0;
   uint64_t wal_bytes_per_sync = 0;
+  // After each flush and compaction, on a thread of RocksDB; must not call the engine.
+  std::function<void(const EngineStats&)> after_background;
 };
 
 class Engine final : public Storage {
@@ -46,6 +53,11 @@ class Engine final : public Storage {
   Result<> recover() override;
   uint64_t size_bytes() override;
 
+  // A second database in a directory that does not exist yet, of hard links where the file system allows it: all that was
+  // written before the call.
+  Result<> checkpoint(const std::string& directory);
+  EngineStats stats();
+
   Result<std::unique_ptr<StorageSnapshot>> create_snapshot();
   Result<CachedGet> get_cached(Bytes key, ValueSink value);
 
@@ -55,7 +67,9 @@ class Engine final : public Storage {
   explicit Engine(EngineOptions options);
   Result<> open_database();
   Result<> reopen();
-  Result<std::string> end_after(Bytes greatest_put);
+  void close_database() noexcept;
+  Result<> erase_range(rocksdb::WriteBatch& batch, Bytes from, Bytes to, Bytes greatest_put);
+  Result<std::string> end_after(Bytes greatest_put, rocksdb::ColumnFamilyHandle* family);
   tl::unexpected<Error> stop(const char* what, const rocksdb::Status& status);
   tl::unexpected<Error> stopped();
   tl::unexpected<Error> failed(const char* what, const rocksdb::Status& status) const;
@@ -65,6 +79,8 @@ class Engine final : public Storage {
   // Held shared by every use of db_, alone to replace it. Taken alone by try_lock only: nobody queues behind a reader, so
   // that a visitor of a scan may call the engine.
   std::shared_mutex open_;
+  std::shared_ptr<rocksdb::Statistics> statistics_;  // null: not asked for
+  Families families_;                                // of db_
   std::unique_ptr<rocksdb::DB> db_;  // null: a reopen failed, and recover tries again
   std::atomic<uint64_t> snapshots_ = 0;
 

@@ -4,9 +4,14 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/rate_limiter.h>
+#include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
 
 namespace orbit::storage_rocksdb {
 namespace {
@@ -21,7 +26,59 @@ Result<rocksdb::CompressionType> compression_of(const std::string& name) {
   return type;
 }
 
+// Tells what is going on in the background after each piece of it.
+class Listener final : public rocksdb::EventListener {
+ public:
+  Listener(std::function<void(const EngineStats&)> tell, std::shared_ptr<rocksdb::Statistics> statistics)
+      : tell_(std::move(tell)), statistics_(std::move(statistics)) {}
+  void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo&) override {
+    ++flushes_;
+    tell(*db);
+  }
+  void OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo&) override {
+    ++compactions_;
+    tell(*db);
+  }
+
+ private:
+  void tell(rocksdb::DB& db) {
+    EngineStats stats = stats_of(db, statistics_.get());
+    stats.flushes = flushes_;
+    stats.compactions = compactions_;
+    tell_(stats);
+  }
+  const std::function<void(const EngineStats&)> tell_;
+  const std::shared_ptr<rocksdb::Statistics> statistics_;
+  std::atomic<uint64_t> flushes_ = 0;
+  std::atomic<uint64_t> compactions_ = 0;
+};
+
 }  // namespace
+
+EngineStats stats_of(rocksdb::DB& db, rocksdb::Statistics* statistics) {
+  using Properties = rocksdb::DB::Properties;
+  EngineStats out;
+  db.GetAggregatedIntProperty(Properties::kTotalSstFilesSize, &out.table_bytes);
+  db.GetAggregatedIntProperty(Properties::kCurSizeAllMemTables, &out.memtable_bytes);
+  db.GetAggregatedIntProperty(Properties::kEstimatePendingCompactionBytes, &out.compaction_pending_bytes);
+  db.GetIntProperty(Properties::kBlockCacheUsage, &out.cache_bytes);  // all families share one cache
+  std::string level0;
+  if (db.GetProperty(Properties::kNumFilesAtLevelPrefix + "0", &level0)) out.level0_tables = std::strtoull(level0.c_str(), nullptr, 10);
+  if (statistics == nullptr) return out;
+  const auto count = [&](rocksdb::Tickers ticker) { return statistics->getTickerCount(ticker); };
+  out.cache_hits = count(rocksdb::BLOCK_CACHE_HIT);
+  out.cache_misses = count(rocksdb::BLOCK_CACHE_MISS);
+  out.filter_useful = count(rocksdb::BLOOM_FILTER_USEFUL);
+  out.memtable_hits = count(rocksdb::MEMTABLE_HIT);
+  out.memtable_misses = count(rocksdb::MEMTABLE_MISS);
+  out.log_bytes = count(rocksdb::WAL_FILE_BYTES);
+  out.log_syncs = count(rocksdb::WAL_FILE_SYNCED);
+  out.flush_bytes = count(rocksdb::FLUSH_WRITE_BYTES);
+  out.compaction_read_bytes = count(rocksdb::COMPACT_READ_BYTES);
+  out.compaction_bytes = count(rocksdb::COMPACT_WRITE_BYTES);
+  out.stalled_microseconds = count(rocksdb::STALL_MICROS);
+  return out;
+}
 
 Result<rocksdb::Options> tuned(const EngineOptions& options) {
   auto compression = compression_of(options.compression);
@@ -42,7 +99,21 @@ Result<rocksdb::Options> tuned(const EngineOptions& options) {
   // Where a crash tore the log's end, everything before is whole: batches are read back up to the first damaged one.
   out.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
 
-  // One thread writes, so nothing is gained by coordinating writers.
+  // All families together have the memory that one would have.
+  if (!options.column_families.empty())
+    out.db_write_buffer_size = options.write_buffer_bytes * static_cast<uint64_t>(options.write_buffers_max);
+  if (options.background_bytes_per_second > 0)
+    out.rate_limiter.reset(rocksdb::NewGenericRateLimiter(static_cast<int64_t>(options.background_bytes_per_second)));
+  if (options.statistics) {
+    out.statistics = rocksdb::CreateDBStatistics();
+    out.statistics->set_stats_level(rocksdb::StatsLevel::kExceptDetailedTimers);
+  }
+  if (options.after_background) out.listeners.push_back(std::make_shared<Listener>(options.after_background, out.statistics));
+
+  // Several committing threads overlap: the next group writes the log while this one's memtables are filled. Writers form
+  // groups either way; one thread that commits gains nothing from overlapping.
+  out.enable_pipelined_write = options.pipelined_writes;
+  // One thread writes a memtable, so nothing is gained by coordinating writers.
   out.allow_concurrent_memtable_write = false;
   out.enable_write_thread_adaptive_yield = false;
   // Cold actors are looked up by keys that were never written: answer from filters, in memory too.
@@ -65,7 +136,8 @@ Result<rocksdb::Options> tuned(const EngineOptions& options) {
   table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
   table.format_version = 5;
   if (options.bloom_bits_per_key > 0) {
-    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(options.bloom_bits_per_key));
+    table.filter_policy.reset(options.ribbon_filters ? rocksdb::NewRibbonFilterPolicy(options.bloom_bits_per_key)
+                                                     : rocksdb::NewBloomFilterPolicy(options.bloom_bits_per_key));
     table.whole_key_filtering = true;
   }
   out.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));

@@ -13,6 +13,7 @@
 //     orbit::Result<orbit::CachedGet> get_cached(orbit::Bytes key, orbit::ValueSink value);
 //     orbit::Result<orbit::FencedOutcome> write_if(orbit::Conditions, orbit::WriteOps ops, bool sync);
 //     static constexpr bool kShared = true;
+//     orbit::Result<> checkpoint(const std::string& path);  // ext/storage_checkpoint.h
 //   };
 //
 //   class MyPlugin final : public orbit::StoragePlugin<MyPlugin, Engine> {
@@ -36,6 +37,7 @@
 #include <vector>
 
 #include "ext/storage.h"
+#include "ext/storage_checkpoint.h"
 #include "plugin.hpp"
 #include "result.hpp"
 #include "storage_fenced.hpp"
@@ -158,6 +160,10 @@ concept HasFencedWrites = requires(E& engine, Conditions conditions, WriteOps op
   { engine.write_if(conditions, ops, sync) } -> std::same_as<Result<FencedOutcome>>;
 };
 template <class E>
+concept HasCheckpoints = requires(E& engine, const std::string& path) {
+  { engine.checkpoint(path) } -> std::same_as<Result<>>;
+};
+template <class E>
 concept IsShared = requires { requires E::kShared; };
 
 // The interfaces that an engine class offers, for PluginInfo::provides.
@@ -170,6 +176,7 @@ constexpr Ids storage_provides() {
   if constexpr (HasCachedGet<E>) out.ids[n++] = ORBIT_STORAGE_CACHED_V1;
   if constexpr (HasFencedWrites<E>) out.ids[n++] = ORBIT_STORAGE_FENCED_V1;
   if constexpr (IsShared<E>) out.ids[n++] = ORBIT_STORAGE_SHARED_V1;
+  if constexpr (HasCheckpoints<E>) out.ids[n++] = ORBIT_STORAGE_CHECKPOINT_V1;
   return out;
 }
 
@@ -190,6 +197,8 @@ class StoragePlugin : public Plugin {
       if (id == ORBIT_STORAGE_FENCED_V1) return &kFenced;
     if constexpr (IsShared<E>)
       if (id == ORBIT_STORAGE_SHARED_V1) return &kSharedMark;
+    if constexpr (HasCheckpoints<E>)
+      if (id == ORBIT_STORAGE_CHECKPOINT_V1) return &kCheckpoints;
     return nullptr;
   }
 
@@ -291,6 +300,11 @@ class StoragePlugin : public Plugin {
       return tl::unexpected<Error>(detail::condition_failed(list, *outcome));
     });
   }
+  static orbit_code checkpoint(void* self, orbit_bytes path, orbit_error* error)
+    requires HasCheckpoints<E>
+  {
+    return at_edge(error, [&] { return engine_of(self).checkpoint(std::string(from_c(path))); });
+  }
 
   static constexpr orbit_storage_v1 kStorage{
       sizeof(orbit_storage_v1), 0, &get, &multi_get, &scan, &write, &sync, &recover, &size_bytes};
@@ -310,6 +324,11 @@ class StoragePlugin : public Plugin {
     return table;
   }();
   static constexpr orbit_storage_shared_v1 kSharedMark{sizeof(orbit_storage_shared_v1), 0};
+  static constexpr orbit_storage_checkpoint_v1 kCheckpoints = [] {
+    orbit_storage_checkpoint_v1 table{sizeof(orbit_storage_checkpoint_v1), 0, nullptr};
+    if constexpr (HasCheckpoints<E>) table.checkpoint = &checkpoint;
+    return table;
+  }();
 
   std::unique_ptr<E> engine_;
 };
@@ -392,18 +411,21 @@ class StorageClient {
     out.cached_ = static_cast<const orbit_storage_cached_v1*>(ask(ORBIT_STORAGE_CACHED_V1));
     out.fenced_ = static_cast<const orbit_storage_fenced_v1*>(ask(ORBIT_STORAGE_FENCED_V1));
     out.shared_ = ask(ORBIT_STORAGE_SHARED_V1) != nullptr;
+    out.checkpoints_ = static_cast<const orbit_storage_checkpoint_v1*>(ask(ORBIT_STORAGE_CHECKPOINT_V1));
     if (out.storage_ == nullptr)
       return fail(Code::failed_precondition, "the plugin does not answer " ORBIT_STORAGE_V1);
     if (auto ok = check_size(ORBIT_STORAGE_V1, out.storage_); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_SNAPSHOT_V1, out.snapshots_); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_CACHED_V1, out.cached_); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_FENCED_V1, out.fenced_); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = check_size(ORBIT_STORAGE_CHECKPOINT_V1, out.checkpoints_); !ok) return tl::unexpected<Error>(ok.error());
     return out;
   }
 
   bool has_snapshots() const noexcept { return snapshots_ != nullptr; }
   bool has_cached() const noexcept { return cached_ != nullptr; }
   bool has_fenced() const noexcept { return fenced_ != nullptr; }
+  bool has_checkpoints() const noexcept { return checkpoints_ != nullptr; }
   // All instances that are configured alike see one map.
   bool is_shared() const noexcept { return shared_; }
 
@@ -490,6 +512,12 @@ class StorageClient {
                      error);
   }
 
+  // Only when has_checkpoints().
+  Result<> checkpoint(Bytes path) const {
+    ErrorOut error;
+    return result_of(checkpoints_->checkpoint(self_, to_c(path), &error), error);
+  }
+
   const orbit_storage_v1* table() const noexcept { return storage_; }
   void* self() const noexcept { return self_; }
 
@@ -555,6 +583,7 @@ class StorageClient {
   const orbit_storage_snapshot_v1* snapshots_ = nullptr;
   const orbit_storage_cached_v1* cached_ = nullptr;
   const orbit_storage_fenced_v1* fenced_ = nullptr;
+  const orbit_storage_checkpoint_v1* checkpoints_ = nullptr;
   bool shared_ = false;
 };
 

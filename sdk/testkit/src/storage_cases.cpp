@@ -280,6 +280,35 @@ void bound(Bench& bench) {
   for (int i = 0; i < stored; ++i) must(put(i));
 }
 
+void checkpoints(Bench& bench) {
+  if (!bench.store.has_checkpoints()) throw Skip{"the plugin does not provide " ORBIT_STORAGE_CHECKPOINT_V1};
+  if (bench.suite.path_key.empty()) throw Skip{"no setting was given that says where the data lies"};
+  Model model;
+  WriteBatch batch;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    batch.put(key, model[key] = std::string(static_cast<size_t>(i), 'v'));
+  }
+  must(bench.store.write(batch, false));
+  bench.erase("k7");
+  model.erase("k7");
+  const std::string path = bench.suite.free_path();
+  must(bench.store.checkpoint(path));
+  bench.put("k1", "after the checkpoint");
+  expect(!bench.store.checkpoint(path), "a checkpoint was made where there is one");
+  const Setting setting{bench.suite.path_key, path};
+  const auto instance = must(bench.suite.open({&setting, 1}));
+  const StorageClient copy = must(StorageClient::of(instance->raw()));
+  Entries found;
+  must(copy.scan("", "", false, [&](Bytes key, Bytes value) { return found.emplace_back(key, value), true; }));
+  expect(found == range_of(model, "", "", false), "the checkpoint differs from what was written before it");
+  WriteBatch of_copy;
+  of_copy.put("k2", "of the copy");
+  must(copy.write(of_copy, true));
+  model["k1"] = "after the checkpoint";
+  expect_equal(bench, model, nullptr, "the original after its checkpoint");
+}
+
 constexpr Case kPlainCases[] = {
     {"get finds what was put, and nothing that was erased", get_finds_what_was_put},
     {"a get of an absent key says NOT_FOUND", absent_is_a_code},
@@ -296,6 +325,7 @@ constexpr Case kPlainCases[] = {
     {"sync and recover may be called at any time", sync_and_recover},
     {"what was written is there after a reopen", reopen},
     {"a cached get is never wrong, at most it does not know", cached},
+    {"a checkpoint is a database of its own, of what was written before it", checkpoints},
     {"at its bound the engine refuses, names the bound, and recovers", bound},
 };
 

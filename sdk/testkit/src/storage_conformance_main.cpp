@@ -16,7 +16,7 @@ constexpr const char* kUsage =
     "usage: orbit-storage-conformance PLUGIN.so [OPTION]...\n"
     "Runs the conformance suite of orbit.storage/1. ERASES what the configured engine holds.\n"
     "  --set KEY=VALUE    a key of [plugin.config]; strings as they are, other types as TOML\n"
-    "  --temp KEY         sets KEY to a new directory, which is removed at the end\n"
+    "  --temp KEY         sets KEY to a new directory, which is removed at the end; the first one is where the data lies\n"
     "  --volatile         the engine keeps nothing over a reopen\n"
     "  --bound KEY=VALUE  a setting that makes the engine refuse writes at about a megabyte\n"
     "  --seed NUMBER      of the random cases; otherwise a new one\n"
@@ -102,6 +102,10 @@ int main(int argc, char** argv) {
       settings.insert(settings.end(), extra.begin(), extra.end());
       return file->create(settings);
     };
+    if (!arguments.temp_keys.empty()) {
+      arguments.suite.path_key = arguments.temp_keys.front();
+      arguments.suite.free_path = [&] { return directories.make() + "/checkpoint"; };
+    }
     const auto report = orbit::testkit::run_storage_conformance(arguments.suite, std::cout);
     return report.failed == 0 && report.passed > 0 ? 0 : 1;
   } catch (const std::exception& e) {

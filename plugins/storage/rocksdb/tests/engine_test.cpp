@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 
@@ -176,4 +177,75 @@ TEST_CASE("a cached get does not know what only the disk has, and knows it after
   REQUIRE(warm);
   CHECK(*warm == orbit::CachedGet::found);
   CHECK(value.text == std::string(200, 'v'));
+}
+
+TEST_CASE("column families part the keys, and what was made once stays") {
+  const TemporaryFolder directory;
+  EngineOptions options = options_for(directory.path + "/db");
+  options.column_families = {"b", "s\xff"};
+  const auto all = [](Engine& engine, bool reverse) {
+    std::string out;
+    const auto done = engine.scan(nullptr, "", "", reverse, [&](orbit::Bytes key, orbit::Bytes) {
+      out.append(key.substr(0, 2)).append(" ");
+      return true;
+    });
+    REQUIRE(done);
+    return out;
+  };
+  {
+    auto engine = Engine::open(options);
+    REQUIRE(engine);
+    for (const char* key : {"a", "b", "ba", "c", "s", "s\xff", "s\xff\x01", "t", ""}) REQUIRE(put(**engine, key, key));
+    CHECK(all(**engine, false) == " a b ba c s s\xff s\xff t ");
+    CHECK(all(**engine, true) == "t s\xff s\xff s c ba b a  ");
+    CHECK(get(**engine, "ba") == "ba");
+    orbit::WriteBatch batch;
+    batch.erase_range("ba", "s\xff\x01");
+    const auto ops = batch.ops();
+    REQUIRE((*engine)->write(orbit::WriteOps(ops.data(), ops.size()), true));
+    CHECK(all(**engine, false) == " a b s\xff t ");
+  }
+  options.column_families.clear();
+  {
+    auto engine = Engine::open(options);
+    REQUIRE(engine);
+    CHECK(all(**engine, false) == " a b s\xff t ");
+  }
+  options.column_families = {"a"};
+  const auto late = Engine::open(options);
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == orbit::Code::failed_precondition);
+  CHECK(late.error().message.find("already has keys that start with \"a\"") != std::string::npos);
+  options.column_families = {"x", "xy"};
+  const auto nested = Engine::open(options);
+  REQUIRE_FALSE(nested);
+  CHECK(nested.error().message.find("\"x\" is the beginning of \"xy\"") != std::string::npos);
+  options.column_families = {"bb"};
+  CHECK_FALSE(Engine::open(options));
+  options.column_families = {"d"};
+  auto engine = Engine::open(options);
+  REQUIRE(engine);
+  CHECK(all(**engine, false) == " a b s\xff t ");
+}
+
+TEST_CASE("what goes on in the background is told, with counts when they are asked for") {
+  const TemporaryFolder directory;
+  EngineOptions options = options_for(directory.path + "/db");
+  options.write_buffer_bytes = 65536;
+  options.statistics = true;
+  std::atomic<uint64_t> flushes = 0;
+  options.after_background = [&](const orbit::storage_rocksdb::EngineStats& stats) {
+    flushes = stats.flushes;
+    flushes.notify_all();
+  };
+  auto engine = Engine::open(options);
+  REQUIRE(engine);
+  for (int i = 0; i < 300; ++i) REQUIRE(put(**engine, "k" + std::to_string(i), std::string(1000, static_cast<char>(i)), i == 0));
+  flushes.wait(0);
+  CHECK(get(**engine, "k299") == std::string(1000, static_cast<char>(299)));
+  const auto stats = (*engine)->stats();
+  CHECK(stats.table_bytes > 0);
+  CHECK(stats.log_bytes > 300'000);
+  CHECK(stats.log_syncs >= 1);
+  CHECK(stats.flush_bytes > 0);
 }

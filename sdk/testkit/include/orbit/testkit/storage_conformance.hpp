@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// The conformance suite of orbit.storage/1, orbit.storage.snapshot/1, orbit.storage.cached/1, orbit.storage.fenced/1 and
-// orbit.storage.shared/1. An engine that passes it keeps the contract that the kernel relies on, as far as one process can
+// The conformance suite of orbit.storage/1, orbit.storage.snapshot/1, orbit.storage.cached/1, orbit.storage.fenced/1,
+// orbit.storage.shared/1 and orbit.storage.checkpoint/1. An engine that passes it keeps the contract that the kernel relies on, as far as one process can
 // tell; what a crash leaves is for a crash test.
 //
 //   orbit-storage-conformance path/to/plugin.so [--set key=value]...
@@ -27,6 +27,9 @@ struct StorageConformance {
   // A setting that makes the engine refuse writes at about a megabyte; enables the case about bounds. Its instance must not
   // share data with the usual one.
   std::optional<Setting> bound;
+  // For orbit.storage.checkpoint/1: the key of the setting that says where the data lies, and a path where nothing is.
+  std::string path_key;
+  std::function<std::string()> free_path;
   uint64_t seed = 1;  // of the random cases; printed with a failure
   std::string only;   // runs only cases whose name contains this
 };
