@@ -79,6 +79,7 @@ Result<std::unique_ptr<Connection>> Pool::connect_locked(std::unique_lock<std::m
       const auto longest = std::min(kBackoffMax, kBackoffMin * (1 << std::min<size_t>(failures_, 10)));
       retry_at_ = after + longest / 2 + std::chrono::milliseconds(random_() % static_cast<unsigned>(longest.count() / 2 + 1));
       why_ = made.error();
+      changed_.notify_all();  // others wait for the moment after which this attempt would have been given up
       // Waiting helps only against what waiting can change.
       if (why_.code != Code::unavailable && why_.code != Code::resource_exhausted) return made;
       continue;
