@@ -76,7 +76,7 @@ class Workload {
   // Each writer's part must be what some number of its batches make, not fewer than were acknowledged.
   bool compare() {
     std::array<Map, kWriters> found;
-    const auto scanned = storage_->scan(nullptr, "", "", false, [&](Bytes key, Bytes value) {
+    const auto scanned = storage_->scan(nullptr, {}, {}, false, [&](Bytes key, Bytes value) {
       const size_t writer = static_cast<size_t>(key[1] - '0');
       if (key[0] == 'w' && writer < kWriters) found[writer].emplace(key, value);
       return true;

@@ -20,7 +20,8 @@ namespace {
 constexpr size_t kMultiGetMax = 256;
 constexpr auto kReopenPatience = std::chrono::seconds(1);
 
-rocksdb::Slice slice(Bytes bytes) noexcept { return {bytes.data(), bytes.size()}; }
+// A build of RocksDB with assertions, as Debian's, dies of a null pointer, also when there is nothing to point to.
+rocksdb::Slice slice(Bytes bytes) noexcept { return {bytes.data() != nullptr ? bytes.data() : "", bytes.size()}; }
 Bytes bytes(const rocksdb::Slice& s) noexcept { return {s.data(), s.size()}; }
 
 // RocksDB says only in words that the lock file is taken: by another process, or by this one.

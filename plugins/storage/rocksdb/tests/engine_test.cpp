@@ -106,6 +106,24 @@ TEST_CASE("a database that is open refuses a second process, and names the path"
   CHECK(second.error().message.starts_with("another process has the database open: " + directory.path));
 }
 
+TEST_CASE("a null pointer with no bytes behind it is the empty key, in reads as in writes") {
+  const TemporaryFolder directory;
+  auto engine = Engine::open(options_for(directory.path + "/db"));
+  REQUIRE(engine);
+  orbit::WriteBatch batch;
+  batch.put("a", "1");
+  auto ops = batch.ops();
+  ops.push_back({ORBIT_WRITE_PUT, 0, {nullptr, 0}, {nullptr, 0}});
+  REQUIRE((*engine)->write(orbit::WriteOps(ops.data(), ops.size()), false));
+  for (const bool reverse : {false, true}) {
+    size_t found = 0;
+    REQUIRE((*engine)->scan(nullptr, {}, {}, reverse, [&](orbit::Bytes, orbit::Bytes) { return ++found > 0; }));
+    CHECK(found == 2);
+  }
+  Text value;
+  CHECK(*(*engine)->get(nullptr, {}, value.sink()));
+}
+
 TEST_CASE("a write without sync survives the death of the process") {
   const TemporaryFolder directory;
   const pid_t child = fork();
