@@ -19,9 +19,9 @@ class CowBtreeStorage final : public orbit::StoragePlugin<CowBtreeStorage, Engin
       orbit::option_integer("log_bytes", "67108864", 1 << 20, 1e11,
                             "Length of the log at which writers wait for the tree to be written out; it begins at half of that."),
       orbit::option_integer("file_bytes_max", "1099511627776", 1 << 20, 1.7e13, "Most bytes that the file may have."),
-      orbit::option_string("encryption_key", "\"\"",
+      orbit::option_secret("encryption_key", "\"\"",
                            "Where the master key is: \"file:/path\" or \"env:NAME\", 32 bytes as hexadecimal digits or base64. Empty: no encryption."),
-      orbit::option_string("encryption_key_previous", "\"\"",
+      orbit::option_secret("encryption_key_previous", "\"\"",
                            "The key that the file was last opened with, given once to change to encryption_key."),
       orbit::option_boolean("compact_on_close", "true", "Move pages together and shorten the file when the node stops."),
   };

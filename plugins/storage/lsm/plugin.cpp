@@ -96,10 +96,10 @@ class LsmStorage final : public orbit::StoragePlugin<LsmStorage, Engine> {
       orbit::option_integer("background_bytes_per_second", "0", 0, 1e12,
                             "Limit of what flushes and compactions write; 0: none."),
       orbit::option_integer("ttl_seconds", "0", 0, 1e10, "Entries go this long after they were written; 0: never."),
-      orbit::option_string("encryption_key", "\"\"",
+      orbit::option_secret("encryption_key", "\"\"",
                            "Where the master key is: \"file:/path\" or \"env:NAME\", 32 bytes as hexadecimal digits or base64. "
                            "Empty: no encryption."),
-      orbit::option_string("encryption_key_previous", "\"\"",
+      orbit::option_secret("encryption_key_previous", "\"\"",
                            "The key that the database was last opened with, given once to change to encryption_key."),
       orbit::option_string(
           "log_recovery", "\"strict\"",
