@@ -44,6 +44,7 @@ class AsioExecutor::Worker {
   bool step_residents() noexcept;  // one step and one end of round; true while there is more
   // How long this round may wait for I/O: 0 while there is work or while the worker spins.
   int64_t wait_ns() noexcept;
+  void watch_inbox() noexcept;
   void end_pause() noexcept;  // there was work in this round
   bool poll(int64_t timeout_ns) noexcept;
   bool asio_has_work() noexcept;
@@ -60,9 +61,11 @@ class AsioExecutor::Worker {
   std::atomic<bool> stop_{false};
   alignas(64) boost::asio::posix::stream_descriptor poller_in_asio_;
   bool more_ = true;  // residents may have been handed work before start
+  bool jobs_lead_ = false;  // the last work came through the inbox, not from a socket
   uint64_t last_work_ns_ = 0;
   uint32_t spins_left_ = 0;  // in vain, until it sleeps without
   uint64_t last_poll_ns_ = 0;
+  uint64_t unix_read_ns_ = 0;
   std::thread thread_;
 };
 
