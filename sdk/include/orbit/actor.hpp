@@ -125,7 +125,7 @@ class Actor {
   }
 
   // const std::string& or int64_t, as the key kind says.
-  decltype(auto) key() const noexcept { return key_->value(); }
+  decltype(auto) key() const noexcept { return key_.value(); }
 
   const State& state() const noexcept { return state_; }
   // For changing it. The first call of a turn copies the state, to go back to when the turn fails. Throws CallError when the
@@ -281,7 +281,7 @@ class Actor {
     return streams_.unsubscribe(stream.key());
   }
 
-  const Key<Description::kKeyKind>& key_object() const noexcept { return *key_; }
+  decltype(auto) key_object() const noexcept { return key_.key(); }
 
   // ---- what the generated accessors of named states do
   template <size_t I>
@@ -498,6 +498,7 @@ class Actor {
 
   // Whether the running turn's changes may be kept.
   bool fits() noexcept {
+    if (!changing_) [[likely]] return true;
     bool fits = backup_ == nullptr || state_.ByteSizeLong() <= kStateBytesMax;
     named_.each([&](auto, auto& slot) { fits = fits && (slot.backup == nullptr || slot.value.ByteSizeLong() <= kStateBytesMax); });
     return fits;
@@ -550,9 +551,21 @@ class Actor {
     return {};
   }
 
+  // What a turn that changes nothing looks at comes last, beside the derived class's own members.
+  State state_;
+  detail::KeptKey<Description::kKeyKind> key_;  // set right after construction
   orbit_activation* activation_ = nullptr;
-  detail::PromiseBase* pending_ = nullptr;  // the turns that wait
+  [[no_unique_address]] detail::ExpiryPart<Description::kExpires> expiry_;
+  [[no_unique_address]] detail::IndexPart<Description::kHasIndexes> index_;
+  [[no_unique_address]] detail::JournalPart<Description::kJournaled> journal_;
+  [[no_unique_address]] mutable detail::NamedSlots<typename Description::NamedStates> named_;
+  [[no_unique_address]] std::conditional_t<Description::kTimers, detail::TimerPart, detail::NoPart> timers_;
+  struct NoReminders : detail::NoPart {};  // another type, so that both take no room
+  [[no_unique_address]] std::conditional_t<Description::kReminders, detail::ReminderPart, NoReminders> reminders_;
+  struct NoStreams : detail::NoPart {};
+  [[no_unique_address]] std::conditional_t<kStreams, detail::StreamPart, NoStreams> streams_;
   State* backup_ = nullptr;          // the state before the changes that are not settled, if they changed it
+  detail::PromiseBase* pending_ = nullptr;  // the turns that wait
   bool exists_ = false;
   bool backup_exists_ = false;
   bool overlap_ = false;             // more than one turn is open; detail::state_owners says whose changes are not settled
@@ -562,17 +575,6 @@ class Actor {
   bool changed_ = false;             // settled changes that collect has not written yet
   bool main_changed_ = false;        // among them, what the main record has
   bool wiped_ = false;               // among them, everything was erased first
-  [[no_unique_address]] detail::ExpiryPart<Description::kExpires> expiry_;
-  [[no_unique_address]] detail::IndexPart<Description::kHasIndexes> index_;
-  [[no_unique_address]] detail::JournalPart<Description::kJournaled> journal_;
-  [[no_unique_address]] mutable detail::NamedSlots<typename Description::NamedStates> named_;
-  std::optional<Key<Description::kKeyKind>> key_;     // set right after construction
-  State state_;
-  [[no_unique_address]] std::conditional_t<Description::kTimers, detail::TimerPart, detail::NoPart> timers_;
-  struct NoReminders : detail::NoPart {};  // another type, so that both take no room
-  [[no_unique_address]] std::conditional_t<Description::kReminders, detail::ReminderPart, NoReminders> reminders_;
-  struct NoStreams : detail::NoPart {};
-  [[no_unique_address]] std::conditional_t<kStreams, detail::StreamPart, NoStreams> streams_;
 };
 
 }  // namespace orbit

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "ext/actors.h"
 #include "result.hpp"
@@ -85,6 +86,30 @@ class Key<KeyKind::int64> {
 };
 
 namespace detail {
+
+// A key as an actor keeps it, whose text the node has: of a number only the number.
+template <KeyKind Kind>
+class KeptKey {
+ public:
+  void keep(Key<Kind>&& key) { key_ = std::move(key); }
+  const std::string& value() const noexcept { return key_.value(); }
+  const Key<Kind>& key() const noexcept { return key_; }
+  size_t heap_bytes() const noexcept { return key_.heap_bytes(); }
+
+ private:
+  Key<Kind> key_{std::string_view()};
+};
+template <>
+class KeptKey<KeyKind::int64> {
+ public:
+  void keep(Key<KeyKind::int64>&& key) noexcept { value_ = key.value(); }
+  int64_t value() const noexcept { return value_; }
+  Key<KeyKind::int64> key() const noexcept { return Key<KeyKind::int64>(value_); }
+  size_t heap_bytes() const noexcept { return 0; }
+
+ private:
+  int64_t value_ = 0;
+};
 
 template <KeyKind Kind>
 struct KeyArgument {

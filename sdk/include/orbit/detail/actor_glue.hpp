@@ -7,6 +7,7 @@
 #include <string>
 
 #include "../actor.hpp"
+#include "object_pool.hpp"
 #include "turn.hpp"
 
 namespace orbit::detail {
@@ -17,21 +18,25 @@ struct ActorGlue {
   using State = typename Service::State;
   using ActorKey = Key<Service::kKeyKind>;
 
+  struct Drop {
+    void operator()(Impl* actor) const noexcept { drop_pooled(actor); }
+  };
+
   static void* create(void*, orbit_activation* activation, orbit_bytes key, orbit_error* error) noexcept {
-    std::unique_ptr<Impl> impl;
+    std::unique_ptr<Impl, Drop> impl;
     const orbit_code code = at_edge(error, [&]() -> Result<> {
       Result<ActorKey> parsed = ActorKey::parse(from_c(key));
       if (!parsed) return fail(parsed.error().code, std::string(Service::kName) + ": " + parsed.error().message);
-      impl = std::make_unique<Impl>();
+      impl.reset(make_pooled<Impl>());
       impl->activation_ = activation;
-      impl->key_.emplace(std::move(*parsed));
+      impl->key_.keep(std::move(*parsed));
       if constexpr (Impl::kStreams) impl->streams_.bind(activation, Service::kName, from_c(key));
       return {};
     });
     return code == ORBIT_OK ? impl.release() : nullptr;
   }
 
-  static void destroy(void* actor) noexcept { delete static_cast<Impl*>(actor); }
+  static void destroy(void* actor) noexcept { drop_pooled(static_cast<Impl*>(actor)); }
 
   static orbit_code load(void* actor, const orbit_record* records, size_t count, uint64_t, orbit_error* error) noexcept {
     auto& impl = *static_cast<Impl*>(actor);
@@ -80,7 +85,7 @@ struct ActorGlue {
 
   static size_t memory_bytes(const void* actor) noexcept {
     const auto& impl = *static_cast<const Impl*>(actor);
-    size_t bytes = sizeof(Impl) + impl.key_->heap_bytes() + impl.state_.ByteSizeLong();
+    size_t bytes = sizeof(Impl) + impl.key_.heap_bytes() + impl.state_.ByteSizeLong();
     if (impl.backup_ != nullptr) bytes += sizeof(State) + impl.backup_->ByteSizeLong();
     if constexpr (Service::kReminders) bytes += impl.reminders_.heap_bytes();
     if constexpr (Impl::kStreams) bytes += impl.streams_.heap_bytes();
