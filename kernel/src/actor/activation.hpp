@@ -9,6 +9,7 @@
 #include <new>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "actor/envelope_pool.hpp"
@@ -57,17 +58,31 @@ struct alignas(64) orbit_activation {
   orbit_type* type = nullptr;
   uint32_t slot = 0;                       // its number among the worker's slots
   uint32_t memory_bytes = 0;               // of the actor object, in units of 16 bytes
-  orbit_activation* cut_next[2] = {nullptr, nullptr};
   uint64_t record_version = 0;
-  uint64_t epoch = 0;
-  uint64_t expires_at_ms = 0;              // as stored
+  struct Seldom {                          // of the stored record
+    uint64_t epoch;
+    uint64_t expires_at_ms;
+  };
+  Seldom* seldom = nullptr;                // null: both are 0
   union {
-    char key_here[32];
+    char key_here[16];
     const char* key_elsewhere;             // malloc'ed, of a longer key
   };
 
   // Looking at where a short key is touches the first line only.
   std::string_view key() const noexcept { return {key_size <= sizeof key_here ? key_here : key_elsewhere, key_size}; }
+  // As stored.
+  uint64_t epoch() const noexcept { return seldom != nullptr ? seldom->epoch : 0; }
+  uint64_t expires_at_ms() const noexcept { return seldom != nullptr ? seldom->expires_at_ms : 0; }
+  void stored_with(uint64_t epoch, uint64_t expires_at_ms) {
+    if (epoch == 0 && expires_at_ms == 0) {
+      delete std::exchange(seldom, nullptr);
+    } else if (seldom == nullptr) {
+      seldom = new Seldom{epoch, expires_at_ms};
+    } else {
+      *seldom = {epoch, expires_at_ms};
+    }
+  }
   // Nothing runs, nothing waits, state is there: a turn may run at once.
   bool idle() const noexcept {
     return stage == orbit::kernel::Stage::active && current == nullptr && mailbox.empty() && !leaving;
@@ -76,7 +91,7 @@ struct alignas(64) orbit_activation {
 
 namespace orbit::kernel {
 
-static_assert(sizeof(orbit_activation) == 192 && offsetof(orbit_activation, gate) == 64);
+static_assert(sizeof(orbit_activation) == 128 && offsetof(orbit_activation, gate) == 64);
 
 class ActivationTable {
  public:
@@ -87,7 +102,7 @@ class ActivationTable {
   ActivationTable(const ActivationTable&) = delete;
   ActivationTable& operator=(const ActivationTable&) = delete;
   ~ActivationTable() {
-    for_each([](orbit_activation* a) { free_key(a); });
+    for_each([this](orbit_activation* a) { free_owned(a); });
     for (void* region : regions_) std::free(region);
   }
 
@@ -112,7 +127,6 @@ class ActivationTable {
     const auto* bytes = reinterpret_cast<const char*>(at(slot));
     __builtin_prefetch(bytes, 1);
     __builtin_prefetch(bytes + 64);
-    __builtin_prefetch(bytes + 128);
   }
 
   orbit_activation* insert(orbit_type* type, uint64_t hash, uint64_t mixed, std::string_view key) {
@@ -134,7 +148,10 @@ class ActivationTable {
     a->worker = static_cast<uint8_t>(worker_);
     a->type = type;
     a->hash = hash;
-    if (far_key != nullptr) a->key_elsewhere = far_key;
+    if (far_key != nullptr) {
+      a->key_elsewhere = far_key;
+      far_key_bytes_ += key.size();
+    }
     if (!key.empty()) std::memcpy(far_key != nullptr ? far_key : a->key_here, key.data(), key.size());
     a->key_size = static_cast<uint32_t>(key.size());
     a->stage = Stage::loading;
@@ -144,7 +161,7 @@ class ActivationTable {
 
   void erase(orbit_activation* a) noexcept {
     by_mixed_.erase(mix(a->type, a->hash), a->slot);
-    free_key(a);
+    free_owned(a);
     a->stage = Stage::free;
     ++generations_[a->slot];
     a->run_next = free_;
@@ -165,7 +182,7 @@ class ActivationTable {
   size_t slots() const noexcept { return slabs_.size() * kSlab; }
   orbit_activation* slot(size_t index) noexcept { return &slabs_[index / kSlab][index % kSlab]; }
   size_t memory_bytes() const noexcept {
-    return slots() * (sizeof(orbit_activation) + sizeof(uint32_t)) + by_mixed_.memory_bytes();
+    return slots() * (sizeof(orbit_activation) + sizeof(uint32_t)) + by_mixed_.memory_bytes() + far_key_bytes_;
   }
 
   template <class F>
@@ -176,8 +193,12 @@ class ActivationTable {
 
  private:
   orbit_activation* at(uint32_t slot) const noexcept { return &slabs_[slot / kSlab][slot % kSlab]; }
-  static void free_key(orbit_activation* a) noexcept {
-    if (a->key_size > sizeof(a->key_here)) std::free(const_cast<char*>(a->key_elsewhere));
+  void free_owned(orbit_activation* a) noexcept {
+    a->stored_with(0, 0);
+    if (a->key_size > sizeof(a->key_here)) {
+      std::free(const_cast<char*>(a->key_elsewhere));
+      far_key_bytes_ -= a->key_size;
+    }
     a->key_size = 0;
   }
   void grow() {
@@ -211,6 +232,7 @@ class ActivationTable {
   static_assert(std::is_trivially_destructible_v<orbit_activation>);
   uint32_t worker_;
   size_t size_ = 0;
+  size_t far_key_bytes_ = 0;
   orbit_activation* free_ = nullptr;
   std::vector<void*> regions_;
   std::vector<orbit_activation*> slabs_;

@@ -188,6 +188,7 @@ void Scheduler::cancel(orbit_envelope* call) noexcept {
   notice->key = call->key;
   notice->hash = hash;
   notice->method = kMethodCancel;
+  notice->reply_worker = static_cast<uint16_t>(worker_);
   send_away(owner, notice);
 }
 

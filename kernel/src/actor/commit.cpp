@@ -15,6 +15,7 @@ namespace orbit::kernel {
 namespace {
 
 constexpr size_t kSlice = 128;  // activations collected per round while a cut closes
+constexpr size_t kMembersKept = 65'536;  // of a cut, whose list keeps its memory for the next one
 
 // What orbit_writer's functions need.
 struct Collect {
@@ -44,13 +45,13 @@ void change_due(Collect& c, std::string_view name, uint64_t at_ms, bool add) {
 
 void set_expiry(Collect& c, uint64_t expires_at_ms) {
   orbit_activation* a = c.a;
-  if (a->expires_at_ms == expires_at_ms) return;
+  if (a->expires_at_ms() == expires_at_ms) return;
   for (const bool add : {false, true}) {
-    const uint64_t at = add ? expires_at_ms : a->expires_at_ms;
+    const uint64_t at = add ? expires_at_ms : a->expires_at_ms();
     if (at == 0) continue;
     change_due(c, {}, at, add);
   }
-  a->expires_at_ms = expires_at_ms;
+  a->stored_with(a->epoch(), expires_at_ms);
 }
 
 void put_main(Collect& c, orbit_bytes value, const MainHeader& header) {
@@ -75,7 +76,7 @@ constexpr orbit_writer kWriterFunctions = {
     nullptr,
     [](void* ctx, orbit_bytes value, uint64_t expires_at_ms, int has_subrecords) {
       auto& c = *static_cast<Collect*>(ctx);
-      put_main(c, value, {c.a->record_version, c.a->epoch, expires_at_ms, has_subrecords != 0});
+      put_main(c, value, {c.a->record_version, c.a->epoch(), expires_at_ms, has_subrecords != 0});
     },
     [](void* ctx, orbit_bytes subkey, orbit_bytes value) {
       auto& c = *static_cast<Collect*>(ctx);
@@ -118,7 +119,7 @@ constexpr orbit_writer kWriterFunctions = {
     },
     [](void* ctx, orbit_bytes value, const orbit_main_record* with) {
       auto& c = *static_cast<Collect*>(ctx);
-      put_main(c, value, {c.a->record_version, c.a->epoch, with->expires_at_ms, with->has_subrecords != 0,
+      put_main(c, value, {c.a->record_version, c.a->epoch(), with->expires_at_ms, with->has_subrecords != 0,
                           with->schema_version, from_c(with->load_from)});
     },
     [](void* ctx, orbit_bytes from, orbit_bytes to) {
@@ -182,14 +183,8 @@ void Scheduler::mark_dirty(orbit_activation* a) noexcept {
     a->dirty = static_cast<uint8_t>(a->dirty | (1u << p));
     if ((a->linked & (1u << p)) == 0) {
       a->linked = static_cast<uint8_t>(a->linked | (1u << p));
-      a->cut_next[p] = nullptr;
-      if (cls.tail[p] != nullptr)
-        cls.tail[p]->cut_next[p] = a;
-      else {
-        cls.head[p] = a;
-        if (cls.then_open.empty()) cls.oldest_ns = now_ns_;
-      }
-      cls.tail[p] = a;
+      if (cls.members[p].empty() && cls.then_open.empty()) cls.oldest_ns = now_ns_;
+      cls.members[p].push_back(a);
     }
   }
   account_memory(a);
@@ -257,11 +252,11 @@ void Scheduler::close_cut(FlushClass& cls) noexcept {
 bool Scheduler::collect_slice(FlushClass& cls, size_t most) noexcept {
   const uint32_t p = FlushClass::parity(cls.cut - 1);
   const bool sync = cls.rule.durability == ORBIT_DURABILITY_SYNC;
-  while (cls.head[p] != nullptr && most-- != 0) {
-    orbit_activation* a = cls.head[p];
-    cls.head[p] = a->cut_next[p];
-    if (cls.head[p] == nullptr) cls.tail[p] = nullptr;
-    else __builtin_prefetch(cls.head[p]->actor);
+  std::vector<orbit_activation*>& members = cls.members[p];
+  while (cls.collected != members.size() && most-- != 0) {
+    orbit_activation* a = members[cls.collected++];
+    if (cls.collected + 1 < members.size()) __builtin_prefetch(members[cls.collected + 1]);
+    if (cls.collected < members.size()) __builtin_prefetch(members[cls.collected]->actor);
     a->linked = static_cast<uint8_t>(a->linked & ~(1u << p));
     if ((a->dirty & (1u << p)) != 0) {
       a->dirty = static_cast<uint8_t>(a->dirty & ~(1u << p));
@@ -270,7 +265,10 @@ bool Scheduler::collect_slice(FlushClass& cls, size_t most) noexcept {
       if (sync) cls.closing->members.push_back({a, table_.tag(a)});
     }
   }
-  if (cls.head[p] != nullptr) return false;
+  if (cls.collected != members.size()) return false;
+  cls.collected = 0;
+  members.clear();
+  if (members.capacity() > kMembersKept) members.shrink_to_fit();
   ++cls.in_flight;
   Pending* pending = cls.closing;
   pending->then.insert(pending->then.begin(), [&cls](orbit_code, const std::string&) { --cls.in_flight; });
@@ -283,7 +281,7 @@ void Scheduler::commit_round() noexcept {
   if (granted_holds_ != 0) return;
   for (FlushClass& cls : classes_) {
     if (cls.closing == nullptr) {
-      const bool waits = cls.open != nullptr || cls.head[FlushClass::parity(cls.cut)] != nullptr || !cls.then_open.empty();
+      const bool waits = cls.open != nullptr || !cls.unchanged() || !cls.then_open.empty();
       if (!waits || cls.in_flight != 0) continue;
       switch (cls.rule.durability) {
         case ORBIT_DURABILITY_SYNC:
@@ -306,7 +304,7 @@ void Scheduler::close_all_cuts(Stores stores) noexcept {
   for (FlushClass& cls : classes_) {
     if ((stores >> cls.rule.store & 1) == 0) continue;
     if (cls.closing != nullptr) collect_slice(cls, SIZE_MAX);
-    if (cls.open == nullptr && cls.head[FlushClass::parity(cls.cut)] == nullptr && cls.then_open.empty()) continue;
+    if (cls.open == nullptr && cls.unchanged() && cls.then_open.empty()) continue;
     close_cut(cls);
     collect_slice(cls, SIZE_MAX);
   }
@@ -341,7 +339,7 @@ void Scheduler::flush(Stores stores, std::function<void(orbit_code, const std::s
 }
 
 void Scheduler::sync_soon(FlushClass& cls) {
-  if (cls.head[FlushClass::parity(cls.cut)] == nullptr && cls.then_open.empty()) cls.oldest_ns = now_ns_;
+  if (cls.unchanged() && cls.then_open.empty()) cls.oldest_ns = now_ns_;
   if (cls.then_open.empty()) cls.then_open.emplace_back([](orbit_code, const std::string&) {});
 }
 
@@ -434,7 +432,7 @@ void Scheduler::tell_stored(const Pending::Stored& one) noexcept {
 void Scheduler::fail_sync(FlushClass& cls, orbit_code code, const std::string& message) noexcept {
   const uint32_t p = FlushClass::parity(cls.cut);
   std::vector<orbit_activation*> ahead;
-  for (orbit_activation* a = cls.head[p]; a != nullptr; a = a->cut_next[p]) {
+  for (orbit_activation* a : cls.members[p]) {
     if ((a->dirty & (1u << p)) == 0) continue;
     a->dirty = 0;
     a->doomed = true;

@@ -255,7 +255,7 @@ void DueIndex::check_expired(Delivery* delivery) {
     Scheduler& its = runtime_.scheduler(owner);
     const orbit_activation* a = its.table().find(delivery->type, mixed, delivery->actor_key);
     const bool at_rest = a != nullptr && a->stage == Stage::active && a->dirty == 0;
-    const bool disagrees = at_rest && a->expires_at_ms == delivery->entry.due_ms;
+    const bool disagrees = at_rest && a->expires_at_ms() == delivery->entry.due_ms;
     if (at_rest && !disagrees) {
       Pending* pending = its.make_submission(store_, false, true);
       pending->batch.remove(delivery->entry.key);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "actor/context.hpp"
+#include "actor/envelope_memory.hpp"
 #include "orbit/ext/actors.h"
 
 namespace orbit::kernel {
@@ -25,28 +26,25 @@ inline void prefetch_envelope(const orbit_envelope* envelope) noexcept {
 
 class EnvelopePool {
  public:
-  EnvelopePool() = default;
+  explicit EnvelopePool(EnvelopeMemory& memory) noexcept : memory_(memory) {}
   EnvelopePool(const EnvelopePool&) = delete;
   EnvelopePool& operator=(const EnvelopePool&) = delete;
-  ~EnvelopePool() {
-    while (free_ != nullptr) std::free(take());
-  }
+  ~EnvelopePool() { give_back(count_); }
 
   orbit_envelope* allocate() {
-    orbit_envelope* envelope = free_ != nullptr ? take() : make();
+    orbit_envelope* envelope = take();
     std::memset(static_cast<void*>(envelope), 0, offsetof(orbit_envelope, room));
     envelope->payload = envelope->room;
     return envelope;
   }
   // The memory of one, for something else; given back with recycle_raw.
-  void* allocate_raw() { return free_ != nullptr ? take() : make(); }
+  void* allocate_raw() { return take(); }
   void recycle_raw(void* memory) noexcept { recycle(static_cast<orbit_envelope*>(memory)); }
+  // How many it could hand out without making one.
+  size_t spare() const noexcept { return count_; }
   // The payload must be destroyed already.
   void recycle(orbit_envelope* envelope) noexcept {
-    if (count_ >= kKeep) {
-      std::free(envelope);
-      return;
-    }
+    if (count_ >= kKeep) [[unlikely]] give_back(kAtOnce);
     envelope->next = free_;
     free_ = envelope;
     ++count_;
@@ -54,18 +52,32 @@ class EnvelopePool {
 
  private:
   static constexpr size_t kKeep = 65'536;
-  static orbit_envelope* make() {
-    void* memory = std::aligned_alloc(64, sizeof(orbit_envelope));
-    if (memory == nullptr) throw std::bad_alloc();
-    return static_cast<orbit_envelope*>(memory);
-  }
-  orbit_envelope* take() noexcept {
+  static constexpr size_t kAtOnce = 64;
+
+  orbit_envelope* take() {
+    if (free_ == nullptr) [[unlikely]] get_more();
     orbit_envelope* envelope = free_;
     free_ = envelope->next;
     prefetch_envelope(free_);
     --count_;
     return envelope;
   }
+  [[gnu::noinline]] void get_more() {
+    free_ = memory_.take(kAtOnce);
+    count_ = kAtOnce;
+  }
+  [[gnu::noinline]] void give_back(size_t count) noexcept {
+    orbit_envelope* list = nullptr;
+    for (; count != 0; --count, --count_) {
+      orbit_envelope* const envelope = free_;
+      free_ = envelope->next;
+      envelope->next = list;
+      list = envelope;
+    }
+    memory_.give(list);
+  }
+
+  EnvelopeMemory& memory_;
   orbit_envelope* free_ = nullptr;
   size_t count_ = 0;
 };
@@ -77,13 +89,16 @@ inline void drop_payload(orbit_envelope* envelope) noexcept {
   envelope->payload = envelope->room;
 }
 
-// Ends what the envelope owns beside its payload. The key is the kernel's copy only while kOwnsKey is set.
+// Ends what the envelope owns beside its payload. The key is the kernel's copy only while kOwnsKey is set, and lies in the memory
+// of another envelope while kKeyInBlock is.
 inline constexpr uint16_t kOwnsKey = 0x100;
-inline void drop_key(orbit_envelope* envelope) noexcept {
-  if ((envelope->flags & kOwnsKey) != 0) {
+inline constexpr uint16_t kKeyInBlock = 0x1000;
+inline void drop_key(EnvelopePool& pool, orbit_envelope* envelope) noexcept {
+  if ((envelope->flags & kKeyInBlock) != 0)
+    pool.recycle_raw(const_cast<char*>(envelope->key.data));
+  else if ((envelope->flags & kOwnsKey) != 0)
     std::free(const_cast<char*>(envelope->key.data));
-    envelope->flags = static_cast<uint16_t>(envelope->flags & ~kOwnsKey);
-  }
+  envelope->flags = static_cast<uint16_t>(envelope->flags & ~(kOwnsKey | kKeyInBlock));
   envelope->key = {nullptr, 0};
 }
 inline void own_key(orbit_envelope* envelope) {
@@ -95,16 +110,30 @@ inline void own_key(orbit_envelope* envelope) {
   envelope->flags |= kOwnsKey;
 }
 
-// Copies the key for the way to another worker: into the end of the room when the payload leaves it free and nobody at home
-// will look at it again (a call may be cancelled). Whoever delivers the envelope points `key` at the activation's.
-inline void carry_key(orbit_envelope* envelope) {
+// Copies the key for the way to another worker. Into the end of the room when the payload leaves it free and nobody at home will
+// look at it again (a call may be cancelled), else into the memory of another envelope. Whoever delivers the envelope points
+// `key` at the activation's, unless the envelope owns its key.
+inline void carry_key(EnvelopePool& pool, orbit_envelope* envelope) {
   const size_t size = envelope->key.size;
   const uint32_t used = envelope->ops == nullptr ? 0 : envelope->ops->room_bytes;
   if ((envelope->flags & kOwnsKey) != 0) return;
-  if (envelope->on_reply != nullptr || used == 0 || used + size > ORBIT_ENVELOPE_ROOM) return own_key(envelope);
-  char* const copy = envelope->room + ORBIT_ENVELOPE_ROOM - size;
+  char* copy = nullptr;
+  if (envelope->on_reply == nullptr && used != 0 && used + size <= ORBIT_ENVELOPE_ROOM) {
+    copy = envelope->room + ORBIT_ENVELOPE_ROOM - size;
+  } else if (size <= sizeof(orbit_envelope)) {
+    copy = static_cast<char*>(pool.allocate_raw());
+    envelope->flags |= kOwnsKey | kKeyInBlock;
+  } else {
+    return own_key(envelope);
+  }
   if (size != 0) std::memmove(copy, envelope->key.data, size);
   envelope->key.data = copy;
+}
+
+// How much of a pool a message to another worker leaves there.
+inline uint32_t stays_away(const orbit_envelope* envelope) noexcept {
+  if (envelope->on_reply != nullptr) return 0;
+  return (envelope->flags & kKeyInBlock) != 0 ? 2 : 1;
 }
 
 // The payload outlives the sender's memory from here on; asked once, wherever the envelope goes.

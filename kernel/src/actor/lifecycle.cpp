@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <span>
 
 #include "actor/runtime.hpp"
 #include "actor/scheduler.hpp"
@@ -19,6 +20,7 @@ constexpr uint64_t kTickMinNs = 1'000'000;
 constexpr size_t kSweepPerTick = 4096;
 constexpr size_t kPressureSweep = 4096;
 constexpr size_t kLeavePerSweep = 1024;           // the stream of those that leave is bounded
+constexpr size_t kSpareRecordMax = 65'536;
 constexpr size_t kAgeSamples = 512;
 constexpr size_t kLeastShare = 64;                // under pressure at least one in so many leaves
 constexpr size_t kWaitingMax = 65'536;            // activations that wait for memory or for a place among the loads
@@ -150,22 +152,31 @@ void Scheduler::start_load(orbit_activation* a) noexcept {
 }
 
 void Scheduler::load(orbit_activation* a) noexcept {
+  if (!load_cached(a)) read_on_pool(a);
+}
+
+// From the engine's memory; false: it would have to look further.
+bool Scheduler::load_cached(orbit_activation* a) noexcept {
   const Engine& engine = store_of(a).committer.engine();
-  if (engine.cached != nullptr) {
-    std::string main;
-    ErrorOut error;
-    const orbit_code code =
-        engine.cached->get(engine.self, to_c(main_record_key(a, kMainSpace)), append_to(main), &error);
-    if (code == ORBIT_OK || code == ORBIT_NOT_FOUND) {
-      std::string_view rest = main;
-      const auto header = take_main_header(rest);
-      if (code == ORBIT_NOT_FOUND || !header || !header->has_subrecords) {
-        complete_load(a, {}, code == ORBIT_OK ? std::string_view(main) : std::string_view(), ORBIT_OK, {});
-        return;
-      }
-    }
+  if (engine.cached == nullptr) return false;
+  // Borrowed: what is loaded may send a message that has another actor loaded meanwhile.
+  std::string main = std::move(spare_record_);
+  std::string key = std::move(spare_key_);
+  main.clear();
+  key.assign(1, kMainSpace);
+  append_actor(key, a->type->name, a->hash, a->key());
+  ErrorOut error;
+  const orbit_code code = engine.cached->get(engine.self, to_c(std::string_view(key)), append_to(main), &error);
+  spare_key_ = std::move(key);
+  bool done = code == ORBIT_NOT_FOUND;
+  if (code == ORBIT_OK) {
+    std::string_view rest = main;
+    const auto header = take_main_header(rest);
+    done = !header || !header->has_subrecords;
   }
-  read_on_pool(a);
+  if (done) complete_load(a, {}, code == ORBIT_OK ? std::string_view(main) : std::string_view(), ORBIT_OK, {});
+  if (main.capacity() <= kSpareRecordMax) spare_record_ = std::move(main);
+  return done;
 }
 
 void Scheduler::wait_for_load(orbit_activation* a) {
@@ -262,7 +273,9 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
     return;
   }
   MainHeader header;
-  std::vector<orbit_record> records;
+  orbit_record only{};
+  std::vector<orbit_record> several;
+  std::span<const orbit_record> records;
   if (!main.empty()) {
     auto read = take_main_header(main);
     if (!read) {
@@ -277,13 +290,17 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
                        a->version->module->version + " reads versions up to " + std::to_string(a->version->state_version));
       return;
     }
-    records.reserve(subrecords.size() + 1);
-    records.push_back({{"", 0}, to_c(main)});
-    records.insert(records.end(), subrecords.begin(), subrecords.end());
+    only = {{"", 0}, to_c(main)};
+    records = {&only, 1};
+    if (!subrecords.empty()) {
+      several.reserve(subrecords.size() + 1);
+      several.push_back(only);
+      several.insert(several.end(), subrecords.begin(), subrecords.end());
+      records = several;
+    }
   }
   a->record_version = header.version;
-  a->epoch = header.epoch;
-  a->expires_at_ms = header.expires_at_ms;
+  a->stored_with(header.epoch, header.expires_at_ms);
   a->has_main = !records.empty();
   a->gate = 0;
 

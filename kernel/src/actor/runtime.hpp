@@ -111,6 +111,7 @@ class Runtime {
   TypeRegistry& types() noexcept { return types_; }
   Indexes& indexes() noexcept { return *indexes_; }
   UniqueClaims& claims() noexcept { return *claims_; }
+  EnvelopeMemory& envelope_memory() noexcept { return envelope_memory_; }
   Scheduler& scheduler(uint32_t worker) noexcept { return *schedulers_[worker]; }
   uint32_t workers() const noexcept { return static_cast<uint32_t>(schedulers_.size()); }
   uint32_t worker_of(uint64_t mixed) const noexcept {
@@ -129,6 +130,7 @@ class Runtime {
  private:
   void leave_changed(const std::vector<orbit_type*>& changed);
 
+  EnvelopeMemory envelope_memory_;
   Executor& executor_;
   RuntimeOptions options_;
   const Route route_;

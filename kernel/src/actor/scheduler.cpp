@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint32_t kTurnsPerStep = 2048;
 constexpr uint32_t kTurnsPerMailbox = 1024;  // in a row, before others get their share
+constexpr uint32_t kFullParcels = 4;          // go to another worker before the round is over
+constexpr int64_t kOwedMax = 256;             // envelopes of another worker, before they are given back
 constexpr uint32_t kDepthMax = 24;           // nested inline turns and replies on one stack
 
 std::string name_of(const orbit_activation* a) { return actor_name(a->type->name, a->key()); }
@@ -26,11 +28,13 @@ Scheduler::Scheduler(Runtime& runtime, uint32_t worker, SchedulerLimits limits)
       executor_(runtime.executor()),
       worker_(worker),
       limits_(limits),
+      pool_(runtime.envelope_memory()),
       table_(worker),
       timers_(*this),
       dead_letters_(runtime.options().logger),
       now_ns_(executor_.monotonic_ns()),
       outbox_(runtime.executor().workers()),
+      owed_(runtime.executor().workers()),
       failures_seen_(runtime.stores().size()) {}
 
 Scheduler::~Scheduler() {
@@ -84,6 +88,7 @@ bool Scheduler::pending() const noexcept {
 void Scheduler::end_of_round() noexcept {
   commit_round();
   if (!leaving_.empty()) try_leave_all();
+  if (owes_) [[unlikely]] give_back();
   if (outbox_used_) flush_outboxes();
   for (const auto& store : runtime_.stores()) store->committer.nudge();
   if (tick_timer_ == 0) arm_tick();
@@ -100,6 +105,7 @@ void Scheduler::run_mailbox(orbit_activation* a, uint32_t& budget) noexcept {
     --budget;
     orbit_envelope* envelope = a->mailbox.pop();
     --a->queued;
+    prefetch_envelope(a->mailbox.head);
     if (envelope->method == kMethodHold) {
       hold_arrived(a, envelope);
       return;
@@ -122,7 +128,7 @@ void Scheduler::schedule(orbit_activation* a) noexcept {
 
 void Scheduler::free_envelope(orbit_envelope* envelope) noexcept {
   drop_payload(envelope);
-  if ((envelope->flags & kOwnsKey) != 0) drop_key(envelope);
+  if ((envelope->flags & kOwnsKey) != 0) drop_key(pool_, envelope);
   if (envelope->message != nullptr) {
     Context::drop(envelope);
     std::free(envelope->message);
@@ -137,6 +143,10 @@ void Scheduler::refuse(orbit_envelope* envelope, orbit_code code, std::string_vi
   reply(envelope);
 }
 
+void Scheduler::refuse_cancelled(orbit_envelope* envelope) noexcept {
+  refuse(envelope, ORBIT_CANCELLED, "the call was cancelled by the caller of " + name_of(current_));
+}
+
 void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
   envelope->caller = current_;
   envelope->reply_worker = static_cast<uint16_t>(worker_);
@@ -146,10 +156,8 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
     if (turn_->deadline_ns != 0 && turn_->deadline_ns - 1 < envelope->deadline_ns - 1)
       envelope->deadline_ns = turn_->deadline_ns;
     if ((envelope->flags & ORBIT_ENVELOPE_AWAITED) != 0) {
-      if ((turn_->flags & kCancelled) != 0 && (envelope->flags & ORBIT_ENVELOPE_SHIELDED) == 0) [[unlikely]] {
-        refuse(envelope, ORBIT_CANCELLED, "the call was cancelled by the caller of " + name_of(current_));
-        return;
-      }
+      if ((turn_->flags & kCancelled) != 0 && (envelope->flags & ORBIT_ENVELOPE_SHIELDED) == 0) [[unlikely]]
+        return refuse_cancelled(envelope);
       join_chain(envelope);
     }
   }
@@ -158,8 +166,9 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
   if (filters_ != nullptr && !filter_outgoing(envelope)) [[unlikely]] return;
   if (hint != nullptr && table_.holds(hint[1])) {
     auto* a = reinterpret_cast<orbit_activation*>(hint[0]);
-    if ((envelope->flags & ORBIT_ENVELOPE_INLINE) == 0 && current_ != nullptr) {
+    if ((envelope->flags & ORBIT_ENVELOPE_INLINE) == 0 && current_ != nullptr && a != hinted_last_) {
       // Delivered when the turn is over; by then the activation's cache line is here.
+      hinted_last_ = a;
       __builtin_prefetch(a, 1);
       envelope->target = a;
       hinted_.push(envelope);
@@ -169,7 +178,6 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
     deliver(a, envelope);
     return;
   }
-  deliver_hinted();
   look_up(envelope, hint);
 }
 
@@ -200,6 +208,15 @@ orbit_code Scheduler::set_context(orbit_envelope* call, std::string_view name, s
 
 // Finds the activation by type and key, on this worker or another one.
 void Scheduler::look_up(orbit_envelope* envelope, uint64_t* hint) noexcept {
+  // What it found out about an actor of another worker: the key's hash, and worker + 1 where a tag has its slot.
+  if (hint != nullptr && hint[1] != 0 && (hint[1] & 0xff) == 0) {
+    const TypeVersion* version = envelope->type->current.load(std::memory_order_acquire);
+    if (version == nullptr || version->stateless_copies == 0) [[likely]] {
+      envelope->hash = hint[0];
+      send_away(static_cast<uint32_t>(hint[1] >> 8) - 1, envelope);
+      return;
+    }
+  }
   if (envelope->type == nullptr) {
     refuse(envelope, ORBIT_INVALID_ARGUMENT, "the call names no actor type");
     return;
@@ -213,15 +230,21 @@ void Scheduler::look_up(orbit_envelope* envelope, uint64_t* hint) noexcept {
   envelope->hash = key_hash(key);
   const TypeVersion* version = envelope->type->current.load(std::memory_order_acquire);
   if (version != nullptr && version->stateless_copies != 0) [[unlikely]] {
+    deliver_hinted();
     to_copy(envelope, version->stateless_copies);
     return;
   }
   const uint64_t mixed = ActivationTable::mix(envelope->type, envelope->hash);
   const uint32_t owner = runtime_.worker_of(mixed);
   if (owner != worker_) {
+    if (hint != nullptr) {
+      hint[0] = envelope->hash;
+      hint[1] = (uint64_t{owner} + 1) << 8;
+    }
     send_away(owner, envelope);
     return;
   }
+  deliver_hinted();
   orbit_activation* a = table_.find(envelope->type, mixed, key);
   if (a == nullptr) {
     Error error;
@@ -276,22 +299,27 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
     reply(envelope);
     return;
   }
-  if (a->stage == Stage::active && a->queued >= a->version->mailbox_max && !drop_oldest(a)) {
-    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: the mailbox of " + name_of(a) + " holds " +
-                                                   std::to_string(a->queued) + " messages, its limit; try again later");
+  if (a->queued >= (a->stage == Stage::active ? a->version->mailbox_max : runtime_.mailbox_max()) && !make_room(a, envelope))
     return;
-  }
-  if (a->stage == Stage::loading && a->queued >= runtime_.mailbox_max()) {
-    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: " + name_of(a) + " is being activated and " +
-                                                   std::to_string(a->queued) + " messages wait for it, the limit");
-    return;
-  }
   if (a->current != nullptr && envelope->chain != 0 && come_back(a, envelope)) return;
   retain_payload(envelope);
   if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());
   a->mailbox.push(envelope);
   ++a->queued;
   if (runnable(a)) schedule(a);
+}
+
+// Of a full mailbox; false: the envelope was refused.
+bool Scheduler::make_room(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  if (a->stage == Stage::active) {
+    if (drop_oldest(a)) return true;
+    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: the mailbox of " + name_of(a) + " holds " +
+                                                   std::to_string(a->queued) + " messages, its limit; try again later");
+  } else {
+    refuse(envelope, ORBIT_RESOURCE_EXHAUSTED, "mailbox_max: " + name_of(a) + " is being activated and " +
+                                                   std::to_string(a->queued) + " messages wait for it, the limit");
+  }
+  return false;
 }
 
 // Makes room in a full mailbox if the type's policy and what waits there allow.
@@ -310,15 +338,16 @@ bool Scheduler::drop_oldest(orbit_activation* a) noexcept {
   return false;
 }
 
+void Scheduler::expire(const orbit_activation* a, orbit_envelope* envelope) noexcept {
+  tallies_.expired.add();
+  if (envelope->on_reply == nullptr)
+    dead_letters_.add(envelope, ORBIT_DEADLINE_EXCEEDED, "the deadline passed before the turn began", executor_.unix_ms());
+  set_error(envelope, ORBIT_DEADLINE_EXCEEDED, "the deadline passed before the turn of " + name_of(a) + " began");
+  reply(envelope);
+}
+
 void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
-  if (envelope->deadline_ns != 0 && envelope->deadline_ns <= now_ns_) [[unlikely]] {
-    tallies_.expired.add();
-    if (envelope->on_reply == nullptr)
-      dead_letters_.add(envelope, ORBIT_DEADLINE_EXCEEDED, "the deadline passed before the turn began", executor_.unix_ms());
-    set_error(envelope, ORBIT_DEADLINE_EXCEEDED, "the deadline passed before the turn of " + name_of(a) + " began");
-    reply(envelope);
-    return;
-  }
+  if (envelope->deadline_ns != 0 && envelope->deadline_ns <= now_ns_) [[unlikely]] return expire(a, envelope);
   if (filters_ != nullptr && !filter_incoming(a, envelope)) [[unlikely]] return;
   if (a->dirty != 0) before_change(a);
   if (envelope->method != ORBIT_METHOD_TIMER) a->last_used = now_tick_;
@@ -348,6 +377,14 @@ void Scheduler::finish(orbit_activation* a, orbit_envelope* envelope) noexcept {
   if (runnable(a)) schedule(a);
 }
 
+void Scheduler::end_doomed(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  set_error(envelope, ORBIT_ABORTED, "an earlier change of " + name_of(a) + " could not be stored; nothing was changed");
+  if (a->current != nullptr) return reply(envelope);
+  reply(envelope);
+  drop_actor(a);
+  start_load(a);
+}
+
 void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
   if (a->several) [[unlikely]]
     close_one(a, envelope);
@@ -356,14 +393,7 @@ void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
   invariant(children_of(envelope) == 0, "a turn ends after the calls that it awaits (ORBIT_ENVELOPE_AWAITED)");
   if (filters_ != nullptr) [[unlikely]] filter_ended(a, envelope);
   if ((envelope->flags & kHasContext) != 0) [[unlikely]] Context::drop(envelope);
-  if (a->doomed) [[unlikely]] {
-    set_error(envelope, ORBIT_ABORTED, "an earlier change of " + name_of(a) + " could not be stored; nothing was changed");
-    if (a->current != nullptr) return reply(envelope);
-    reply(envelope);
-    drop_actor(a);
-    start_load(a);
-    return;
-  }
+  if (a->doomed) [[unlikely]] return end_doomed(a, envelope);
   if (envelope->code != ORBIT_OK) tallies_.failed_turns.add();
   if ((envelope->flags & ORBIT_ENVELOPE_DIRTY) != 0 && a->version->stateless_copies == 0) mark_dirty(a);
   if (envelope->on_reply == nullptr) {
@@ -407,7 +437,8 @@ void Scheduler::reply(orbit_envelope* envelope) noexcept {
 
 void Scheduler::send_away(uint32_t worker, orbit_envelope* envelope) noexcept {
   tallies_.remote_messages.add();
-  carry_key(envelope);
+  carry_key(pool_, envelope);
+  owed_[worker] -= stays_away(envelope);
   retain_payload(envelope);
   put_into_outbox(worker, envelope);
 }
@@ -418,15 +449,31 @@ struct Scheduler::Parcel : Job {
   static constexpr uint32_t kMost = 27;
   Scheduler* to = nullptr;
   uint32_t count = 0;
+  uint16_t from = 0;
   orbit_envelope* envelopes[kMost];
 };
 
 void Scheduler::put_into_outbox(uint32_t worker, orbit_envelope* envelope) noexcept {
+  Outbox& outbox = outbox_[worker];
+  outbox_used_ = true;
+  if (outbox.last == nullptr) {
+    if (outbox.only == nullptr) {
+      outbox.only = envelope;
+      return;
+    }
+    put_into_parcel(worker, std::exchange(outbox.only, nullptr));
+  }
+  put_into_parcel(worker, envelope);
+}
+
+void Scheduler::put_into_parcel(uint32_t worker, orbit_envelope* envelope) noexcept {
   static_assert(sizeof(Parcel) <= sizeof(orbit_envelope));
   Outbox& outbox = outbox_[worker];
   if (outbox.last == nullptr || outbox.last->count == Parcel::kMost) {
     auto* parcel = new (static_cast<void*>(pool_.allocate_raw())) Parcel;
     parcel->to = &runtime_.scheduler(worker);
+    parcel->from = static_cast<uint16_t>(worker_);
+    --owed_[worker];
     parcel->run = [](Job* job) noexcept {
       auto* arrived = static_cast<Parcel*>(job);
       Scheduler* to = arrived->to;
@@ -437,10 +484,55 @@ void Scheduler::put_into_outbox(uint32_t worker, orbit_envelope* envelope) noexc
     outbox.last = parcel;
   }
   outbox.last->envelopes[outbox.last->count++] = envelope;
-  outbox_used_ = true;
+  // A long round lets the other worker begin meanwhile.
+  if (outbox.last->count == Parcel::kMost && ++outbox.full == kFullParcels) {
+    executor_.post(worker, outbox.first, outbox.last);
+    outbox = Outbox();
+  }
+}
+
+void Scheduler::owe(uint32_t worker, uint32_t envelopes) noexcept {
+  owed_[worker] += envelopes;
+  if (owed_[worker] >= kOwedMax) owes_ = true;
+}
+
+void Scheduler::give_back() noexcept {
+  owes_ = false;
+  for (uint32_t worker = 0; worker < owed_.size(); ++worker) {
+    if (owed_[worker] < kOwedMax) continue;
+    Job* first = nullptr;
+    Parcel* last = nullptr;
+    // Those that wait in mailboxes come later.
+    while (owed_[worker] > 1 && pool_.spare() > 1) {
+      auto* parcel = new (static_cast<void*>(pool_.allocate_raw())) Parcel;
+      parcel->to = &runtime_.scheduler(worker);
+      parcel->from = static_cast<uint16_t>(worker_);
+      while (parcel->count < Parcel::kMost && parcel->count + 1 < owed_[worker] && pool_.spare() != 0)
+        parcel->envelopes[parcel->count++] = static_cast<orbit_envelope*>(pool_.allocate_raw());
+      owed_[worker] -= parcel->count + 1;
+      parcel->run = [](Job* job) noexcept {
+        auto* arrived = static_cast<Parcel*>(job);
+        arrived->to->take_back(*arrived);
+      };
+      (last == nullptr ? first : static_cast<Job*&>(last->next)) = parcel;
+      last = parcel;
+    }
+    if (last != nullptr) executor_.post(worker, first, last);
+  }
+}
+
+void Scheduler::take_back(const Parcel& parcel) noexcept {
+  owed_[parcel.from] += parcel.count + 1;
+  for (uint32_t i = 0; i < parcel.count; ++i) __builtin_prefetch(parcel.envelopes[i], 1);
+  for (uint32_t i = 0; i < parcel.count; ++i) pool_.recycle_raw(parcel.envelopes[i]);
+  pool_.recycle_raw(const_cast<Parcel*>(&parcel));
 }
 
 bool Scheduler::take_out_of_outbox(uint32_t worker, const orbit_envelope* envelope) noexcept {
+  if (outbox_[worker].only == envelope) {
+    outbox_[worker].only = nullptr;
+    return true;
+  }
   for (Job* job = outbox_[worker].first; job != nullptr; job = job->next) {
     auto* parcel = static_cast<Parcel*>(job);
     orbit_envelope** const end = parcel->envelopes + parcel->count;
@@ -452,12 +544,36 @@ bool Scheduler::take_out_of_outbox(uint32_t worker, const orbit_envelope* envelo
   return false;
 }
 
+// One that travels alone is its own job, in place of fields that nobody reads on the way: its lines come at once, not after a
+// parcel's.
+static Job* as_job(orbit_envelope* envelope) noexcept {
+  static_assert(offsetof(orbit_envelope, next) == 0 && sizeof(Job) <= offsetof(orbit_envelope, type));
+  auto* job = new (static_cast<void*>(envelope)) Job;
+  job->run = [](Job* arrived) noexcept {
+    auto* itself = reinterpret_cast<orbit_envelope*>(arrived);
+    prefetch_envelope(itself);
+    this_scheduler()->receive(itself);
+  };
+  return job;
+}
+
 void Scheduler::flush_outboxes() noexcept {
   outbox_used_ = false;
   for (uint32_t worker = 0; worker < outbox_.size(); ++worker) {
     const Outbox outbox = std::exchange(outbox_[worker], Outbox());
-    if (outbox.last != nullptr) executor_.post(worker, outbox.first, outbox.last);
+    if (outbox.only != nullptr) {
+      Job* const job = as_job(outbox.only);
+      executor_.post(worker, job, job);
+    } else if (outbox.last != nullptr) {
+      executor_.post(worker, outbox.first, outbox.last);
+    }
   }
+}
+
+void Scheduler::receive(orbit_envelope* envelope) noexcept {
+  now_ns_ = executor_.coarse_monotonic_ns();
+  if (const uint32_t stays = stays_away(envelope); stays != 0) owe(envelope->reply_worker, stays);
+  arrived(envelope);
 }
 
 void Scheduler::receive(const Parcel& parcel) noexcept {
@@ -472,13 +588,16 @@ void Scheduler::receive(const Parcel& parcel) noexcept {
     return at < count && (parcel.envelopes[at]->flags & ORBIT_ENVELOPE_REPLIED) == 0 &&
            parcel.envelopes[at]->type != nullptr;
   };
+  uint32_t stay = 1;  // the parcel
   for (uint32_t i = 0; i < std::min(count, kEnvelopesAhead); ++i) prefetch_envelope(parcel.envelopes[i]);
   for (uint32_t i = 0; i < count; ++i) {
     if (i + kEnvelopesAhead < count) prefetch_envelope(parcel.envelopes[i + kEnvelopesAhead]);
     if (calls(i + kEntriesAhead)) table_.prefetch_entry(mixed_of(parcel.envelopes[i + kEntriesAhead]));
     if (calls(i + kActivationsAhead)) table_.prefetch_activation(mixed_of(parcel.envelopes[i + kActivationsAhead]));
+    stay += stays_away(parcel.envelopes[i]);
     arrived(parcel.envelopes[i]);
   }
+  owe(parcel.from, stay);
 }
 
 void Scheduler::arrived(orbit_envelope* envelope) noexcept {
@@ -510,7 +629,7 @@ bool Scheduler::quiet() const noexcept {
   if (run_head_ != nullptr || !hinted_.empty() || loading_ != 0 || !in_flight_.empty() || outbox_used_ || waiting_ != 0 || !leaving_.empty())
     return false;
   return std::all_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) {
-    return cls.head[0] == nullptr && cls.head[1] == nullptr && cls.open == nullptr && cls.closing == nullptr;
+    return cls.members[0].empty() && cls.members[1].empty() && cls.open == nullptr && cls.closing == nullptr;
   });
 }
 

@@ -191,14 +191,16 @@ class Scheduler final : public Resident {
   orbit_activation* activation(orbit_type* type, uint64_t hash, std::string_view key, Error& error) noexcept;
   // Nothing runs, waits or is unsaved on this worker.
   bool quiet() const noexcept;
+  // From another worker: a call or a reply.
+  void receive(orbit_envelope* envelope) noexcept;
 
  private:
   struct FlushClass {
     FlushRule rule;
     Store* store = nullptr;
     uint64_t cut = 0;                                // the open cut; its parity selects the list
-    orbit_activation* head[2] = {nullptr, nullptr};
-    orbit_activation* tail[2] = {nullptr, nullptr};
+    std::vector<orbit_activation*> members[2];       // what changed; of the closing cut from `collected` on
+    size_t collected = 0;
     uint64_t oldest_ns = 0;                          // when the open cut got its first change
     Pending* open = nullptr;                         // SYNC: collects waiters for the open cut
     Pending* closing = nullptr;                      // the closed cut that is being collected
@@ -207,6 +209,7 @@ class Scheduler final : public Resident {
     bool due = false;                                // close at the next chance
     bool save = false;                               // not SYNC: a turn waits for the open cut to be durable
     static uint32_t parity(uint64_t cut) noexcept { return static_cast<uint32_t>(cut & 1); }
+    bool unchanged() const noexcept { return members[parity(cut)].empty(); }  // in the open cut
   };
   struct Load;
 
@@ -217,19 +220,30 @@ class Scheduler final : public Resident {
   void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
   void run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
   void end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  // Seldom, and apart, so that what is not seldom stays small.
+  [[gnu::cold, gnu::noinline]] bool make_room(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  [[gnu::cold, gnu::noinline]] void expire(const orbit_activation* a, orbit_envelope* envelope) noexcept;
+  [[gnu::cold, gnu::noinline]] void refuse_cancelled(orbit_envelope* envelope) noexcept;
+  [[gnu::cold, gnu::noinline]] void end_doomed(orbit_activation* a, orbit_envelope* envelope) noexcept;
   void run_mailbox(orbit_activation* a, uint32_t& budget) noexcept;
   void schedule(orbit_activation* a) noexcept;
   void send_away(uint32_t worker, orbit_envelope* envelope) noexcept;
   struct Parcel;
   struct Outbox {
+    orbit_envelope* only = nullptr;  // while there is one only
     Job* first = nullptr;
     Parcel* last = nullptr;
+    uint32_t full = 0;
   };
   void put_into_outbox(uint32_t worker, orbit_envelope* envelope) noexcept;
+  void put_into_parcel(uint32_t worker, orbit_envelope* envelope) noexcept;
   // Whether it was still there.
   bool take_out_of_outbox(uint32_t worker, const orbit_envelope* envelope) noexcept;
   void flush_outboxes() noexcept;
   void receive(const Parcel& parcel) noexcept;  // from another worker: calls and replies
+  void owe(uint32_t worker, uint32_t envelopes) noexcept;
+  void give_back() noexcept;
+  void take_back(const Parcel& parcel) noexcept;
   void arrived(orbit_envelope* envelope) noexcept;
   void refuse(orbit_envelope* envelope, orbit_code code, std::string_view message) noexcept;
   bool drop_oldest(orbit_activation* a) noexcept;
@@ -285,6 +299,7 @@ class Scheduler final : public Resident {
   // lifecycle.cpp
   void start_load(orbit_activation* a) noexcept;
   void load(orbit_activation* a) noexcept;
+  bool load_cached(orbit_activation* a) noexcept;
   void read_on_pool(orbit_activation* a) noexcept;
   void wait_for_load(orbit_activation* a);
   orbit_activation* next_waiting(size_t queue) noexcept;
@@ -329,8 +344,13 @@ class Scheduler final : public Resident {
   uint64_t now_ns_ = 0;
   uint32_t now_tick_ = 0;  // now_ns_ / 2^24: 16.8 ms
   EnvelopeQueue hinted_;  // sent with a hint, not in their mailboxes yet; their activations must stay
+  const orbit_activation* hinted_last_ = nullptr;  // where the last one of them went, or would have gone
   std::vector<Outbox> outbox_;  // by receiving worker
   bool outbox_used_ = false;
+  // By worker: how many envelopes came from there and stayed, less those that went there and stayed. What flows one way only
+  // is given back, so that its sender need not make new ones for ever.
+  std::vector<int64_t> owed_;
+  bool owes_ = false;
   FanOuts fan_outs_;
   std::unordered_map<const orbit_activation*, std::vector<orbit_envelope*>> open_turns_;  // of those with several
 
@@ -346,6 +366,8 @@ class Scheduler final : public Resident {
   orbit_activation* activating_ = nullptr;  // activation() is making it; null again when that failed at once
   Error activating_error_;
   const MainHeader* loading_header_ = nullptr;  // of the record that an actor is being given
+  std::string spare_key_;     // memory for the next load
+  std::string spare_record_;
   uint32_t loading_ = 0;
   uint32_t waiting_ = 0;
   // Activations that wait for memory or for a place among the loads. The types take turns.
