@@ -77,6 +77,12 @@ bool AsioExecutor::cancel(orbit_timer timer) noexcept { return here("cancel").ti
 
 bool AsioExecutor::blocking(orbit_function function, void* ctx) noexcept { return io_pool_.submit(function, ctx); }
 
+uint64_t AsioExecutor::progress(uint32_t worker) const noexcept { return workers_[worker]->poller.progress(); }
+
+bool AsioExecutor::interrupt(uint32_t worker, orbit_function function, void* ctx, uint64_t timeout_ns) noexcept {
+  return workers_[worker]->interrupt(function, ctx, timeout_ns);
+}
+
 uint64_t AsioExecutor::monotonic_ns() const noexcept { return system_monotonic_ns(); }
 
 uint64_t AsioExecutor::coarse_monotonic_ns() const noexcept {

@@ -56,6 +56,10 @@ void AsioExecutor::Worker::join() noexcept {
   if (thread_.joinable()) thread_.join();
 }
 
+bool AsioExecutor::Worker::interrupt(orbit_function function, void* ctx, uint64_t timeout_ns) noexcept {
+  return interrupts_.run(function, ctx, timeout_ns);
+}
+
 void AsioExecutor::Worker::post(Job* first, Job* last) noexcept {
   // Whoever finds the inbox empty wakes. Inbox and flag are sequentially consistent: either this load sees the worker
   // asleep, or the worker's look into the inbox after raising the flag sees the job.
@@ -131,7 +135,9 @@ void AsioExecutor::Worker::sleep_in_asio(int64_t timeout_ns) noexcept {
   // Only while somebody uses Asio here: an epoll set inside another one costs every packet that arrives.
   if (!poller_in_asio_.is_open()) poller_in_asio_.assign(poller.fd());
   poller_in_asio_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [](const boost::system::error_code&) {});
+  poller.begin_wait();
   context.run_one_for(std::chrono::nanoseconds(timeout_ns < 0 ? static_cast<int64_t>(kSleepMaxNs) : timeout_ns));
+  poller.end_wait();
   poller_in_asio_.cancel();
 }
 
@@ -152,6 +158,7 @@ bool AsioExecutor::Worker::poll(int64_t timeout_ns) noexcept {
 
 void AsioExecutor::Worker::run() noexcept {
   const CurrentWorkerScope scope(executor_, index_);
+  const InterruptedThread interruptible(interrupts_);
   if (pinned_) pin();
   read_clocks();
   last_work_ns_ = now_ns;

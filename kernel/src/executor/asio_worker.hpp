@@ -10,6 +10,7 @@
 
 #include "executor/asio_executor.hpp"
 #include "executor/inbox.hpp"
+#include "executor/interrupts.hpp"
 #include "executor/poller.hpp"
 #include "executor/timers.hpp"
 
@@ -27,6 +28,7 @@ class AsioExecutor::Worker {
   bool run_leftovers() noexcept;
 
   void post(Job* first, Job* last) noexcept;
+  bool interrupt(orbit_function function, void* ctx, uint64_t timeout_ns) noexcept;
 
   // Only used on the worker's own thread, or before start.
   std::vector<Resident*> residents;
@@ -66,6 +68,7 @@ class AsioExecutor::Worker {
   uint32_t spins_left_ = 0;  // in vain, until it sleeps without
   uint64_t last_poll_ns_ = 0;
   uint64_t unix_read_ns_ = 0;
+  Interrupts interrupts_;
   std::thread thread_;
 };
 

@@ -53,6 +53,14 @@ class Executor {
   // function(ctx) on the I/O pool; false when its bounded queue is full. [any thread]
   virtual bool blocking(orbit_function function, void* ctx) noexcept = 0;
 
+  // Where a worker is: odd while it works, even while it waits for I/O or has not started; another number after each wait.
+  // [any thread]
+  virtual uint64_t progress(uint32_t) const noexcept { return 0; }
+  // Runs function(ctx) on the thread of a worker in the middle of whatever it does, and waits until that is over: only for what
+  // a signal handler may do. False: it did not run within timeout_ns, or this executor cannot, and will not run any more.
+  // For workers that do not come to what is posted; the caller's thread is no worker.
+  virtual bool interrupt(uint32_t, orbit_function, void*, uint64_t /*timeout_ns*/) noexcept { return false; }
+
   virtual uint64_t monotonic_ns() const noexcept = 0;
   // Read once per round on a worker (cheap), fresh elsewhere.
   virtual uint64_t coarse_monotonic_ns() const noexcept = 0;

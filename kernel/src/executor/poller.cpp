@@ -58,7 +58,9 @@ int Poller::fetch(int64_t timeout_ns) noexcept {
 }
 
 size_t Poller::wait(int64_t timeout_ns) noexcept {
+  begin_wait();
   count_ = std::max(fetch(timeout_ns), 0);
+  end_wait();
   for (cursor_ = 0; cursor_ < count_;) {
     const epoll_event event = events_[cursor_++];
     if (event.data.ptr != nullptr) static_cast<Pollable*>(event.data.ptr)->ready(event.events);

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -41,6 +42,12 @@ class Poller {
   // Ends the wait that goes on, or the next one. [any thread]
   void wake() noexcept;
 
+  // Odd between two waits, even in one and before the first; see Executor::progress. [any thread]
+  uint64_t progress() const noexcept { return progress_.load(std::memory_order_relaxed); }
+  // Around a wait in another reactor; wait() does the same. [worker]
+  void begin_wait() noexcept { progress_.store((progress() + 1) & ~uint64_t{1}, std::memory_order_relaxed); }
+  void end_wait() noexcept { progress_.store(progress() | 1, std::memory_order_relaxed); }
+
   // Readable when wait would not block; for sleeping in another reactor.
   int fd() const noexcept { return epoll_fd_; }
   size_t watched() const noexcept { return watched_; }
@@ -52,6 +59,7 @@ class Poller {
   int epoll_fd_ = -1;
   int wake_fd_ = -1;
   size_t watched_ = 0;
+  std::atomic<uint64_t> progress_{0};
   int cursor_ = 0;
   int count_ = 0;
   bool nanoseconds_ = true;

@@ -230,4 +230,41 @@ TEST_CASE("a spinning worker gets its jobs and sleeps afterwards") {
   executor.stop();
 }
 
+TEST_CASE("a worker that does not come back is interrupted, and runs the function on its own thread") {
+  AsioExecutor executor(two_workers());
+  struct Seen {
+    AsioExecutor* executor;
+    uint32_t worker = kNoWorker;
+    static void look(void* ctx) {
+      auto* seen = static_cast<Seen*>(ctx);
+      seen->worker = seen->executor->current();
+    }
+  } seen{&executor};
+  CHECK_FALSE(executor.interrupt(1, &Seen::look, &seen, 1'000'000'000));  // it has not started
+  CHECK(executor.progress(1) % 2 == 0);
+  executor.start();
+  std::promise<void> burning;
+  std::atomic<bool> enough{false};
+  post(executor, 1, [&] {
+    burning.set_value();
+    while (!enough.load()) static_cast<void>(executor.monotonic_ns());
+  });
+  burning.get_future().wait();
+  const uint64_t progress = executor.progress(1);
+  CHECK(progress % 2 == 1);
+  for (int i = 0; i < 100; ++i) {
+    seen.worker = kNoWorker;
+    REQUIRE(executor.interrupt(1, &Seen::look, &seen, 30'000'000'000));
+    CHECK(seen.worker == 1);
+  }
+  CHECK(executor.progress(1) == progress);
+  enough = true;
+  while (executor.progress(1) == progress) std::this_thread::yield();
+  // One that sleeps is woken for it, and sleeps on.
+  REQUIRE(executor.interrupt(0, &Seen::look, &seen, 30'000'000'000));
+  CHECK(seen.worker == 0);
+  executor.stop();
+  CHECK_FALSE(executor.interrupt(1, &Seen::look, &seen, 1'000'000'000));
+}
+
 }  // namespace orbit::kernel
