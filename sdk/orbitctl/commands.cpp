@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "commands.hpp"
 
+#include "live_commands.hpp"
 #include "new_project.hpp"
 #include "node_commands.hpp"
 #include "storage_commands.hpp"
@@ -75,6 +76,33 @@ std::span<const Command> commands() {
        4,
        {},
        call_actor},
+      {"query",
+       "TYPE INDEX",
+       "find stored actors by a secondary index",
+       "With --equals, or --from (inclusive) and --to (exclusive), or all in order. Bytes are written in hexadecimal.",
+       2,
+       2,
+       {"equals", "from", "to", "descending", "limit", "after"},
+       query},
+      {"top",
+       "",
+       "what keeps the node busy: workers, hot actors, waiting turns",
+       "Asks again every --interval seconds; --once shows it once. Hot actors are estimated from a sample of the turns\n"
+       "of the last 10 to 20 seconds: LACKS is how much of the measure may be missing.",
+       0,
+       0,
+       {"interval", "once", "by", "limit"},
+       top},
+      {"waits",
+       "",
+       "which turns wait, and for whom",
+       "A tree: under a turn stands what must end first. Circles are marked with => and DEADLOCK.",
+       0,
+       0,
+       {"limit"},
+       waits},
+      {"slow-turns", "", "turns that kept their worker for too long", "", 0, 0, {"limit"}, slow_turns},
+      {"dead-letters", "", "one-way messages that no turn handled", "", 0, 0, {"limit"}, dead_letters},
       {"deactivate", "TYPE KEY", "store an actor's state and make it leave memory", "", 2, 2, {}, deactivate},
       {"storages", "", "the storage instances of the running node", "", 0, 0, {}, storages},
       {"migrations", "", "the migrations between storage instances of the running node", "", 0, 0, {}, migrations},

@@ -35,16 +35,24 @@ po::options_description global_options() {
 po::options_description command_options() {
   po::options_description out("Options of single commands", 100);
   out.add_options()("type", po::value<std::string>()->value_name("TYPE"), "only activations of this actor type")(
-      "limit", po::value<uint64_t>()->default_value(100, "100")->value_name("N"), "show at most N activations")(
+      "limit", po::value<uint64_t>()->default_value(100, "100")->value_name("N"), "show at most N")(
       "cursor", po::value<std::string>()->value_name("CURSOR"), "go on where the answer before ended")(
       "config", po::value<std::string>()->value_name("FILE"), "the node's TOML file; the node must not run")(
       "storage", po::value<std::string>()->value_name("NAME"), "a storage instance; default: that of [storage]")(
-      "from", po::value<std::string>()->value_name("NAME"), "the storage instance, or the folder, to take from")(
-      "to", po::value<std::string>()->value_name("NAME"), "the storage instance, or the folder, to fill")(
+      "from", po::value<std::string>()->value_name("FROM"),
+      "query: the least value; storage: the instance, or the folder, to take from")(
+      "to", po::value<std::string>()->value_name("TO"),
+      "query: the first value that is too great; storage: the instance, or the folder, to fill")(
       "keep", po::value<uint64_t>()->value_name("N"), "then keep the N newest backups of the folder and remove the others")(
       "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
       "backup", po::value<std::string>()->value_name("FOLDER"), "check the backups in this folder instead")(
       "online", "let the running node do it, while it serves")(
+      "equals", po::value<std::string>()->value_name("VALUE"), "only actors with this value")(
+      "descending", po::bool_switch(), "the greatest value first")(
+      "after", po::value<std::string>()->value_name("TOKEN"), "go on where the answer before ended")(
+      "interval", po::value<double>()->default_value(2, "2")->value_name("SECONDS"), "time between two looks")(
+      "once", po::bool_switch(), "look once")(
+      "by", po::value<std::string>()->default_value("calls")->value_name("MEASURE"), "what makes an actor hot: calls or time")(
       "wait", po::value<double>()->default_value(0, "0")->value_name("SECONDS"), "how long to wait for a ready node");
   return out;
 }
@@ -153,6 +161,10 @@ ExitCode run(int argc, char** argv) {
     throw Failure(kExitUsage, "--timeout must be a number of seconds above 0 and up to 86400");
   if (!(options["wait"].as<double>() >= 0 && options["wait"].as<double>() <= 86400))
     throw Failure(kExitUsage, "--wait must be a number of seconds from 0 to 86400");
+  if (!(options["interval"].as<double>() >= 0.1 && options["interval"].as<double>() <= 86400))
+    throw Failure(kExitUsage, "--interval must be a number of seconds from 0.1 to 86400");
+  if (const auto& by = options["by"].as<std::string>(); by != "calls" && by != "time")
+    throw Failure(kExitUsage, "--by must be calls or time");
   if (options["limit"].as<uint64_t>() == 0) throw Failure(kExitUsage, "--limit must be at least 1");
 
   ClientOptions client;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "answers.hpp"
 #include "text.hpp"
 
 namespace orbit::ctl {
@@ -75,62 +76,38 @@ constexpr Column kActivation[] = {{"type", "type"},
                                   {"idle", "idle_ms", Format::duration_ms},
                                   {"version", "version"},
                                   {"generation", "generation"},
-                                  {"state", "state"}};
+                                  {"state", "state"},
+                                  {"turns", "turns"}};
 
-std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
-
-// What to do about it, where the node cannot know.
-std::string advice(int status) {
-  if (status == 401) return " (give it with --token or ORBIT_TOKEN)";
-  return {};
-}
-
-}  // namespace
-
-json::value parse(const Client& client, const std::string& text) {
-  json::error_code error;
-  json::value value = json::parse(text, error);
-  if (error)
-    throw Failure(kExitUnreachable, "what answers at " + client.url() + " is no Orbit node: its answer is no JSON");
-  return value;
-}
-
-std::string request(const Invocation& call, const char* method, const std::string& path, std::string_view body) {
-  const Client client(call.client);
-  Answer answer = client.request(method, path, body);
-  if (answer.ok()) return std::move(answer.body);
-  json::error_code error;
-  const json::value problem = json::parse(answer.body, error);
-  const auto* detail = !error && problem.is_object() ? problem.get_object().if_contains("detail") : nullptr;
-  const auto* code = !error && problem.is_object() ? problem.get_object().if_contains("code") : nullptr;
-  if (detail == nullptr || !detail->is_string() || code == nullptr || !code->is_string())
-    throw Failure(kExitUnreachable, "what answers at " + client.url() + " is no Orbit node: HTTP status " +
-                                        std::to_string(answer.status) + " without a problem document");
-  if (call.json) call.out << answer.body << '\n';
-  throw Failure(kExitRefused, printable(view(detail->get_string())) + " [" + printable(view(code->get_string())) + "]" +
-                                  advice(answer.status));
-}
-
-json::value request_json(const Invocation& call, const char* method, const std::string& path, std::string_view body) {
-  return parse(Client(call.client), request(call, method, path, body));
-}
-
-namespace {
-
-// GET of {"<member>": [...]} as a table, or as it is.
-ExitCode show_list(const Invocation& call, const char* path, const char* member, std::span<const Column> columns) {
-  const std::string text = request(call, "GET", path);
-  if (call.json) {
-    call.out << text << '\n';
-    return kExitOk;
+// "Tie for 3s, waits for bank.Account/b Deposit"
+std::string turn_text(const json::value& turn) {
+  std::string out(view(turn.at("method").as_string()));
+  if (turn.at("age_ms").is_number()) out += " for " + format_duration(turn.at("age_ms").to_number<uint64_t>());
+  const char* before = ", waits for ";
+  for (const json::value& wait : turn.at("waits_for").as_array()) {
+    const std::string_view kind = view(wait.at("kind").as_string());
+    out += before;
+    before = " and ";
+    if (kind == "call")
+      out.append(view(wait.at("type").as_string())).append("/").append(view(wait.at("key").as_string())).append(" ")
+          .append(view(wait.at("method").as_string()));
+    else
+      out += kind == "other" ? "something of its own" : kind;
   }
-  const json::value value = parse(Client(call.client), text);
-  const json::array& rows = value.at(member).as_array();
-  if (rows.empty())
-    call.out << "no " << member << '\n';
-  else
-    print_table(call.out, columns, rows, terminal_width());
-  return kExitOk;
+  before = ", called by ";
+  for (const json::value& step : turn.at("called_by").as_array()) {
+    out += before;
+    before = " from ";
+    out.append(view(step.at("type").as_string())).append("/").append(view(step.at("key").as_string()));
+  }
+  return out;
+}
+
+void print_activation(std::ostream& out, json::object activation) {
+  json::array turns;
+  for (const json::value& turn : activation.at("turns").as_array()) turns.emplace_back(turn_text(turn));
+  activation["turns"] = std::move(turns);
+  print_properties(out, kActivation, activation);
 }
 
 std::string actor_path(const char* collection, const std::string& type, const std::string& key) {
@@ -219,7 +196,7 @@ ExitCode inspect(const Invocation& call) {
   if (call.json)
     call.out << text << '\n';
   else
-    print_properties(call.out, kActivation, parse(Client(call.client), text).as_object());
+    print_activation(call.out, parse(Client(call.client), text).as_object());
   return kExitOk;
 }
 

@@ -2,16 +2,9 @@
 // The commands that talk to a node.
 #pragma once
 
-#include <boost/json/value.hpp>
-
 #include "commands.hpp"
 
 namespace orbit::ctl {
-
-// The answer's body; throws what the node's problem document says.
-std::string request(const Invocation& call, const char* method, const std::string& path, std::string_view body = {});
-boost::json::value request_json(const Invocation& call, const char* method, const std::string& path,
-                                std::string_view body = {});
 
 ExitCode status(const Invocation& call);
 ExitCode workers(const Invocation& call);

@@ -12,7 +12,7 @@
 #include <iostream>
 #include <thread>
 
-#include "node_commands.hpp"
+#include "answers.hpp"
 #include "text.hpp"
 
 namespace orbit::ctl {

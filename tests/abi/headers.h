@@ -7,6 +7,7 @@
 #include <orbit/abi.h>
 #include <orbit/ext/actors.h>
 #include <orbit/ext/call_filter.h>
+#include <orbit/ext/introspection.h>
 #include <orbit/ext/net.h>
 #include <orbit/ext/node.h>
 #include <orbit/ext/observe.h>

@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -153,6 +154,7 @@ class ActivationTable {
       far_key_bytes_ += key.size();
     }
     if (!key.empty()) std::memcpy(far_key != nullptr ? far_key : a->key_here, key.data(), key.size());
+    std::atomic_signal_fence(std::memory_order_release);  // Scheduler::look_at_running may look at any time
     a->key_size = static_cast<uint32_t>(key.size());
     a->stage = Stage::loading;
     ++size_;
@@ -195,11 +197,11 @@ class ActivationTable {
   orbit_activation* at(uint32_t slot) const noexcept { return &slabs_[slot / kSlab][slot % kSlab]; }
   void free_owned(orbit_activation* a) noexcept {
     a->stored_with(0, 0);
-    if (a->key_size > sizeof(a->key_here)) {
-      std::free(const_cast<char*>(a->key_elsewhere));
-      far_key_bytes_ -= a->key_size;
-    }
+    const bool elsewhere = a->key_size > sizeof(a->key_here);
+    if (elsewhere) far_key_bytes_ -= a->key_size;
     a->key_size = 0;
+    std::atomic_signal_fence(std::memory_order_release);
+    if (elsewhere) std::free(const_cast<char*>(a->key_elsewhere));
   }
   void grow() {
     invariant(slots() < kSlotsMax, "a worker has at most 2^24 - 1024 activations");

@@ -96,6 +96,10 @@ static bool passes(const TypeVersion& version, const orbit_envelope* open, const
   return false;
 }
 
+bool Scheduler::may_pass(const orbit_activation* a, const orbit_envelope* open, const orbit_envelope* call) noexcept {
+  return passes(*a->version, open, call);
+}
+
 // Whether the first waiting message of an actor with open turns may run now.
 bool Scheduler::admits(const orbit_activation* a) const noexcept {
   const orbit_envelope* next = a->mailbox.head;

@@ -10,15 +10,15 @@ namespace orbit::kernel {
 void DeadLetters::add(const orbit_envelope* envelope, orbit_code code, std::string_view reason, uint64_t unix_ms) {
   counts_[static_cast<size_t>(code) < kCodes ? static_cast<size_t>(code) : ORBIT_UNKNOWN].add();
   if (kept_.size() == kKeptMax) kept_.pop_front();
-  const std::string type = envelope->type != nullptr ? envelope->type->name : "";
-  kept_.push_back({unix_ms, actor_name(type, from_c(envelope->key)), type, envelope->method, code,
+  kept_.push_back({unix_ms, envelope->type, short_key(from_c(envelope->key)), envelope->method, code,
                    std::string(reason.substr(0, kReasonBytesMax))});
   if (logger_ == nullptr) return;
   if (logged_ms_ != 0 && unix_ms - logged_ms_ < kLogEveryMs) {
     ++unlogged_;
     return;
   }
-  logger_->warn("a one-way message was not handled", {{"actor", kept_.back().actor},
+  const std::string actor = (envelope->type != nullptr ? envelope->type->name : "") + "/" + kept_.back().key;
+  logger_->warn("a one-way message was not handled", {{"actor", actor},
                                                       {"code", code_name(code)},
                                                       {"reason", kept_.back().reason},
                                                       {"not_logged_since", std::to_string(unlogged_)}});

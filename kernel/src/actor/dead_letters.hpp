@@ -12,13 +12,14 @@
 #include "actor/tally.hpp"
 #include "observe/log.hpp"
 #include "orbit/ext/actors.h"
+#include "orbit/ext/introspection.h"
 
 namespace orbit::kernel {
 
 struct DeadLetter {
   uint64_t unix_ms = 0;
-  std::string actor;   // as actor_name() shows it
-  std::string type;
+  const orbit_type* type = nullptr;  // null: the message named none
+  std::string key;                   // as short_key() shows it
   uint32_t method = 0;
   orbit_code code = ORBIT_OK;
   std::string reason;
@@ -26,7 +27,7 @@ struct DeadLetter {
 
 class DeadLetters {
  public:
-  static constexpr size_t kKeptMax = 128;
+  static constexpr size_t kKeptMax = ORBIT_DEAD_LETTERS_MAX;
   static constexpr size_t kReasonBytesMax = 256;
   static constexpr size_t kCodes = ORBIT_UNAUTHENTICATED + 1;
 

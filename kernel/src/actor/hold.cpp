@@ -276,6 +276,10 @@ void Scheduler::submit_before(const orbit_hold& hold) noexcept {
   if (waits && (hold.remote || !one_class)) close_all_cuts(kAllStores);
 }
 
+TurnId Scheduler::hold_of(const orbit_envelope* envelope) noexcept {
+  return &reinterpret_cast<const Ticket*>(envelope->room)->hold->marker;
+}
+
 // What freezes a type waits for its actors; a hold that waits for one of them while it holds another would never end.
 void Scheduler::refuse_holds(const orbit_type* type) noexcept {
   std::vector<orbit_envelope*> refused;

@@ -202,8 +202,9 @@ Result<std::string> encode(orbit_index_kind kind, const json::value& value) {
   std::string out;
   switch (kind) {
     case ORBIT_INDEX_BOOL:
-      if (!value.is_bool()) return fail(Code::invalid_argument, "must be true or false");
-      append_index_value(out, value.as_bool());
+      if (!value.is_bool() && value != "true" && value != "false")
+        return fail(Code::invalid_argument, "must be true or false");
+      append_index_value(out, value.is_bool() ? value.as_bool() : value == "true");
       return out;
     case ORBIT_INDEX_SIGNED:
       return number_value<int64_t>(value, "must be a whole number");

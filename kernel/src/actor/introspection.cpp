@@ -7,6 +7,7 @@
 #include "actor/indexes.hpp"
 #include "actor/names.hpp"
 #include "actor/runtime.hpp"
+#include "actor/turn_watch.hpp"
 #include "state/record_format.hpp"
 
 namespace orbit::kernel {
@@ -39,6 +40,40 @@ std::string_view state_name(ModuleState state) {
   }
 }
 
+constexpr size_t kTurnsShownMax = 16;
+
+uint64_t ms_since(const Scheduler& scheduler, uint64_t since_ns) {
+  return (scheduler.now_ns() - std::min(scheduler.now_ns(), since_ns)) / 1'000'000;
+}
+
+json::object describe(const TurnView::Step& step) {
+  json::object out;
+  out["type"] = step.type;
+  out["key"] = step.key;
+  out["method"] = step.method;
+  return out;
+}
+
+json::object describe(const Scheduler& scheduler, const TurnView& turn) {
+  json::object out;
+  out["method"] = turn.method;
+  out["age_ms"] = turn.since_ns != 0 ? json::value(ms_since(scheduler, turn.since_ns)) : json::value(nullptr);
+  json::array waits;
+  for (const TurnView::Step& call : turn.calls) {
+    json::object wait = describe(call);
+    wait["kind"] = "call";
+    waits.emplace_back(std::move(wait));
+  }
+  for (const StorageWait& wait : turn.storage)
+    waits.emplace_back(json::object{{"kind", wait.what}, {"for_ms", ms_since(scheduler, wait.since_ns)}});
+  if (waits.empty()) waits.emplace_back(json::object{{"kind", "other"}});
+  out["waits_for"] = std::move(waits);
+  json::array chain;
+  for (const TurnView::Step& step : turn.chain) chain.emplace_back(describe(step));
+  out["called_by"] = std::move(chain);
+  return out;
+}
+
 json::object describe(const Scheduler& scheduler, const orbit_activation* a) {
   const uint64_t idle_ns = scheduler.now_ns() - std::min<uint64_t>(scheduler.now_ns(), static_cast<uint64_t>(a->last_used) << 24);
   json::object out;
@@ -51,6 +86,11 @@ json::object describe(const Scheduler& scheduler, const orbit_activation* a) {
   out["version"] = a->record_version;
   out["generation"] = a->version != nullptr ? a->version->module->generation : 0;
   out["state"] = a->stage == Stage::loading ? "loading" : a->leaving ? "leaving" : a->current != nullptr ? "busy" : "idle";
+  std::vector<TurnView> turns;
+  scheduler.describe_turns(a, turns);
+  json::array shown;
+  for (size_t i = 0; i < std::min(turns.size(), kTurnsShownMax); ++i) shown.emplace_back(describe(scheduler, turns[i]));
+  out["turns"] = std::move(shown);
   return out;
 }
 
@@ -69,6 +109,7 @@ struct Page {
     page->runtime->post(page->worker, [page] {
       Scheduler& scheduler = page->runtime->scheduler(page->worker);
       ActivationTable& table = scheduler.table();
+      scheduler.settle();
       // A worker with a million slots is visited in parts, so that its actors are not kept waiting.
       size_t visits = 20'000;
       for (; page->slot < table.slots() && page->rows.size() < page->limit && visits != 0; ++page->slot, --visits) {
@@ -104,6 +145,7 @@ void on_activation(Runtime& runtime, const std::string& type_name, const std::st
   const uint32_t owner = runtime.worker_of(mixed);
   runtime.post(owner, [&runtime, home, owner, type, mixed, key, done = std::move(done), act = std::move(act)] {
     Scheduler& scheduler = runtime.scheduler(owner);
+    scheduler.settle();
     orbit_activation* a = scheduler.table().find(type, mixed, key);
     const orbit_code code = a != nullptr ? ORBIT_OK : ORBIT_NOT_FOUND;
     std::string text = a != nullptr ? act(scheduler, a) : type->name + "/" + shown_key(key) + " is not in memory";
@@ -240,7 +282,7 @@ void Runtime::append_metrics(std::string& text) const {
       text.append(name).append("{worker=\"").append(std::to_string(scheduler->worker())).append("\"} ")
           .append(std::to_string((scheduler->tallies().*tally).get())).append("\n");
   };
-  per_worker("orbit_turns_total", "counter", "Turns that ran.", &SchedulerTallies::turns);
+  per_worker("orbit_turns_total", "counter", "Turns that began.", &SchedulerTallies::turns);
   per_worker("orbit_messages_total", "counter", "Messages that reached an activation.", &SchedulerTallies::messages);
   per_worker("orbit_remote_messages_total", "counter", "Messages sent to another worker.", &SchedulerTallies::remote_messages);
   per_worker("orbit_rejected_messages_total", "counter", "Messages refused before their turn: a full mailbox, an unknown type, a bound.",
@@ -264,6 +306,10 @@ void Runtime::append_metrics(std::string& text) const {
           .append(code_name(static_cast<orbit_code>(code))).append("\"} ").append(std::to_string(count)).append("\n");
     }
   }
+  head("orbit_slow_turns_total", "counter", "Turns that kept their worker for longer than slow_turn_ms.");
+  for (uint32_t worker = 0; worker < workers(); ++worker)
+    text.append("orbit_slow_turns_total{worker=\"").append(std::to_string(worker)).append("\"} ")
+        .append(std::to_string(turn_watch_->found(worker).get())).append("\n");
   head("orbit_activations", "gauge", "Activations in memory, by type.");
   types_.each_type([&text](const orbit_type& type) {
     const TypeVersion* version = type.current.load(std::memory_order_acquire);

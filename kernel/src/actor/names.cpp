@@ -2,6 +2,8 @@
 #include "actor/names.hpp"
 
 #include <algorithm>
+#include <cstdio>
+#include <ctime>
 
 namespace orbit::kernel {
 
@@ -30,12 +32,20 @@ std::string shown_key(std::string_view key) {
   return out;
 }
 
-std::string actor_name(std::string_view type, std::string_view key) {
-  std::string name(type);
-  name += '/';
-  name += shown_key(key.substr(0, kKeyShownMax));
-  if (key.size() > kKeyShownMax) name += "...";
-  return name;
+std::string short_key(std::string_view key) {
+  return shown_key(key.substr(0, kKeyShownMax)) + (key.size() > kKeyShownMax ? "..." : "");
+}
+
+std::string actor_name(std::string_view type, std::string_view key) { return std::string(type) + '/' + short_key(key); }
+
+std::string time_text(uint64_t unix_ms) {
+  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[40];
+  const size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text + size, sizeof text - size, ".%03uZ", static_cast<unsigned>(unix_ms % 1000));
+  return text;
 }
 
 }  // namespace orbit::kernel

@@ -12,6 +12,7 @@
 #include "actor/indexes.hpp"
 #include "actor/json_call.hpp"
 #include "actor/listing.hpp"
+#include "actor/turn_watch.hpp"
 #include "actor/unique_claims.hpp"
 
 namespace orbit::kernel {
@@ -157,6 +158,7 @@ Runtime::Runtime(Executor& executor, RuntimeOptions options, std::vector<Engine>
   }
   indexes_ = std::make_unique<Indexes>(*this);
   claims_ = std::make_unique<UniqueClaims>(*this);
+  turn_watch_ = std::make_unique<TurnWatch>(*this, options_.slow_turn_ms, options_.logger);
 }
 
 Runtime::~Runtime() { the_runtime = nullptr; }

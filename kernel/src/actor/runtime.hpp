@@ -27,12 +27,14 @@ struct RuntimeOptions {
   uint64_t load_bytes_max = 512ull << 20;          // most bytes of one actor's records
   uint64_t due_rest_ms = 5;                        // between two looks at what is due: how exact a due time is kept
   uint64_t due_look_ms = 1000;                     // looks at the clock at least so often while something waits: clocks jump
+  uint64_t slow_turn_ms = 0;                       // see TurnWatch; 0: none is looked for
   bool threads_are_fixed = true;                   // false for a simulated executor, whose workers share a thread
 };
 
 class DueIndex;
 class Indexes;
 class Runtime;
+class TurnWatch;
 class UniqueClaims;
 
 // A storage instance, and what the kernel keeps for it. A failing one hurts only the types that it has.
@@ -112,6 +114,7 @@ class Runtime {
   Indexes& indexes() noexcept { return *indexes_; }
   UniqueClaims& claims() noexcept { return *claims_; }
   EnvelopeMemory& envelope_memory() noexcept { return envelope_memory_; }
+  TurnWatch& turn_watch() noexcept { return *turn_watch_; }
   Scheduler& scheduler(uint32_t worker) noexcept { return *schedulers_[worker]; }
   uint32_t workers() const noexcept { return static_cast<uint32_t>(schedulers_.size()); }
   uint32_t worker_of(uint64_t mixed) const noexcept {
@@ -140,6 +143,7 @@ class Runtime {
   std::vector<CallFilter> filters_;
   std::unique_ptr<Indexes> indexes_;
   std::unique_ptr<UniqueClaims> claims_;
+  std::unique_ptr<TurnWatch> turn_watch_;
 };
 
 // The runtime of this process, or null.

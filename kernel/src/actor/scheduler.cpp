@@ -32,6 +32,7 @@ Scheduler::Scheduler(Runtime& runtime, uint32_t worker, SchedulerLimits limits)
       table_(worker),
       timers_(*this),
       dead_letters_(runtime.options().logger),
+      hot_(worker),
       now_ns_(executor_.monotonic_ns()),
       outbox_(runtime.executor().workers()),
       owed_(runtime.executor().workers()),
@@ -359,10 +360,9 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
   orbit_envelope* const outer_turn = turn_;
   current_ = a;
   turn_ = envelope;
-  const int outcome = a->version->def->invoke(a->actor, envelope);
+  const int outcome = tallies_.turns.next() < hot_.next() ? a->version->def->invoke(a->actor, envelope) : sample_turn(a, envelope);
   current_ = outer;
   turn_ = outer_turn;
-  tallies_.turns.add();
   if (outcome == ORBIT_TURN_DONE) {
     end_turn(a, envelope);
     if (runnable(a)) schedule(a);
@@ -370,6 +370,24 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
     // One that ran inside send still borrows the sender's.
     envelope->key = to_c(a->key());
   }
+}
+
+int Scheduler::sample_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  const HotActors::Actor actor(a);
+  const uint64_t began_ns = executor_.monotonic_ns();
+  const uint64_t stands_for = hot_.begins(tallies_.turns.get(), began_ns);
+  const int outcome = a->version->def->invoke(a->actor, envelope);
+  hot_.ended(actor, stands_for, began_ns, executor_.monotonic_ns());
+  if (outcome == ORBIT_TURN_PENDING && a->current == envelope) envelope->flags |= kSampled;
+  return outcome;
+}
+
+// A reply that a sampled turn waited for.
+void Scheduler::sample_reply(orbit_envelope* envelope) noexcept {
+  const HotActors::Actor actor(current_);
+  const uint64_t began_ns = executor_.monotonic_ns();
+  envelope->on_reply(envelope->reply_ctx, envelope);
+  hot_.ran_on(actor, began_ns, executor_.monotonic_ns());
 }
 
 void Scheduler::finish(orbit_activation* a, orbit_envelope* envelope) noexcept {
@@ -429,7 +447,10 @@ void Scheduler::reply(orbit_envelope* envelope) noexcept {
     leave_chain(envelope);
   }
   ++depth_;
-  envelope->on_reply(envelope->reply_ctx, envelope);
+  if (turn_ == nullptr || (turn_->flags & kSampled) == 0) [[likely]]
+    envelope->on_reply(envelope->reply_ctx, envelope);
+  else
+    sample_reply(envelope);
   --depth_;
   current_ = outer;
   turn_ = outer_turn;

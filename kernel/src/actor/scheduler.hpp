@@ -21,7 +21,9 @@
 #include "actor/chain.hpp"
 #include "actor/dead_letters.hpp"
 #include "actor/failed_loads.hpp"
+#include "actor/hot_actors.hpp"
 #include "actor/tally.hpp"
+#include "actor/waits.hpp"
 #include "executor/executor.hpp"
 #include "orbit/ext/call_filter.h"
 #include "orbit/result.hpp"
@@ -47,6 +49,8 @@ struct CallFilter {
 inline constexpr uint32_t kMethodHold = ORBIT_METHOD_SYSTEM + 0x10;
 // Tells another worker that a call was cancelled.
 inline constexpr uint32_t kMethodCancel = ORBIT_METHOD_SYSTEM + 0x11;
+// In the flags of a turn whose time is measured (hot_actors.hpp).
+inline constexpr uint16_t kSampled = 0x1000;
 // Answers a hold's envelope where the type is frozen; never leaves the kernel.
 inline constexpr orbit_code kHoldMeetsFrozen = -1;
 
@@ -185,6 +189,21 @@ class Scheduler final : public Resident {
   EnvelopePool& pool() noexcept { return pool_; }
   SchedulerTallies& tallies() noexcept { return tallies_; }
   const DeadLetters& dead_letters() const noexcept { return dead_letters_; }
+  HotActors& hot() noexcept { return hot_; }
+  // What this thread runs now. [the worker's thread, also in a signal handler]
+  void look_at_running(Running& out) const noexcept;
+  // A turn of this worker begins to wait for storage, and has its answer.
+  void begin_wait(const orbit_envelope* turn, const char* what) noexcept;
+  void end_wait(const orbit_envelope* turn, const char* what) noexcept;
+  // Puts into mailboxes what is on its way to them, and looks at the clock, before anybody looks at the actors.
+  void settle() noexcept {
+    deliver_hinted();
+    now_ns_ = executor_.coarse_monotonic_ns();
+  }
+  // Adds what waits in slots from `slot` on, in at most `visits` of them; true at the end. [this worker, outside turns]
+  bool look_at_waits(WaitsOfWorker& out, size_t visits);
+  // What an activation's open turns do, for people.
+  void describe_turns(const orbit_activation* a, std::vector<TurnView>& out) const;
   Runtime& runtime() noexcept { return runtime_; }
   uint32_t worker() const noexcept { return worker_; }
   uint64_t now_ns() const noexcept { return now_ns_; }
@@ -219,6 +238,8 @@ class Scheduler final : public Resident {
   void deliver_hinted() noexcept;
   void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
   void run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  int sample_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  void sample_reply(orbit_envelope* envelope) noexcept;
   void end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
   // Seldom, and apart, so that what is not seldom stays small.
   [[gnu::cold, gnu::noinline]] bool make_room(orbit_activation* a, orbit_envelope* envelope) noexcept;
@@ -259,6 +280,7 @@ class Scheduler final : public Resident {
   bool runnable(const orbit_activation* a) const noexcept {
     return !a->mailbox.empty() && a->stage == Stage::active && (a->current == nullptr ? !a->leaving : admits(a));
   }
+  static bool may_pass(const orbit_activation* a, const orbit_envelope* open, const orbit_envelope* call) noexcept;
   void open_another(orbit_activation* a, orbit_envelope* envelope);
   void close_one(orbit_activation* a, const orbit_envelope* envelope) noexcept;
   bool come_back(orbit_activation* a, orbit_envelope* envelope) noexcept;
@@ -269,6 +291,8 @@ class Scheduler final : public Resident {
   // hold.cpp
   friend struct ::orbit_hold;
   void refuse_holds(const orbit_type* type) noexcept;
+  // Names the hold that an envelope waits for a place for, as what its activations have open does.
+  static TurnId hold_of(const orbit_envelope* envelope) noexcept;
   void hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept;
   bool submitted(const orbit_activation* a) noexcept;
   void submit_before(const orbit_hold& hold) noexcept;
@@ -334,6 +358,7 @@ class Scheduler final : public Resident {
   ActorTimers timers_;
   SchedulerTallies tallies_;
   DeadLetters dead_letters_;
+  HotActors hot_;
 
   orbit_activation* run_head_ = nullptr;
   orbit_activation* run_tail_ = nullptr;
@@ -353,6 +378,7 @@ class Scheduler final : public Resident {
   bool owes_ = false;
   FanOuts fan_outs_;
   std::unordered_map<const orbit_activation*, std::vector<orbit_envelope*>> open_turns_;  // of those with several
+  StorageWaits storage_waits_;
 
   std::deque<FlushClass> classes_;
   uint64_t next_seq_ = 1;

@@ -54,6 +54,7 @@ struct Read {
   }
 
   void answer() {
+    scheduler->end_wait(turn, kWaitsForRead);
     std::vector<orbit_record> records;
     records.reserve(sizes.size());
     const char* at = bytes.data();
@@ -111,7 +112,9 @@ void Scheduler::save(orbit_activation* a, TurnDone done, void* ctx) noexcept {
   if (a->dirty != 0) before_change(a);
   FlushClass& cls = flush_class(a->version->flush_class);
   mark_dirty(a);
+  begin_wait(turn_, kWaitsForSave);
   auto then = [this, a, turn = turn_, done, ctx](orbit_code code, const std::string& message) {
+    end_wait(turn, kWaitsForSave);
     continue_turn(a, turn, [&] { done(ctx, code, message.c_str()); });
   };
   if (cls.rule.durability == ORBIT_DURABILITY_SYNC) {
@@ -125,6 +128,7 @@ void Scheduler::save(orbit_activation* a, TurnDone done, void* ctx) noexcept {
 void Scheduler::read(orbit_activation* a, std::string_view from, std::string_view to, size_t records_max,
                      size_t bytes_max, void (*done)(void*, const orbit_record*, size_t, int, orbit_code, const char*),
                      void* ctx) noexcept {
+  begin_wait(turn_, kWaitsForRead);
   std::string prefix(1, kSubSpace);
   append_actor(prefix, a->type->name, a->hash, a->key());
   const std::string end = to.empty() ? prefix_end(prefix) : prefix + std::string(to);
@@ -139,6 +143,7 @@ void Scheduler::read(orbit_activation* a, std::string_view from, std::string_vie
 
 void Scheduler::claim(orbit_activation* a, const orbit_index_entry* entries, size_t count, TurnDone done,
                       void* ctx) noexcept {
+  begin_wait(turn_, kWaitsForClaim);
   runtime_.claims().claim(*this, a, {entries, count}, done, ctx);
 }
 

@@ -154,6 +154,7 @@ void UniqueClaims::looked(Claim* claim) {
 
 void UniqueClaims::answer(Claim* claim, orbit_code code, const std::string& message) {
   const std::unique_ptr<Claim> owned(claim);
+  owned->scheduler->end_wait(owned->turn, kWaitsForClaim);
   owned->scheduler->continue_turn(owned->a, owned->turn, [&] { owned->done(owned->ctx, code, message.c_str()); });
 }
 

@@ -36,6 +36,8 @@ constexpr orbit_option kLimits[] = {
                    "An actor without calls for so long leaves memory, unless its type says otherwise."),
     option_integer("flush_delay_ms", "1000", 1, 3600000,
                    "A change of durability `async` is on disk so much later at most, unless its type says otherwise."),
+    option_integer("slow_turn_ms", "100", 0, 3600000,
+                   "A turn that keeps its worker for longer, without waiting for anything, is logged and listed. 0: none is."),
     option_integer("io_threads", "4", 1, 1024, "Threads for what may block: storage reads and commits."),
     option_integer("io_queue_max", "65536", 1, 1e8, "Blocking jobs that wait for such a thread."),
     option_integer("plugin_create_timeout_ms", "60000", 1, 86400000,

@@ -9,13 +9,16 @@
 #include <set>
 #include <thread>
 
+#include "actor/introspection_api.hpp"
 #include "actor/runtime.hpp"
+#include "actor/turn_watch.hpp"
 #include "executor/asio_executor.hpp"
 #include "executor/workers_api.hpp"
 #include "net/net_api.hpp"
 #include "net/socket_net.hpp"
 #include "node/backups.hpp"
 #include "node/migrations.hpp"
+#include "node/periodic.hpp"
 #include "node/storages.hpp"
 #include "orbit/ext/storage_ops.h"
 #include "stream/stream_actor.hpp"
@@ -141,6 +144,7 @@ Result<> Node::make_parts() {
   extensions_.add(ORBIT_METRICS_V1, metrics_table());
   extensions_.add(ORBIT_NODE_V1, node_table());
   extensions_.add(ORBIT_STORAGE_OPS_V1, storage_ops_table());
+  extensions_.add(ORBIT_INTROSPECTION_V1, introspection_table());
   plugins_ = std::make_unique<PluginHost>(plugin_host_options(config_, options_), extensions_, *log_, metrics_);
   return {};
 }
@@ -165,6 +169,7 @@ Result<> Node::open_storage() {
   options.types.idle_timeout_ms = static_cast<uint64_t>(config_.limits.integer("idle_timeout_ms"));
   options.types.mailbox_max = static_cast<uint32_t>(config_.limits.integer("mailbox_max"));
   options.activations_max = static_cast<uint64_t>(config_.limits.integer("activations_max"));
+  options.slow_turn_ms = static_cast<uint64_t>(config_.limits.integer("slow_turn_ms"));
   const auto memory = static_cast<uint64_t>(config_.limits.integer("memory_bytes_max"));
   options.memory_bytes_max = memory != 0 ? memory : machine_memory_bytes() / 2;
   Runtime::Route route = [&routes = config_.routes, numbers](std::string_view type) {
@@ -266,6 +271,8 @@ Result<> Node::start(Mistakes& mistakes) {
   executor_->start();
   executor_runs_ = true;
   runtime_->start();
+  if (TurnWatch& watch = runtime_->turn_watch(); watch.slow_turn_ms() != 0)
+    turn_watch_ = std::make_unique<Periodic>("orbit-watch", watch.look_every_ns(), [&watch] { watch.look(); });
   if (auto published = publish_types(); !published) return published;
   if (auto started = plugins_->start(); !started) return started;
   state_.store(State::ready, std::memory_order_release);
@@ -359,6 +366,7 @@ bool Node::stop() {
       good = false;
     }
   }
+  turn_watch_.reset();
   if (executor_) executor_->stop();  // also when it never ran: it knows the schedulers of the runtime
   migrations_.reset();
   backups_.reset();

@@ -26,6 +26,7 @@ namespace orbit::kernel {
 class AsioExecutor;
 class Backups;
 class Migrations;
+class Periodic;
 class Runtime;
 class SocketNet;
 
@@ -112,6 +113,7 @@ class Node final : public ModuleTarget {
   std::vector<Engine> storages_;  // all instances, used or not
   std::unique_ptr<Migrations> migrations_;
   std::unique_ptr<Backups> backups_;
+  std::unique_ptr<Periodic> turn_watch_;
   bool executor_runs_ = false;
   bool stopped_ = false;
   std::atomic<State> state_{State::starting};

@@ -2,6 +2,7 @@
 // One request that waits for its one answer.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "http.hpp"
 #include "orbit/ext/actors.h"
+#include "orbit/ext/introspection.h"
 #include "orbit/ext/node.h"
 #include "orbit/ext/storage_ops.h"
 #include "response.hpp"
@@ -22,6 +24,7 @@ struct Services {
   const orbit_node_v1* node = nullptr;
   const orbit_actors_v1* actors = nullptr;
   const orbit_storage_ops_v1* storage = nullptr;
+  const orbit_introspection_v1* introspection = nullptr;
   std::function<uint64_t()> monotonic_ns;
   uint64_t call_timeout_ms = 0;
   std::string openapi;  // the document, as text
@@ -48,6 +51,10 @@ class Exchange {
     for (const auto& [key, value] : query_)
       if (key == name) return value;
     return otherwise;
+  }
+
+  bool has_query(std::string_view name) const noexcept {
+    return std::any_of(query_.begin(), query_.end(), [name](const auto& each) { return each.first == name; });
   }
 
   void answer(Response response) {

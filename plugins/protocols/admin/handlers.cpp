@@ -196,6 +196,61 @@ void deactivate(const Services& services, ExchangePtr exchange) {
   services.node->deactivate(to_c(type_name), to_c(key), done_empty, exchange.release());
 }
 
+// Values are text whatever the index holds: what takes a number or a boolean takes it as a string too.
+void query_index(const Services& services, ExchangePtr exchange) {
+  const auto limit = parse_number(exchange->query("limit", "100"), 1, ORBIT_QUERY_LIMIT_MAX);
+  if (!limit)
+    return exchange->fail(Code::invalid_argument,
+                          "'limit' must be a number from 1 to " + std::to_string(ORBIT_QUERY_LIMIT_MAX));
+  json::object query{{"limit", *limit}};
+  for (const char* name : {"equals", "from", "to", "after"})
+    if (exchange->has_query(name)) query[name] = exchange->query(name);
+  const std::string_view order = exchange->query("order", "ascending");
+  if (order != "ascending" && order != "descending")
+    return exchange->fail(Code::invalid_argument, "'order' must be ascending or descending");
+  query["descending"] = order == "descending";
+  if (query.contains("equals") && (query.contains("from") || query.contains("to")))
+    return exchange->fail(Code::invalid_argument, "give 'equals', or 'from' and 'to', not both");
+  const std::string type_name = exchange->path(0), index = exchange->path(1);
+  const std::string text = valid_utf8(json::serialize(query));
+  services.actors->query_json(to_c(type_name), to_c(index), to_c(text), done_json, exchange.release());
+}
+
+namespace {
+
+// `limit` of a question about what happens now; answers the exchange itself when it is none.
+std::optional<size_t> limit_of(Exchange& exchange, std::string_view otherwise, uint64_t most) {
+  const auto limit = parse_number(exchange.query("limit", otherwise), 1, most);
+  if (!limit) exchange.fail(Code::invalid_argument, "'limit' must be a number from 1 to " + std::to_string(most));
+  return limit ? std::optional<size_t>(static_cast<size_t>(*limit)) : std::nullopt;
+}
+
+}  // namespace
+
+void top(const Services& services, ExchangePtr exchange) {
+  const auto limit = limit_of(*exchange, "20", 1000);
+  if (!limit) return;
+  const std::string_view by = exchange->query("by", "calls");
+  if (by != "calls" && by != "time") return exchange->fail(Code::invalid_argument, "'by' must be calls or time");
+  services.introspection->top(by == "time" ? ORBIT_HOT_BY_TIME : ORBIT_HOT_BY_CALLS, *limit, done_json,
+                              exchange.release());
+}
+
+void waits(const Services& services, ExchangePtr exchange) {
+  if (const auto limit = limit_of(*exchange, "1000", ORBIT_WAITING_TURNS_MAX))
+    services.introspection->waits(*limit, done_json, exchange.release());
+}
+
+void slow_turns(const Services& services, ExchangePtr exchange) {
+  if (const auto limit = limit_of(*exchange, "100", 1000))
+    services.introspection->slow_turns(*limit, done_json, exchange.release());
+}
+
+void dead_letters(const Services& services, ExchangePtr exchange) {
+  if (const auto limit = limit_of(*exchange, "100", 1000))
+    services.introspection->dead_letters(*limit, done_json, exchange.release());
+}
+
 void call(const Services& services, ExchangePtr exchange) {
   uint64_t timeout_ms = services.call_timeout_ms;
   if (const auto text = exchange->query("timeout_ms"); !text.empty()) {

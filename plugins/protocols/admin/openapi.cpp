@@ -139,7 +139,8 @@ std::string openapi_document(bool with_token) {
       json::array{json::object{{"name", "health"}, {"description", "For probes and tools."}},
                   json::object{{"name", "node"}, {"description", "The node itself."}},
                   json::object{{"name", "modules"}, {"description", "Actor modules: load, upgrade, retire."}},
-                  json::object{{"name", "actors"}, {"description", "Actor types and the actors in memory."}},
+                  json::object{{"name", "actors"}, {"description", "Actor types and actors."}},
+                  json::object{{"name", "live"}, {"description", "What happens at this moment."}},
                   json::object{{"name", "storage"}, {"description", "Storage instances, and moving what they have."}}};
   document["security"] = with_token ? json::array{json::object{{"token", json::array()}}} : json::array();
   document["paths"] = std::move(paths);

@@ -3,6 +3,7 @@
 
 #include "guard.hpp"
 #include "orbit/ext/actors.h"
+#include "orbit/ext/introspection.h"
 #include "orbit/ext/net.h"
 #include "orbit/ext/node.h"
 #include "orbit/ext/storage_ops.h"
@@ -29,7 +30,8 @@ class AdminPlugin : public Plugin {
   static constexpr PluginInfo kInfo{.id = "orbit.protocol.admin",
                                     .version = kVersion,
                                     .doc = "REST API to see the node and act on it, described by OpenAPI.",
-                                    .needs = {ORBIT_NET_V1, ORBIT_NODE_V1, ORBIT_ACTORS_V1, ORBIT_WORKERS_V1, ORBIT_STORAGE_OPS_V1},
+                                    .needs = {ORBIT_NET_V1, ORBIT_NODE_V1, ORBIT_ACTORS_V1, ORBIT_WORKERS_V1,
+                                              ORBIT_STORAGE_OPS_V1, ORBIT_INTROSPECTION_V1},
                                     .options = kOptions};
 
   static Result<std::unique_ptr<AdminPlugin>> create(Host host, const Config& config) {

@@ -16,6 +16,7 @@ constexpr Parameter kPathParameters[] = {
     {"key", "The actor's key. Keys are bytes: percent-encode every byte that is no letter, digit or one of `-._~`.",
      R"({"type":"string","maxLength":65536})"},
     {"method", "Name of one of the type's methods.", R"({"type":"string","minLength":1})"},
+    {"index", "Name of one of the type's indexes.", R"({"type":"string","minLength":1})"},
     {"name", "Name of a loaded actor module, as `GET /v1/modules` lists it.", R"({"type":"string","minLength":1})"},
 };
 
@@ -23,6 +24,26 @@ constexpr Parameter kActivationQuery[] = {
     {"type", "Only activations of this actor type; all types when it is left out.", R"({"type":"string"})"},
     {"limit", "Most activations in one answer.", R"({"type":"integer","minimum":1,"maximum":1000,"default":100})"},
     {"cursor", "`next_cursor` of the answer before; left out for the first.", R"({"type":"string"})"},
+};
+constexpr Parameter kIndexQuery[] = {
+    {"equals", "Only actors with this value; not together with `from` or `to`. A number or boolean in decimal or as "
+               "`true` and `false`, bytes in hexadecimal.", R"({"type":"string"})"},
+    {"from", "Only actors with this value or a greater one.", R"({"type":"string"})"},
+    {"to", "Only actors with a lesser value.", R"({"type":"string"})"},
+    {"order", "Of values, and of keys where values are the same.",
+     R"({"type":"string","enum":["ascending","descending"],"default":"ascending"})"},
+    {"limit", "Most actors in one answer.", R"({"type":"integer","minimum":1,"maximum":10000,"default":100})"},
+    {"after", "`next` of the answer before; left out for the first.", R"({"type":"string"})"},
+};
+constexpr Parameter kTopQuery[] = {
+    {"by", "What makes an actor hot.", R"({"type":"string","enum":["calls","time"],"default":"calls"})"},
+    {"limit", "Most actors in the answer.", R"({"type":"integer","minimum":1,"maximum":1000,"default":20})"},
+};
+constexpr Parameter kWaitsQuery[] = {
+    {"limit", "Most turns in the answer.", R"({"type":"integer","minimum":1,"maximum":10000,"default":1000})"},
+};
+constexpr Parameter kNewestQuery[] = {
+    {"limit", "Most entries in the answer.", R"({"type":"integer","minimum":1,"maximum":1000,"default":100})"},
 };
 constexpr Parameter kCallQuery[] = {
     {"timeout_ms", "Time that the call may take, at most the node's `call_timeout_ms`, which is also the default.",
@@ -43,6 +64,11 @@ constexpr Answer kActivations[] = {{200, "One page of activations.", kJsonMedia,
 constexpr Answer kActivation[] = {{200, "The activation.", kJsonMedia, "Activation"}};
 constexpr Answer kDeactivated[] = {{204, "The actor is leaving memory.", nullptr, nullptr}};
 constexpr Answer kCalled[] = {{200, "The method's answer, in protobuf's JSON mapping.", kJsonMedia, "CallAnswer"}};
+constexpr Answer kIndexed[] = {{200, "One page of actors.", kJsonMedia, "IndexPage"}};
+constexpr Answer kTop[] = {{200, "The workers and the busiest actors.", kJsonMedia, "Top"}};
+constexpr Answer kWaits[] = {{200, "The graph.", kJsonMedia, "WaitGraph"}};
+constexpr Answer kSlowTurns[] = {{200, "The slow turns, newest first.", kJsonMedia, "SlowTurnList"}};
+constexpr Answer kDeadLetters[] = {{200, "The dead letters, newest first.", kJsonMedia, "DeadLetterList"}};
 constexpr Answer kConfig[] = {{200, "The configuration in force.", kJsonMedia, "Config"}};
 constexpr Answer kLogLevels[] = {{200, "The levels in force.", kJsonMedia, "LogLevels"}};
 constexpr Answer kStorages[] = {{200, "Every storage instance of the configuration.", kJsonMedia, "StorageList"}};
@@ -55,6 +81,7 @@ constexpr Answer kOpenApi[] = {{200, "This document.", kJsonMedia, "OpenApi"}};
 
 constexpr int kNotReady[] = {503};
 constexpr int kNotFound[] = {404};
+constexpr int kQueryErrors[] = {404, 429, 503};
 constexpr int kLoadErrors[] = {409, 415, 429};
 constexpr int kMigrateErrors[] = {404, 415, 503};
 constexpr int kCallErrors[] = {404, 409, 415, 429, 501, 503, 504};
@@ -180,6 +207,56 @@ constexpr Route kRoutes[] = {
      .handle = handlers::type,
      .answers = kType,
      .errors = kNotFound},
+    {.method = "GET",
+     .path = "/v1/types/{type}/indexes/{index}",
+     .operation = "queryIndex",
+     .tag = "actors",
+     .summary = "Find actors by a secondary index",
+     .doc = "Stored actors of the type in order of the indexed value, in memory or not; what completed turns changed is "
+            "seen. `GET /v1/types/{type}` names the indexes.",
+     .handle = handlers::query_index,
+     .answers = kIndexed,
+     .errors = kQueryErrors,
+     .query = kIndexQuery},
+    {.method = "GET",
+     .path = "/v1/top",
+     .operation = "getTop",
+     .tag = "live",
+     .summary = "What keeps the node busy",
+     .doc = "What each worker does, and the actors with the most turns or the most time over the last 10 to 20 seconds, "
+            "from a sample of the turns. A worker that does not answer, because a turn burns it, is shown with that turn.",
+     .handle = handlers::top,
+     .answers = kTop,
+     .query = kTopQuery},
+    {.method = "GET",
+     .path = "/v1/waits",
+     .operation = "getWaits",
+     .tag = "live",
+     .summary = "Who waits for whom",
+     .doc = "Every turn that waits is a node; edges lead to the turns that must end first. Edges of a circle, which only a "
+            "deadline or a cancellation can end, are marked. Walks all actors in memory.",
+     .handle = handlers::waits,
+     .answers = kWaits,
+     .query = kWaitsQuery},
+    {.method = "GET",
+     .path = "/v1/slow-turns",
+     .operation = "listSlowTurns",
+     .tag = "live",
+     .summary = "Turns that kept their worker for too long",
+     .doc = "Turns that ran for longer than `limits.slow_turn_ms` without waiting for anything, also one that still "
+            "runs. The last 128 of each worker are kept.",
+     .handle = handlers::slow_turns,
+     .answers = kSlowTurns,
+     .query = kNewestQuery},
+    {.method = "GET",
+     .path = "/v1/dead-letters",
+     .operation = "listDeadLetters",
+     .tag = "live",
+     .summary = "One-way messages that no turn handled",
+     .doc = "The last 128 of each worker are kept; `counts` has all since the start.",
+     .handle = handlers::dead_letters,
+     .answers = kDeadLetters,
+     .query = kNewestQuery},
     {.method = "GET",
      .path = "/v1/activations",
      .operation = "listActivations",

@@ -65,7 +65,7 @@ const char* const kSchemas = R"json({
       "worker": {"type": "integer", "minimum": 0, "description": "Its number, from 0."},
       "activations": {"type": "integer", "minimum": 0, "description": "Actors in memory."},
       "memory_bytes": {"type": "integer", "minimum": 0, "description": "Memory of those actors, roughly."},
-      "turns_total": {"type": "integer", "minimum": 0, "description": "Turns that ran."},
+      "turns_total": {"type": "integer", "minimum": 0, "description": "Turns that began."},
       "messages_total": {"type": "integer", "minimum": 0, "description": "Messages that reached an activation."},
       "remote_messages_total": {"type": "integer", "minimum": 0, "description": "Messages sent to another worker."},
       "rejected_total": {"type": "integer", "minimum": 0, "description": "Messages refused before their turn, by a bound for example."},
@@ -168,7 +168,7 @@ const char* const kSchemas = R"json({
   },
   "Activation": {
     "type": "object",
-    "required": ["type", "key", "worker", "mailbox", "memory_bytes", "idle_ms", "version", "generation", "state"],
+    "required": ["type", "key", "worker", "mailbox", "memory_bytes", "idle_ms", "version", "generation", "state", "turns"],
     "properties": {
       "type": {"type": "string"},
       "key": {"type": "string", "description": "Bytes that are not printable ASCII, and `%`, are percent-encoded."},
@@ -178,7 +178,180 @@ const char* const kSchemas = R"json({
       "idle_ms": {"type": "integer", "minimum": 0},
       "version": {"type": "integer", "minimum": 0, "description": "Of the stored state; grows with every commit."},
       "generation": {"type": "integer", "minimum": 0, "description": "The module's generation whose code it runs."},
-      "state": {"type": "string", "enum": ["loading", "idle", "busy", "leaving"]}
+      "state": {"type": "string", "enum": ["loading", "idle", "busy", "leaving"]},
+      "turns": {"type": "array", "items": {"$ref": "#/components/schemas/Turn"}, "description": "Those that have begun and wait; at most 16."}
+    }
+  },
+  "Turn": {
+    "type": "object", "required": ["method", "age_ms", "waits_for", "called_by"],
+    "properties": {
+      "method": {"type": "string", "description": "In parentheses: the kernel's own, `(timer)`, `(reminder)`, `(hold)` and such."},
+      "age_ms": {"type": ["integer", "null"], "minimum": 0, "description": "Since it began; null: unknown."},
+      "waits_for": {"type": "array", "items": {"$ref": "#/components/schemas/Wait"}},
+      "called_by": {"type": "array", "items": {"$ref": "#/components/schemas/TurnName"},
+                    "description": "The turns that wait for this one, from near to far, at most 32; empty: called from outside, or nobody waits."}
+    }
+  },
+  "TurnName": {
+    "type": "object", "required": ["type", "key", "method"],
+    "properties": {
+      "type": {"type": "string"},
+      "key": {"type": "string", "description": "Of a key with more than 128 bytes the beginning, and `...`."},
+      "method": {"type": "string"}
+    }
+  },
+  "Wait": {
+    "type": "object", "required": ["kind"],
+    "properties": {
+      "kind": {"type": "string", "enum": ["call", "save", "read", "claim", "hold", "other"],
+               "description": "A call of another actor; storage: save, read, claim (of unique values); hold: a place in another actor for work on several at once; other: what the kernel does not know, of an actor's own making."},
+      "for_ms": {"type": "integer", "minimum": 0, "description": "How long; of storage only."},
+      "type": {"type": "string", "description": "Of a call: whom."},
+      "key": {"type": "string"},
+      "method": {"type": "string"}
+    }
+  },
+  "IndexPage": {
+    "type": "object", "required": ["actors", "next"],
+    "properties": {
+      "actors": {"type": "array", "items": {"$ref": "#/components/schemas/IndexEntry"}},
+      "next": {"type": ["string", "null"], "description": "`after` of the next page; null: this was the last one."}
+    }
+  },
+  "IndexEntry": {
+    "type": "object", "required": ["key", "value"],
+    "properties": {
+      "key": {"type": "string", "description": "As of activations."},
+      "value": {"type": ["string", "number", "boolean"], "description": "Whole numbers as strings, as in protobuf's JSON mapping; bytes in hexadecimal."}
+    }
+  },
+  "Top": {
+    "type": "object", "required": ["by", "window_ms", "workers", "hot"],
+    "properties": {
+      "by": {"type": "string", "enum": ["calls", "time"]},
+      "window_ms": {"type": "integer", "minimum": 0, "description": "How long ago the counting of hot actors began."},
+      "workers": {"type": "array", "items": {"$ref": "#/components/schemas/BusyWorker"}},
+      "hot": {"type": "array", "items": {"$ref": "#/components/schemas/HotActor"}, "description": "The hottest first."}
+    }
+  },
+  "BusyWorker": {
+    "type": "object",
+    "required": ["worker", "answers", "activations", "turns_total", "messages_total", "turns_per_second", "queued",
+                 "waiting_turns", "runs"],
+    "properties": {
+      "worker": {"type": "integer", "minimum": 0},
+      "answers": {"type": "boolean", "description": "False: it did not come to this question within 250 ms, and what only it can tell is null."},
+      "activations": {"type": "integer", "minimum": 0},
+      "turns_total": {"type": "integer", "minimum": 0, "description": "Turns that have begun since the start."},
+      "messages_total": {"type": "integer", "minimum": 0},
+      "turns_per_second": {"type": ["number", "null"], "minimum": 0, "description": "Over the window."},
+      "queued": {"type": ["integer", "null"], "minimum": 0, "description": "Messages in the mailboxes of its actors."},
+      "waiting_turns": {"type": ["integer", "null"], "minimum": 0},
+      "runs": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/RunningTurn"}],
+               "description": "Of a worker that does not answer: the actor whose code it runs, if it is one's."}
+    }
+  },
+  "RunningTurn": {
+    "type": "object", "required": ["type", "key", "method", "age_ms"],
+    "properties": {
+      "type": {"type": "string"},
+      "key": {"type": "string", "description": "Its first 128 bytes."},
+      "method": {"type": ["string", "null"], "description": "Null: it activates or deactivates the actor."},
+      "age_ms": {"type": ["integer", "null"], "minimum": 0}
+    }
+  },
+  "HotActor": {
+    "type": "object",
+    "required": ["type", "key", "key_cut", "worker", "calls", "calls_per_second", "time_ms", "time_percent", "lacks_percent"],
+    "properties": {
+      "type": {"type": "string"},
+      "key": {"type": "string"},
+      "key_cut": {"type": "boolean", "description": "The key is longer; these are its first 128 bytes."},
+      "worker": {"type": "integer", "minimum": 0},
+      "calls": {"type": "integer", "minimum": 0, "description": "Turns within the window, estimated."},
+      "calls_per_second": {"type": "number", "minimum": 0},
+      "time_ms": {"type": "number", "minimum": 0, "description": "Time that they ran, estimated; with the calls that were answered while they did."},
+      "time_percent": {"type": "number", "minimum": 0, "description": "Of its worker's time."},
+      "lacks_percent": {"type": "number", "minimum": 0, "maximum": 100, "description": "At most so much of the measure that was asked for is not counted, because the actor was not among the 64 counted ones all the time."}
+    }
+  },
+  "WaitGraph": {
+    "type": "object", "required": ["nodes", "edges", "deadlocks", "truncated", "silent_workers"],
+    "properties": {
+      "nodes": {"type": "array", "items": {"$ref": "#/components/schemas/WaitNode"}},
+      "edges": {"type": "array", "items": {"$ref": "#/components/schemas/WaitEdge"}},
+      "deadlocks": {"type": "integer", "minimum": 0, "description": "Groups of turns that wait for each other."},
+      "truncated": {"type": "boolean", "description": "There is more than `limit` allows."},
+      "silent_workers": {"$ref": "#/components/schemas/SilentWorkers"}
+    }
+  },
+  "WaitNode": {
+    "type": "object", "required": ["id", "type", "key", "worker", "method", "age_ms", "mailbox", "state", "waits_for"],
+    "properties": {
+      "id": {"type": "integer", "minimum": 0, "description": "Within this answer."},
+      "type": {"type": ["string", "null"]},
+      "key": {"type": "string", "description": "Of a key with more than 128 bytes the beginning, and `...`."},
+      "worker": {"type": ["integer", "null"], "minimum": 0, "description": "Null: not known."},
+      "method": {"type": ["string", "null"], "description": "Of the turn; null: an actor without a turn that others wait for."},
+      "age_ms": {"type": ["integer", "null"], "minimum": 0, "description": "Since the turn began."},
+      "mailbox": {"type": "integer", "minimum": 0},
+      "state": {"type": "string", "enum": ["waits", "loading", "scheduled", "unknown"],
+                "description": "loading: its state is being read; scheduled: its next turn is about to begin; unknown: a worker that does not answer has it, or the call is on its way."},
+      "waits_for": {"type": "array", "items": {"$ref": "#/components/schemas/Wait"}, "description": "Kinds; whom, is in the edges."}
+    }
+  },
+  "WaitEdge": {
+    "type": "object", "required": ["from", "to", "method", "queued", "deadlock"],
+    "properties": {
+      "from": {"type": "integer", "minimum": 0},
+      "to": {"type": "integer", "minimum": 0},
+      "method": {"type": "string", "description": "That was called."},
+      "queued": {"type": "boolean", "description": "The call waits in the mailbox, for the turn that the edge leads to."},
+      "deadlock": {"type": "boolean", "description": "The edge lies on a circle."}
+    }
+  },
+  "SilentWorkers": {
+    "type": "array", "items": {"type": "integer", "minimum": 0},
+    "description": "Workers that did not answer within 250 ms and whose part is missing; GET /v1/top tells what they run."
+  },
+  "SlowTurn": {
+    "type": "object", "required": ["time", "worker", "type", "key", "method", "duration_ms", "running"],
+    "properties": {
+      "time": {"type": "string", "format": "date-time", "description": "When it began."},
+      "worker": {"type": "integer", "minimum": 0},
+      "type": {"type": "string"},
+      "key": {"type": "string", "description": "Its first 128 bytes."},
+      "method": {"type": ["string", "null"], "description": "Null: it activated or deactivated the actor."},
+      "duration_ms": {"type": "integer", "minimum": 0, "description": "Known to a quarter of slow_turn_ms; so far, if it runs."},
+      "running": {"type": "boolean"}
+    }
+  },
+  "SlowTurnList": {
+    "type": "object", "required": ["slow_turn_ms", "slow_turns", "total"],
+    "properties": {
+      "slow_turn_ms": {"type": "integer", "minimum": 0, "description": "The bound in force; 0: turns are not watched."},
+      "slow_turns": {"type": "array", "items": {"$ref": "#/components/schemas/SlowTurn"}},
+      "total": {"type": "integer", "minimum": 0, "description": "Since the start."}
+    }
+  },
+  "DeadLetter": {
+    "type": "object", "required": ["time", "worker", "type", "key", "method", "code", "reason"],
+    "properties": {
+      "time": {"type": "string", "format": "date-time"},
+      "worker": {"type": "integer", "minimum": 0},
+      "type": {"type": ["string", "null"], "description": "Null: the message named none."},
+      "key": {"type": "string", "description": "Of a key with more than 128 bytes the beginning, and `...`."},
+      "method": {"type": "string"},
+      "code": {"$ref": "#/components/schemas/Code"},
+      "reason": {"type": "string"}
+    }
+  },
+  "DeadLetterList": {
+    "type": "object", "required": ["dead_letters", "counts", "silent_workers"],
+    "properties": {
+      "dead_letters": {"type": "array", "items": {"$ref": "#/components/schemas/DeadLetter"}},
+      "counts": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}, "description": "All since the start, by code."},
+      "silent_workers": {"$ref": "#/components/schemas/SilentWorkers"}
     }
   },
   "ActivationPage": {

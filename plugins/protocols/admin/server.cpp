@@ -16,6 +16,7 @@ Server::Server(Host host, ServerOptions options)
   services_.node = host.require<orbit_node_v1>(ORBIT_NODE_V1);
   services_.actors = host.require<orbit_actors_v1>(ORBIT_ACTORS_V1);
   services_.storage = host.require<orbit_storage_ops_v1>(ORBIT_STORAGE_OPS_V1);
+  services_.introspection = host.require<orbit_introspection_v1>(ORBIT_INTROSPECTION_V1);
   services_.monotonic_ns = [this] { return workers_->monotonic_ns(host_.raw()); };
   services_.call_timeout_ms = options_.call_timeout_ms;
   services_.openapi = openapi_document(guard_.has_token());

@@ -55,7 +55,8 @@ test('every documented answer is given by a live node and matches its schema', a
   };
 
   for (const target of ['/healthz', '/readyz', '/v1/node', '/v1/workers', '/v1/plugins', '/v1/config', '/v1/log/levels',
-    '/v1/modules', '/v1/types', '/v1/activations', '/v1/storage', '/v1/storage/backups', '/v1/storage/migrations', '/metrics', '/openapi.json'])
+    '/v1/modules', '/v1/types', '/v1/activations', '/v1/top', '/v1/waits', '/v1/slow-turns', '/v1/dead-letters', '/v1/storage', '/v1/storage/backups', '/v1/storage/migrations',
+    '/metrics', '/openapi.json'])
     await expect(200, 'GET', target);
 
   const loaded = await expect(200, 'POST', '/v1/modules', { path: COUNTER });
@@ -85,12 +86,21 @@ test('every documented answer is given by a live node and matches its schema', a
     () => 'the activation stays');
   assert.deepStrictEqual((await expect(200, 'POST', `/v1/actors${key}/Get`)).json, { value: '8' });
 
+  await expect(200, 'POST', '/v1/modules', { path: process.env.ORBIT_KNOT_MODULE });
+  await expect(200, 'POST', '/v1/actors/knot.Knot/k/Paint', { colour: 'red' });
+  const found = await eventually(async () => {
+    const answer = await call('GET', '/v1/types/knot.Knot/indexes/colour?equals=red');
+    return answer.status === 200 ? answer : undefined;  // until the index is built
+  }, () => 'the index is not built');
+  assert.deepStrictEqual(found.json, { actors: [{ key: 'k', value: 'red' }], next: null });
+
   await expect(200, 'PUT', '/v1/log/levels', { default: 'warn', loggers: { admin: 'debug' } });
   const levels = (await expect(200, 'GET', '/v1/log/levels')).json;
   assert.strictEqual(levels.default, 'warn');
   assert.strictEqual(levels.loggers.admin, 'debug');
 
   // Errors.
+  await expect(404, 'GET', '/v1/types/counter.Counter/indexes/none');
   await expect(404, 'GET', '/v1/types/no.Such');
   await expect(404, 'POST', '/v1/actors/no.Such/k/M', {});
   await expect(404, 'POST', `/v1/actors${key}/NoSuchMethod`, {});
@@ -120,7 +130,7 @@ test('every documented answer is given by a live node and matches its schema', a
   assert.deepStrictEqual(used, ['spare']);
 
   for (const { method, template, operation } of contract.operations()) {
-    const target = template.replace('{type}', 't').replace('{key}', 'k').replace('{method}', 'M').replace('{name}', 'n');
+    const target = template.replace('{type}', 't').replace('{key}', 'k').replace('{method}', 'M').replace('{name}', 'n').replace('{index}', 'i');
     await expect(400, method.toUpperCase(), `${target}?unknown=1`);
     await expect(403, method.toUpperCase(), target, undefined, { Host: 'evil.example' });
     if (!operation.requestBody) continue;
@@ -138,7 +148,7 @@ test('every documented answer is given by a live node and matches its schema', a
   // With a token the same document gains 401.
   const withToken = new Contract(documents[1].json);
   for (const { method, template, operation } of withToken.operations()) {
-    const target = template.replace('{type}', 't').replace('{key}', 'k').replace('{method}', 'M').replace('{name}', 'n');
+    const target = template.replace('{type}', 't').replace('{key}', 'k').replace('{method}', 'M').replace('{name}', 'n').replace('{index}', 'i');
     const refused = await request(guarded, method.toUpperCase(), target);
     if (operation.security?.length === 0) {
       assert.strictEqual(refused.status, 200, target);

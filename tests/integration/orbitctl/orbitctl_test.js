@@ -53,9 +53,9 @@ test('the help tells all commands and the exit codes, and each command has its o
   const { code, out } = run(['--help']);
   assert.strictEqual(code, 0);
   const commands = out.split('Commands:\n')[1].split('\n\n')[0].split('\n')
-    .map((line) => /^ {2}((?:[a-z]+ )*[a-z]+)/.exec(line)[1]);
+    .map((line) => /^ {2}((?:[a-z]+ )*[a-z-]+)/.exec(line)[1]);
   for (const expected of ['status', 'workers', 'plugins', 'modules', 'module load', 'module retire', 'types', 'activations',
-    'inspect', 'call', 'deactivate', 'config', 'log', 'metrics', 'ready', 'new actor', 'new plugin'])
+    'inspect', 'call', 'deactivate', 'config', 'log', 'metrics', 'ready', 'query', 'top', 'waits', 'slow-turns', 'dead-letters', 'new actor', 'new plugin'])
     assert.ok(commands.includes(expected), expected);
   for (const command of commands) {
     const own = run([...command.split(' '), '--help']);
@@ -74,6 +74,8 @@ test('a command line that makes no sense ends with 2 and says why', () => {
     'usage: orbitctl call TYPE KEY METHOD': ['call', 'a'], 'usage: orbitctl status': ['status', 'x'],
     "unrecognised option '--jsn'": ['status', '--jsn'], "'status' has no option --wait": ['status', '--wait', '5'],
     '--timeout must be': ['status', '--timeout', '0'], '--limit must be': ['activations', '--limit', '0'],
+    '--by must be calls or time': ['top', '--by', 'size'], '--interval must be': ['top', '--interval', '0'],
+    "'waits' has no option --once": ['waits', '--once'],
     'must look like http://': ['status', '--url', 'https://127.0.0.1:1'],
     'must be lower-case': ['new', 'actor', 'Bank-Account'],
     "the argument ('many')": ['activations', '--limit', 'many'],

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "client.hpp"
+#include "live_commands.hpp"
 #include "new_project.hpp"
 
 using namespace orbit::ctl;
@@ -131,4 +132,28 @@ TEST_CASE("what is there already is not touched, and a failure leaves nothing be
   size_t left = 0;
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder.path)) ++left;
   CHECK(left == 3);
+}
+
+TEST_CASE("waits are shown as a tree; what was shown is not shown again, and circles end") {
+  json::array nodes;
+  for (const char* key : {"x", "a", "b"})
+    nodes.push_back(json::object{{"type", "t"}, {"key", key}, {"worker", 0}, {"method", "M"}, {"age_ms", 5},
+                                 {"state", "waits"}, {"waits_for", json::array{json::object{{"kind", "call"}}}}});
+  const auto edge = [](int from, int to, bool circle) {
+    return json::object{{"from", from}, {"to", to}, {"method", "N"}, {"queued", circle}, {"deadlock", circle}};
+  };
+  const json::object graph{{"nodes", nodes},
+                           {"edges", json::array{edge(0, 1, false), edge(1, 2, true), edge(2, 1, true)}},
+                           {"deadlocks", 1},
+                           {"truncated", false},
+                           {"silent_workers", json::array{1}}};
+  std::ostringstream out;
+  print_waits(out, graph);
+  CHECK(out.str() ==
+        "t/x M (5ms, worker 0)\n"
+        "  -> t/a M (5ms, worker 0)\n"
+        "    => N waits in the mailbox, behind t/b M (5ms, worker 0)  DEADLOCK\n"
+        "      => N waits in the mailbox, behind t/a M (5ms, worker 0)  DEADLOCK  (see above)\n"
+        "1 deadlock: these turns wait for each other until a deadline or a cancellation ends one\n"
+        "worker 1 does not answer: orbitctl top shows what it runs\n");
 }

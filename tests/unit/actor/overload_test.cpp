@@ -44,7 +44,8 @@ TEST_CASE("drop oldest: a full mailbox lets go of the oldest one-way message, an
   CHECK(node.call("dropping", "a", kGet).value == 1000 + 8 + 16 + 32);
   const auto& kept = node.runtime.scheduler(0).dead_letters().kept();
   REQUIRE(kept.size() == 3);
-  CHECK(kept[0].actor == "dropping/a");
+  CHECK(kept[0].type->name == "dropping");
+  CHECK(kept[0].key == "a");
   CHECK(kept[0].code == ORBIT_RESOURCE_EXHAUSTED);
   CHECK(kept[0].reason.find("mailbox_max") != std::string::npos);
 }

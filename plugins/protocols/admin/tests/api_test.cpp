@@ -114,6 +114,43 @@ TEST_CASE("activations are listed by type, limit and cursor, and strictly") {
   CHECK(host.asked.back() == "deactivate t k");
 }
 
+TEST_CASE("what happens now is asked for with a limit, and strictly") {
+  FakeHost host;
+  const std::pair<const char*, const char*> asked[] = {
+      {"top", "top by=0 limit=20"},
+      {"top?by=time&limit=3", "top by=1 limit=3"},
+      {"waits", "waits 1000"},
+      {"waits?limit=10000", "waits 10000"},
+      {"slow-turns?limit=7", "slow_turns 7"},
+      {"dead-letters", "dead_letters 100"},
+  };
+  for (const auto& [path, question] : asked) {
+    CHECK(request(host, "GET", "/v1/" + std::string(path)).status == 200);
+    CHECK(host.asked.back() == question);
+  }
+  for (const char* wrong : {"top?by=size", "top?limit=0", "top?limit=1001", "waits?limit=10001", "slow-turns?limit=x",
+                            "dead-letters?limit=-1", "waits?by=calls"}) {
+    CAPTURE(std::string(wrong));
+    CHECK(request(host, "GET", "/v1/" + std::string(wrong)).status == 400);
+  }
+  CHECK(host.asked.size() == std::size(asked));
+}
+
+TEST_CASE("a query over an index is passed on as JSON, its values as strings") {
+  FakeHost host;
+  CHECK(request(host, "GET", "/v1/types/people.Person/indexes/town").status == 200);
+  CHECK(host.asked.back() == R"(query people.Person town {"limit":100,"descending":false})");
+  CHECK(request(host, "GET", "/v1/types/t/indexes/i?equals=&limit=2&order=descending&after=0aff").status == 200);
+  CHECK(host.asked.back() == R"(query t i {"limit":2,"equals":"","after":"0aff","descending":true})");
+  CHECK(request(host, "GET", "/v1/types/t/indexes/i?from=%22a%0A&to=b").status == 200);
+  CHECK(host.asked.back() == R"(query t i {"limit":100,"from":"\"a\n","to":"b","descending":false})");
+  for (const char* wrong : {"equals=1&from=2", "limit=0", "limit=10001", "order=up", "equal=1"}) {
+    CAPTURE(std::string(wrong));
+    CHECK(request(host, "GET", "/v1/types/t/indexes/i?" + std::string(wrong)).status == 400);
+  }
+  CHECK(host.asked.size() == 3);
+}
+
 TEST_CASE("modules are loaded by absolute path and retired by name") {
   FakeHost host;
   CHECK(request(host, "POST", "/v1/modules", R"({"path":"/opt/bank.so"})").status == 200);

@@ -146,8 +146,22 @@ orbit_actors_v1 make_actors() {
     const uint64_t timeout_ms = deadline_ns / 1'000'000 - FakeHost::current().now_ms;
     ask("call " + words({type, key, method, json}) + " " + std::to_string(timeout_ms) + "ms", done, ctx);
   };
+  actors.query_json = [](orbit_bytes type, orbit_bytes index, orbit_bytes json,
+                         void (*done)(void*, orbit_code, orbit_bytes),
+                         void* ctx) { ask("query " + words({type, index, json}), done, ctx); };
   return actors;
 }
+const orbit_introspection_v1 kIntrospection = {
+    .struct_size = sizeof(orbit_introspection_v1),
+    .reserved = 0,
+    .dead_letters = [](size_t limit, orbit_node_done done,
+                       void* ctx) { ask("dead_letters " + std::to_string(limit), done, ctx); },
+    .waits = [](size_t limit, orbit_node_done done, void* ctx) { ask("waits " + std::to_string(limit), done, ctx); },
+    .top = [](uint32_t by, size_t limit, orbit_node_done done,
+              void* ctx) { ask("top by=" + std::to_string(by) + " limit=" + std::to_string(limit), done, ctx); },
+    .slow_turns = [](size_t limit, orbit_node_done done,
+                     void* ctx) { ask("slow_turns " + std::to_string(limit), done, ctx); },
+};
 const orbit_actors_v1 kActors = make_actors();
 
 const orbit_storage_ops_v1 kStorageOps = {
@@ -168,6 +182,7 @@ const void* extension(const orbit_host*, const char* id) {
   if (wanted == ORBIT_ACTORS_V1) return &kActors;
   if (wanted == ORBIT_STORAGE_OPS_V1) return &kStorageOps;
   if (wanted == ORBIT_METRICS_V1) return &kMetrics;
+  if (wanted == ORBIT_INTROSPECTION_V1) return &kIntrospection;
   return nullptr;
 }
 
