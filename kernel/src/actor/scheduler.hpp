@@ -50,7 +50,7 @@ inline constexpr uint32_t kMethodHold = ORBIT_METHOD_SYSTEM + 0x10;
 // Tells another worker that a call was cancelled.
 inline constexpr uint32_t kMethodCancel = ORBIT_METHOD_SYSTEM + 0x11;
 // In the flags of a turn whose time is measured (hot_actors.hpp).
-inline constexpr uint16_t kSampled = 0x1000;
+inline constexpr uint16_t kSampled = 0x2000;
 // Answers a hold's envelope where the type is frozen; never leaves the kernel.
 inline constexpr orbit_code kHoldMeetsFrozen = -1;
 
