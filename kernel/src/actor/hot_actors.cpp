@@ -69,6 +69,7 @@ void HotActors::roll(uint64_t turns, uint64_t now_ns) noexcept {
   window.since_ns = now_ns;
   window.turns_before = turns;
   window.by_calls.size = window.by_time.size = 0;
+  sampled_turns_ = turns;  // the next sample does not stand for turns of the window before
 }
 
 uint64_t HotActors::begins(uint64_t turns, uint64_t now_ns) noexcept {
