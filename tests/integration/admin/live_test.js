@@ -62,7 +62,8 @@ test('a turn that waits tells for whom, and the one it waits for by whom it was 
   const waiting = call('w', 'Tie', { gate: 'shut', other: 'x' });
   const graph = await eventually(async () => {
     const all = await ask('/v1/waits');
-    return all.nodes.some((each) => each.type === 'knot.Gate') && all.edges.length === 1 ? all : undefined;
+    // Its turn has begun when its method is told; before, the gate comes into memory and the call waits in its mailbox.
+    return all.nodes.some((each) => each.type === 'knot.Gate' && each.method) && all.edges.length === 1 ? all : undefined;
   }, () => 'nobody waits');
   const [edge] = graph.edges;
   const [from, to] = [edge.from, edge.to].map((id) => graph.nodes.find((each) => each.id === id));
