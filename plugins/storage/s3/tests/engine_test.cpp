@@ -199,16 +199,16 @@ TEST_CASE("bounds are errors that name them") {
   EngineOptions options = small_options();
   options.batch_bytes_max = 1000;
   options.background = true;
-  std::atomic<bool> full = true;  // outlives the engine, whose threads ask for it
-  store->fate = [&](uint64_t, Bytes kind, const std::string& name) {
-    return full && kind == "put" && name.starts_with("table/") ? Fate::refused : Fate::done;
-  };
   auto engine = must_open(store, options);
   const Result<> large = put(*engine, "key", std::string(2000, 'x'));
   REQUIRE(!large);
   CHECK(large.error().code == Code::resource_exhausted);
   CHECK(large.error().message.find("batch_bytes_max") != std::string::npos);
 
+  std::atomic<bool> full = true;
+  store->fate = [&](uint64_t, Bytes kind, const std::string& name) {
+    return full && kind == "put" && name.starts_with("table/") ? Fate::refused : Fate::done;
+  };
   Map map;
   Result<> refused;
   for (int i = 0; refused && i < 1000; ++i) {
