@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <orbit/abi.h>
+#include <orbit/ext/access.h>
 #include <orbit/ext/actors.h>
 #include <orbit/ext/call_filter.h>
 #include <orbit/ext/introspection.h>

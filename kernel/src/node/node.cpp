@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "access/access_api.hpp"
 #include "actor/introspection_api.hpp"
 #include "actor/runtime.hpp"
 #include "actor/turn_watch.hpp"
@@ -138,6 +139,7 @@ Result<> Node::make_parts() {
   extensions_.add(kNetExtension, static_cast<Net*>(net_.get()));
   extensions_.add(ORBIT_WORKERS_V1, workers_table());
   extensions_.add(ORBIT_NET_V1, watched_net_table());
+  extensions_.add(ORBIT_ACCESS_V1, access_table());
   extensions_.add(ORBIT_ACTORS_V1, Runtime::api());
   extensions_.add(ORBIT_STREAMS_V1, streams_table());
   extensions_.add(ORBIT_LOG_V1, log_table());
