@@ -10,12 +10,11 @@
 #include <utility>
 #include <vector>
 
-#include "http.hpp"
 #include "orbit/ext/actors.h"
 #include "orbit/ext/introspection.h"
 #include "orbit/ext/node.h"
 #include "orbit/ext/storage_ops.h"
-#include "response.hpp"
+#include "orbit/http/server.hpp"
 
 namespace orbit::admin {
 
@@ -34,18 +33,15 @@ struct Services {
 // connection, and may outlive the connection. Destroyed without an answer it answers INTERNAL.
 class Exchange {
  public:
-  // path: the values of the route's {parameters} in order. reply is called once.
-  Exchange(Request request, std::vector<std::string> path, std::vector<std::pair<std::string, std::string>> query,
-           std::function<void(Response)> reply)
-      : request_(std::move(request)), path_(std::move(path)), query_(std::move(query)), reply_(std::move(reply)) {}
+  // path: the values of the route's {parameters} in order.
+  Exchange(http::Request request, std::vector<std::string> path,
+           std::vector<std::pair<std::string, std::string>> query, http::Responder responder)
+      : request_(std::move(request)), path_(std::move(path)), query_(std::move(query)), responder_(std::move(responder)) {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
-  ~Exchange() {
-    if (reply_) fail(Code::internal, "the request ended without an answer");
-  }
 
   const std::string& path(size_t index) const { return path_.at(index); }
-  const Request& request() const noexcept { return request_; }
+  const http::Request& request() const noexcept { return request_; }
   // The query parameter's value, or `otherwise`.
   std::string_view query(std::string_view name, std::string_view otherwise = {}) const noexcept {
     for (const auto& [key, value] : query_)
@@ -57,17 +53,16 @@ class Exchange {
     return std::any_of(query_.begin(), query_.end(), [name](const auto& each) { return each.first == name; });
   }
 
-  void answer(Response response) {
-    if (auto reply = std::exchange(reply_, nullptr)) reply(std::move(response));
+  void answer(http::Response response) { responder_.answer(std::move(response)); }
+  void fail(Code code, std::string_view detail) {
+    answer(http::problem(http::status_of(code), code, detail, request_.target));
   }
-  void fail(Code code, std::string_view detail) { answer(problem(status_of(code), code, detail, request_.target)); }
-  void fail(int status, Code code, std::string_view detail) { answer(problem(status, code, detail, request_.target)); }
 
  private:
-  Request request_;
+  http::Request request_;
   std::vector<std::string> path_;
   std::vector<std::pair<std::string, std::string>> query_;
-  std::function<void(Response)> reply_;
+  http::Responder responder_;
 };
 
 using ExchangePtr = std::unique_ptr<Exchange>;

@@ -4,24 +4,20 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 
-#include "response.hpp"
+#include "orbit/http/response.hpp"
 
 namespace orbit::admin {
 
 namespace {
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
+using http::equal_ignoring_case;
 
 bool ends_with_ignoring_case(std::string_view text, std::string_view end) noexcept {
   return text.size() >= end.size() && equal_ignoring_case(text.substr(text.size() - end.size()), end);
 }
 
-Response unauthorized(const Request& request, std::string_view detail, std::string challenge) {
-  Response response = problem(401, Code::unauthenticated, detail, request.target);
+http::Response unauthorized(const http::Request& request, std::string_view detail, std::string challenge) {
+  http::Response response = http::problem(401, Code::unauthenticated, detail, request.target);
   response.headers.emplace_back("WWW-Authenticate", std::move(challenge));
   return response;
 }
@@ -75,27 +71,25 @@ Result<> Guard::check_listen(std::string_view address, std::string_view token) {
   return {};
 }
 
-std::optional<Response> Guard::refuse(const Request& request, std::string_view authority, bool open) const {
-  if (request.host_count > 1 || (request.host_count == 0 && request.version >= 11))
-    return problem(400, Code::invalid_argument, "an HTTP/1.1 request has exactly one Host header", request.target);
+std::optional<http::Response> Guard::refuse(const http::Request& request, std::string_view authority, bool open) const {
   if (!has_token()) {
-    const std::string_view host = authority.empty() ? std::string_view(request.host) : authority;
-    if (request.host_count != 0 && !is_loopback(host_of(host)))
-      return problem(
+    const std::string_view host = authority.empty() ? request.header("host") : authority;
+    if ((!authority.empty() || request.has_header("host")) && !is_loopback(host_of(host)))
+      return http::problem(
           403, Code::permission_denied,
           "without a token this node answers to loopback names only (localhost, 127.0.0.1, [::1]), not to '" +
               std::string(host) + "'; configure a token to use other names",
           request.target);
     const bool reads = request.method == "GET" || request.method == "HEAD";
-    if (!reads && request.has_origin && !equal_ignoring_case(request.origin, "http://" + std::string(host)))
-      return problem(403, Code::permission_denied,
-                     "a page of '" + request.origin + "' may not act on this node; configure a token to allow it",
+    if (!reads && request.has_header("origin") && !equal_ignoring_case(request.header("origin"), "http://" + std::string(host)))
+      return http::problem(403, Code::permission_denied,
+                     "a page of '" + std::string(request.header("origin")) + "' may not act on this node; configure a token to allow it",
                      request.target);
     return std::nullopt;
   }
   if (open) return std::nullopt;
   constexpr std::string_view kScheme = "bearer ";
-  const std::string_view sent = request.authorization;
+  const std::string_view sent = request.header("authorization");
   if (!equal_ignoring_case(sent.substr(0, kScheme.size()), kScheme))
     return unauthorized(request, "this node asks for a token: send 'Authorization: Bearer <token>'",
                         "Bearer realm=\"orbit\"");

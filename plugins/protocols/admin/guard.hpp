@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "http.hpp"
+#include "orbit/http/message.hpp"
 #include "orbit/result.hpp"
 
 namespace orbit::admin {
@@ -33,7 +33,7 @@ class Guard {
   // The refusal, if there is one. `authority` is the target's own in absolute form, else empty. `open`: the route needs
   // no token. Without a token a browser is the danger: a page of another site must neither reach the node through a
   // name that it points at 127.0.0.1 (DNS rebinding: the Host check) nor post to it blindly (the Origin check).
-  std::optional<Response> refuse(const Request& request, std::string_view authority, bool open) const;
+  std::optional<http::Response> refuse(const http::Request& request, std::string_view authority, bool open) const;
 
  private:
   std::string token_;

@@ -9,6 +9,10 @@
 
 namespace orbit::admin::handlers {
 
+using http::json_response;
+using http::Response;
+using http::valid_utf8;
+
 namespace json = boost::json;
 
 namespace {

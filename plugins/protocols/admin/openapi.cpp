@@ -6,7 +6,7 @@
 #include <set>
 #include <stdexcept>
 
-#include "response.hpp"
+#include "orbit/http/response.hpp"
 #include "routes.hpp"
 #include "schemas.hpp"
 #include "version.hpp"
@@ -84,7 +84,7 @@ json::object operation(const Route& route, bool with_token) {
   if (route.body != nullptr) {
     json::value schema = *route.body == '\0' ? json::value(json::object()) : json::value(schema_ref(route.body));
     out["requestBody"] =
-        json::object{{"required", route.body_required}, {"content", content(kJson, std::move(schema))}};
+        json::object{{"required", route.body_required}, {"content", content(http::kJson, std::move(schema))}};
   }
   out["responses"] = responses_of(route, with_token);
   if (with_token && route.open) out["security"] = json::array();
@@ -99,8 +99,8 @@ json::object error_responses(const json::object& paths) {
       for (const auto& [status, response] : op.at("responses").as_object()) {
         if (!response.as_object().contains("$ref")) continue;
         const bool other = status == "default";
-        const auto title = other ? std::string_view("Any other error") : reason_phrase(std::stoi(std::string(status)));
-        json::object described{{"description", view(title)}, {"content", content(kProblemJson, schema_ref("Problem"))}};
+        const auto title = other ? std::string_view("Any other error") : http::reason_phrase(std::stoi(std::string(status)));
+        json::object described{{"description", view(title)}, {"content", content(http::kProblemJson, schema_ref("Problem"))}};
         if (status == "401")
           described["headers"] = json::object{
               {"WWW-Authenticate", json::object{{"description", "RFC 6750"}, {"schema", {{"type", "string"}}}}}};

@@ -36,15 +36,16 @@ class AdminPlugin : public Plugin {
 
   static Result<std::unique_ptr<AdminPlugin>> create(Host host, const Config& config) {
     ServerOptions options;
-    options.listen = config.string("listen");
+    options.http.listen.address = config.string("listen");
     options.token = config.string("token");
-    options.limits.header_bytes_max = static_cast<uint32_t>(config.integer("header_bytes_max"));
-    options.limits.body_bytes_max = static_cast<uint64_t>(config.integer("body_bytes_max"));
-    options.connections_max = static_cast<uint32_t>(config.integer("connections_max"));
-    options.idle_timeout_ms = static_cast<uint64_t>(config.integer("idle_timeout_ms"));
-    options.request_timeout_ms = static_cast<uint64_t>(config.integer("request_timeout_ms"));
+    options.http.limits.header_bytes_max = static_cast<uint32_t>(config.integer("header_bytes_max"));
+    options.http.limits.body_bytes_max = static_cast<uint64_t>(config.integer("body_bytes_max"));
+    options.http.listen.connections_max = static_cast<uint32_t>(config.integer("connections_max"));
+    options.http.idle_timeout_ms = static_cast<uint64_t>(config.integer("idle_timeout_ms"));
+    options.http.request_timeout_ms = static_cast<uint64_t>(config.integer("request_timeout_ms"));
+    options.http.header_timeout_ms = options.http.request_timeout_ms;
     options.call_timeout_ms = static_cast<uint64_t>(config.integer("call_timeout_ms"));
-    if (auto allowed = Guard::check_listen(options.listen, options.token); !allowed)
+    if (auto allowed = Guard::check_listen(options.http.listen.address, options.token); !allowed)
       return tl::unexpected<Error>(allowed.error());
     return std::make_unique<AdminPlugin>(host, std::move(options));
   }

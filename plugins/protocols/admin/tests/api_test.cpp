@@ -8,6 +8,7 @@
 using namespace orbit;
 using namespace orbit::admin;
 using namespace orbit::admin::test;
+using namespace orbit::http::test;
 
 namespace {
 

@@ -8,8 +8,6 @@ namespace orbit::admin::test {
 
 namespace {
 
-FakeHost* g_current = nullptr;
-
 void put(orbit_sink sink, std::string_view text) { sink.append(sink.ctx, to_c(text)); }
 
 void ask(std::string what, void (*done)(void*, orbit_code, orbit_bytes), void* ctx) {
@@ -26,67 +24,6 @@ std::string words(std::initializer_list<orbit_bytes> parts) {
   for (const orbit_bytes part : parts) out.append(out.empty() ? "" : " ").append(from_c(part));
   return out;
 }
-
-const orbit_net_v1 kNet = {
-    .struct_size = sizeof(orbit_net_v1),
-    .listen = [](const orbit_host*, const orbit_listen_options* options, const orbit_connection_handler*, void*,
-                 orbit_listener** listener, orbit_error*) -> orbit_code {
-      FakeHost::current().listened = options->address;
-      FakeHost::current().listening = true;
-      *listener = reinterpret_cast<orbit_listener*>(&FakeHost::current());
-      return ORBIT_OK;
-    },
-    .address = [](orbit_listener*) -> const char* { return FakeHost::current().listened.c_str(); },
-    .stop_listening = [](orbit_listener*) { FakeHost::current().listening = false; },
-    .reserve = [](orbit_connection* connection, size_t size) -> char* {
-      connection->reserved.resize(size);
-      return connection->reserved.data();
-    },
-    .commit = [](orbit_connection* connection,
-                 size_t size) { connection->output.append(connection->reserved, 0, size); },
-    .write = [](orbit_connection* connection, const char* data, size_t size) { connection->output.append(data, size); },
-    .output_bytes = [](orbit_connection* connection) -> size_t { return connection->output.size(); },
-    .pause = [](orbit_connection* connection) { connection->paused = true; },
-    .resume =
-        [](orbit_connection* connection) {
-          connection->paused = false;
-          connection->resumed = true;
-        },
-    .close = [](orbit_connection* connection) { connection->closing = true; },
-    .peer_address = nullptr,
-    .local_address = nullptr,
-    .id = nullptr,
-    .set_idle_timeout = [](orbit_connection* connection, uint64_t ms) { connection->idle_timeout_ms = ms; },
-};
-
-const orbit_workers_v1 kWorkers = {
-    .struct_size = sizeof(orbit_workers_v1),
-    .count = [](const orbit_host*) -> uint32_t { return 1; },
-    .current = [](const orbit_host*) -> uint32_t { return 0; },
-    .post = nullptr,
-    .after = [](const orbit_host*, uint64_t delay_ms, orbit_function function, void* ctx) -> orbit_timer {
-      FakeHost& host = FakeHost::current();
-      host.timers[++host.last_timer] = {host.now_ms + delay_ms, function, ctx};
-      return host.last_timer;
-    },
-    .cancel = [](const orbit_host*, orbit_timer timer) -> int {
-      return FakeHost::current().timers.erase(timer) != 0 ? 1 : 0;
-    },
-    .blocking = nullptr,
-    .monotonic_ns = [](const orbit_host*) -> uint64_t { return FakeHost::current().now_ms * 1'000'000; },
-    .unix_ms = [](const orbit_host*) -> uint64_t { return FakeHost::current().now_ms; },
-    .random = nullptr,
-};
-
-const orbit_metrics_v1 kMetrics = {
-    .struct_size = sizeof(orbit_metrics_v1),
-    .counter = [](const orbit_host*, const char* name, const char* labels, const char*) -> orbit_counter* {
-      return reinterpret_cast<orbit_counter*>(&FakeHost::current().counters[std::string(name) + "{" + labels + "}"]);
-    },
-    .gauge = nullptr,
-    .add = [](orbit_counter* counter, uint64_t amount) { *reinterpret_cast<uint64_t*>(counter) += amount; },
-    .set = nullptr,
-};
 
 const orbit_node_v1 kNode = {
     .struct_size = sizeof(orbit_node_v1),
@@ -174,90 +111,36 @@ const orbit_storage_ops_v1 kStorageOps = {
     .backup = [](orbit_bytes storage, orbit_bytes folder, orbit_node_done done, void* ctx) { ask("backup " + words({storage, folder}), done, ctx); },
 };
 
-const void* extension(const orbit_host*, const char* id) {
-  const std::string_view wanted = id;
-  if (wanted == ORBIT_NET_V1) return &kNet;
-  if (wanted == ORBIT_WORKERS_V1) return &kWorkers;
-  if (wanted == ORBIT_NODE_V1) return &kNode;
-  if (wanted == ORBIT_ACTORS_V1) return &kActors;
-  if (wanted == ORBIT_STORAGE_OPS_V1) return &kStorageOps;
-  if (wanted == ORBIT_METRICS_V1) return &kMetrics;
-  if (wanted == ORBIT_INTROSPECTION_V1) return &kIntrospection;
-  return nullptr;
-}
-
 }  // namespace
 
-FakeHost& FakeHost::current() {
-  if (g_current == nullptr) std::abort();
-  return *g_current;
+FakeHost& FakeHost::current() { return static_cast<FakeHost&>(FakeNet::current()); }
+
+const void* FakeHost::extension(std::string_view id) {
+  if (id == ORBIT_NODE_V1) return &kNode;
+  if (id == ORBIT_ACTORS_V1) return &kActors;
+  if (id == ORBIT_STORAGE_OPS_V1) return &kStorageOps;
+  if (id == ORBIT_INTROSPECTION_V1) return &kIntrospection;
+  return FakeNet::extension(id);
 }
 
 FakeHost::FakeHost(ServerOptions options) {
-  if (g_current != nullptr) std::abort();
-  g_current = this;
-  host_ = {sizeof(orbit_host), ORBIT_ABI_MAJOR, ORBIT_ABI_MINOR, &extension};
-  if (options.listen.empty()) options.listen = "127.0.0.1:7080";
-  server_ = std::make_unique<Server>(Host(&host_), std::move(options));
+  if (options.http.listen.address.empty()) options.http.listen.address = "127.0.0.1:7080";
+  // As plugin.cpp does.
+  options.http.header_timeout_ms = options.http.request_timeout_ms;
+  server_ = std::make_unique<Server>(host(), std::move(options));
+  if (!server_->start()) std::abort();
 }
 
 FakeHost::~FakeHost() {
   hold_answers = false;
   while (!questions.empty()) answer(ORBIT_UNAVAILABLE, "the test is over");
-  // A ticket belongs to its timer: let every timer run out.
   advance(24ull * 3600 * 1000);
-  g_current = nullptr;
-}
-
-void FakeHost::advance(uint64_t ms) {
-  now_ms += ms;
-  for (auto it = timers.begin(); it != timers.end();) {
-    if (it->second.due_ms > now_ms) {
-      ++it;
-      continue;
-    }
-    const Timer timer = it->second;
-    timers.erase(it);
-    timer.function(timer.ctx);
-    it = timers.begin();
-  }
 }
 
 void FakeHost::answer(orbit_code code, std::string_view text) {
   const Question question = questions.front();
   questions.pop_front();
   question.done(question.ctx, code, to_c(text));
-}
-
-Client::Client(FakeHost& host) {
-  context_ = Server::kHandler.opened(&host.server(), &connection_);
-  connection_.idle_timeout_ms = host.server().options().idle_timeout_ms;
-}
-
-Client::~Client() { hang_up(); }
-
-void Client::hang_up() {
-  if (context_ != nullptr) Server::kHandler.closed(std::exchange(context_, nullptr), ORBIT_OK);
-}
-
-void Client::send(std::string_view bytes) {
-  pending_ += bytes;
-  if (connection_.paused || connection_.closing || context_ == nullptr) return;
-  connection_.resumed = false;
-  const size_t consumed = Server::kHandler.received(context_, pending_.data(), pending_.size());
-  if (consumed > pending_.size()) std::abort();
-  pending_.erase(0, consumed);
-  pump();
-}
-
-void Client::pump() {
-  while (connection_.resumed && !connection_.paused && !connection_.closing && context_ != nullptr &&
-         !pending_.empty()) {
-    connection_.resumed = false;
-    const size_t consumed = Server::kHandler.received(context_, pending_.data(), pending_.size());
-    if (consumed > pending_.size()) std::abort();
-    pending_.erase(0, consumed);
-  }
 }
 
 }  // namespace orbit::admin::test

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "openapi.hpp"
-#include "target.hpp"
+#include "orbit/http/target.hpp"
 
 using namespace orbit;
 using namespace orbit::admin;
@@ -17,7 +17,7 @@ namespace json = boost::json;
 namespace {
 
 Match match(std::string_view method, std::string_view path) {
-  const auto target = parse_target(path);
+  const auto target = http::parse_target(path);
   REQUIRE(target);
   return match_route(method, target->segments);
 }
@@ -95,13 +95,13 @@ TEST_CASE("keys are percent-decoded bytes, and an encoded slash is part of a key
 TEST_CASE("what is no URI is refused") {
   for (const char* text : {"/%", "/%g0", "/%1", "/a b", "/\"", "/\x80", "", "*", "healthz", "/a#b", "/<", "http://"}) {
     CAPTURE(std::string(text));
-    const auto target = parse_target(text);
+    const auto target = http::parse_target(text);
     CHECK((!target || match_route("GET", target->segments).route == nullptr));
   }
 }
 
 TEST_CASE("query parameters are decoded, plus is a space") {
-  const auto target = parse_target("/v1/activations?type=a%2Bb+c&cursor=&flag&limit=5");
+  const auto target = http::parse_target("/v1/activations?type=a%2Bb+c&cursor=&flag&limit=5");
   REQUIRE(target);
   using Pairs = std::vector<std::pair<std::string, std::string>>;
   CHECK(target->query == Pairs{{"type", "a+b c"}, {"cursor", ""}, {"flag", ""}, {"limit", "5"}});

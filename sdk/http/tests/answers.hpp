@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace orbit::admin::test {
+namespace orbit::http::test {
 
 struct HttpAnswer {
   int status = 0;
@@ -57,4 +57,4 @@ inline HttpAnswer read_answer(std::string_view bytes, bool head_only = false) {
   return answers.front();
 }
 
-}  // namespace orbit::admin::test
+}  // namespace orbit::http::test

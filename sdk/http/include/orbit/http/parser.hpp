@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// HTTP/1.0 and 1.1 requests from bytes (RFC 9112), through Boost.Beast, which only the .cpp sees. Knows no sockets.
+// HTTP/1.0 and 1.1 requests from bytes (RFC 9112). Strict where leniency lets two programs read one message differently
+// (request smuggling): CRLF line ends only, no folded lines, one Content-Length, "chunked" alone. Knows no sockets.
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
-#include "http.hpp"
+#include "message.hpp"
 
-namespace orbit::admin {
+namespace orbit::http {
 
 // What is wrong with the bytes: the status to answer with, and a sentence. The connection cannot go on after it.
 struct ParseFailure {
@@ -27,8 +26,7 @@ class RequestParser {
     failed,    // failure() says why
   };
 
-  explicit RequestParser(HttpLimits limits);
-  ~RequestParser();
+  explicit RequestParser(Limits limits) : limits_(limits) {}
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
 
@@ -44,17 +42,28 @@ class RequestParser {
   Request take();
 
  private:
-  struct Beast;
-  void begin();
-  void read_head();
-  void fail(int status, std::string detail);
+  enum class Part { counted, chunk_line, chunk_data, chunk_end, trailer };
 
-  HttpLimits limits_;
+  size_t feed_head(std::string_view data);
+  size_t feed_body(std::string_view data);
+  size_t feed_chunk_line(std::string_view data);
+  size_t feed_trailer(std::string_view data);
+  bool read_head(std::string_view head);
+  bool read_request_line(std::string_view line);
+  bool read_field(std::string_view line);
+  bool read_framing();
+  bool fail(int status, std::string detail);
+  bool fail_request_line();
+  bool fail_head();
+
+  Limits limits_;
   Stage stage_ = Stage::head;
-  bool begun_ = false;  // the parser has seen bytes of the current request
+  Part part_ = Part::counted;
+  size_t scanned_ = 0;       // of an incomplete head or line: bytes in which no end was found
+  uint64_t left_ = 0;        // of the body or of the current chunk
+  size_t trailer_bytes_ = 0;
   Request request_;
   ParseFailure failure_;
-  std::unique_ptr<Beast> beast_;
 };
 
-}  // namespace orbit::admin
+}  // namespace orbit::http

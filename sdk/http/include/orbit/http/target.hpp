@@ -9,7 +9,7 @@
 
 #include "orbit/result.hpp"
 
-namespace orbit::admin {
+namespace orbit::http {
 
 struct Target {
   std::string authority;              // of an absolute-form target ("GET http://host:1/path"); else empty
@@ -20,4 +20,7 @@ struct Target {
 // INVALID_ARGUMENT for what is no URI: a stray '%', a byte that should have been encoded.
 Result<Target> parse_target(std::string_view text);
 
-}  // namespace orbit::admin
+// Percent-decodes; in a query '+' is a space. INVALID_ARGUMENT for a stray '%'.
+Result<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
+
+}  // namespace orbit::http
