@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "subject.hpp"
+#include "tests/effort.hpp"
 #include "tests/seed.hpp"
 
 namespace {
@@ -11,24 +12,32 @@ namespace {
 using orbit::cow_btree::testing::encrypted_options;
 using orbit::cow_btree::testing::small_options;
 using orbit::cow_btree::testing::subject;
+using orbit::testing::with_effort;
+
+// Every batch is at least one write, and every write is lost in each of four ways.
+constexpr size_t kCrashesPerBatch = 5;
 
 }  // namespace
 
 TEST_CASE("after a power cut at any point everything acknowledged is there, and no batch is torn") {
+  const size_t rounds = with_effort(3);
+  const size_t batches = with_effort(120);
   size_t crashes = 0;
-  for (uint64_t round = 0; round < 3; ++round) {
-    const auto report = orbit::testkit::crash_everywhere(subject(), orbit::testing::seed_of_this_run() + round, 120);
+  for (uint64_t round = 0; round < rounds; ++round) {
+    const auto report = orbit::testkit::crash_everywhere(subject(), orbit::testing::seed_of_this_run() + round, batches);
     CHECK_MESSAGE(report.failure.empty(), report.failure);
     crashes += report.crashes;
   }
   MESSAGE(crashes << " power cuts");
-  CHECK(crashes > 2000);
+  CHECK(crashes > kCrashesPerBatch * rounds * batches);
 }
 
 TEST_CASE("an encrypted file survives power cuts at any point in the same way") {
-  const auto report = orbit::testkit::crash_everywhere(subject(encrypted_options()), orbit::testing::seed_of_this_run() + 50, 100);
+  const size_t batches = with_effort(100);
+  const auto report =
+      orbit::testkit::crash_everywhere(subject(encrypted_options()), orbit::testing::seed_of_this_run() + 50, batches);
   CHECK_MESSAGE(report.failure.empty(), report.failure);
-  CHECK(report.crashes > 500);
+  CHECK(report.crashes > kCrashesPerBatch * batches);
 }
 
 TEST_CASE("an engine that never syncs is caught by the same test") {
@@ -76,7 +85,7 @@ TEST_CASE("an engine that never syncs is caught by the same test") {
 }
 
 TEST_CASE("random operations, reopens, snapshots and power cuts agree with a map") {
-  for (uint64_t round = 0; round < 12; ++round) {
+  for (uint64_t round = 0; round < with_effort(12); ++round) {
     const std::string wrong = orbit::testkit::check_against_model(subject(), orbit::testing::seed_of_this_run() + round, 600);
     CHECK_MESSAGE(wrong.empty(), wrong);
   }
@@ -84,8 +93,9 @@ TEST_CASE("random operations, reopens, snapshots and power cuts agree with a map
 
 TEST_CASE("random operations on an encrypted file agree with a map, with a large and with a small cache") {
   auto options = encrypted_options();
-  for (uint64_t round = 0; round < 6; ++round) {
-    if (round == 3) options.cache_bytes = 96 * orbit::cow_btree::kPageBytes;
+  const size_t rounds = std::max<size_t>(with_effort(6), 2);
+  for (uint64_t round = 0; round < rounds; ++round) {
+    if (round == rounds / 2) options.cache_bytes = 96 * orbit::cow_btree::kPageBytes;
     const std::string wrong = orbit::testkit::check_against_model(subject(options), orbit::testing::seed_of_this_run() + 200 + round, 500);
     CHECK_MESSAGE(wrong.empty(), wrong);
   }
@@ -94,7 +104,7 @@ TEST_CASE("random operations on an encrypted file agree with a map, with a large
 TEST_CASE("random operations agree with a map when the cache holds only few of the pages") {
   auto options = small_options();
   options.cache_bytes = 96 * orbit::cow_btree::kPageBytes;
-  for (uint64_t round = 0; round < 4; ++round) {
+  for (uint64_t round = 0; round < with_effort(4); ++round) {
     const std::string wrong = orbit::testkit::check_against_model(subject(options), orbit::testing::seed_of_this_run() + 100 + round, 400);
     CHECK_MESSAGE(wrong.empty(), wrong);
   }
