@@ -190,6 +190,32 @@ bool read_journal(const google::protobuf::FileDescriptor& file, const v1::ActorO
   return true;
 }
 
+// (orbit.v1.key) is for one field of a request, whose type is what the keys are.
+bool check_key_field(const google::protobuf::MethodDescriptor& from, const std::string& key_kind, std::string* error) {
+  using Field = google::protobuf::FieldDescriptor;
+  const Field* key = nullptr;
+  for (int i = 0; i < from.input_type()->field_count(); ++i) {
+    const Field* field = from.input_type()->field(i);
+    if (!field->options().GetExtension(v1::key)) continue;
+    if (key != nullptr) {
+      *error = field->full_name() + ": '" + key->name() + "' is marked (orbit.v1.key) too; an actor has one key";
+      return false;
+    }
+    key = field;
+    const bool fits = key_kind == "string"  ? field->type() == Field::TYPE_STRING
+                      : key_kind == "bytes" ? field->type() == Field::TYPE_BYTES
+                                            : field->type() == Field::TYPE_INT64 || field->type() == Field::TYPE_SINT64 ||
+                                                  field->type() == Field::TYPE_SFIXED64;
+    if (field->is_repeated() || !fits) {
+      *error = field->full_name() + ": found a " + (field->is_repeated() ? "repeated " : "") + field->type_name() +
+               " marked (orbit.v1.key), expected a " + key_kind + " that is not repeated, as the keys of " +
+               from.service()->full_name() + " are";
+      return false;
+    }
+  }
+  return true;
+}
+
 bool read_method(const google::protobuf::MethodDescriptor& from, Method* method, std::string* error) {
   if (from.client_streaming() || from.server_streaming()) {
     *error = from.full_name() + ": streaming methods are not supported";
@@ -271,7 +297,7 @@ bool read_service(const google::protobuf::FileDescriptor& file, const google::pr
   std::map<uint32_t, std::string> ids;
   for (int i = 0; i < from.method_count(); ++i) {
     Method& method = service->methods.emplace_back();
-    if (!read_method(*from.method(i), &method, error)) return false;
+    if (!read_method(*from.method(i), &method, error) || !check_key_field(*from.method(i), service->key_kind, error)) return false;
     method.reentrant = method.reentrant || options.reentrant();
     if (!names.insert(method.cpp_name).second) {
       *error = from.method(i)->full_name() + ": something else is '" + method.cpp_name + "' in C++ too";

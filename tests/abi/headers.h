@@ -8,7 +8,9 @@
 #include <orbit/ext/access.h>
 #include <orbit/ext/actors.h>
 #include <orbit/ext/call_filter.h>
+#include <orbit/ext/descriptors.h>
 #include <orbit/ext/introspection.h>
+#include <orbit/ext/listeners.h>
 #include <orbit/ext/net.h>
 #include <orbit/ext/node.h>
 #include <orbit/ext/observe.h>
@@ -43,4 +45,5 @@ static_assert(offsetof(orbit_net_v1, set_idle_timeout) == 112, "orbit_net_v1.set
 static_assert(offsetof(orbit_workers_v1, random) == 72, "orbit_workers_v1.random");
 static_assert(offsetof(orbit_log_v1, write) == 16, "orbit_log_v1.write");
 static_assert(offsetof(orbit_metrics_v1, set) == 32, "orbit_metrics_v1.set");
+static_assert(offsetof(orbit_callable_type, module_generation) == 40, "orbit_callable_type.module_generation");
 static_assert(offsetof(orbit_envelope, room) == 128, "orbit_envelope.room");

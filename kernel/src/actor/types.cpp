@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "actor/descriptors_api.hpp"
 #include "state/record_format.hpp"
 
 namespace orbit::kernel {
@@ -195,6 +196,7 @@ Result<std::vector<orbit_type*>> TypeRegistry::publish(const std::string& name, 
     }
   }
   modules_.push_back(std::move(module));
+  count_type_change();
   return changed;
 }
 
@@ -211,6 +213,7 @@ Result<std::vector<orbit_type*>> TypeRegistry::retire(const std::string& name) {
     }
   }
   if (!found) return fail(Code::not_found, "no active module is named '" + name + "'");
+  count_type_change();
   return changed;
 }
 

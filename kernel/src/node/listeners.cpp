@@ -13,13 +13,34 @@ namespace {
 // stop_listening is not told which node calls, hence one list for the process.
 struct Watched {
   const ExtensionRegistry* node;
-  orbit_listener* listener;
+  const orbit_host* host;
+  orbit_listener* listener;  // null: the plugin's own
   ListenerInfo info;
 };
 std::mutex mutex;
 std::vector<Watched> watched;
 
+void add_listener(const orbit_host* host, orbit_listener* listener, const char* address) {
+  const PluginContext& context = PluginContext::of(host);
+  context.log->info("listening", {{"address", address}});
+  const std::lock_guard lock(mutex);
+  watched.push_back({context.extensions, host, listener, {context.name, address}});
+}
+
+constexpr orbit_listeners_v1 kListeners = {
+    .struct_size = sizeof(orbit_listeners_v1),
+    .reserved = 0,
+    .announce = [](const orbit_host* host, const char* address) { add_listener(host, nullptr, address); },
+    .withdraw =
+        [](const orbit_host* host) {
+          const std::lock_guard lock(mutex);
+          std::erase_if(watched, [host](const Watched& w) { return w.host == host && w.listener == nullptr; });
+        },
+};
+
 }  // namespace
+
+const orbit_listeners_v1* listeners_table() noexcept { return &kListeners; }
 
 const orbit_net_v1* watched_net_table() noexcept {
   static const orbit_net_v1 table = [] {
@@ -29,11 +50,7 @@ const orbit_net_v1* watched_net_table() noexcept {
                     orbit_error* error) {
       const orbit_code code = net_table()->listen(host, options, handler, self, listener, error);
       if (code != ORBIT_OK) return code;
-      const PluginContext& context = PluginContext::of(host);
-      const char* address = net_table()->address(*listener);
-      context.log->info("listening", {{"address", address}});
-      const std::lock_guard lock(mutex);
-      watched.push_back({context.extensions, *listener, {context.name, address}});
+      add_listener(host, *listener, net_table()->address(*listener));
       return code;
     };
     out.stop_listening = [](orbit_listener* listener) {

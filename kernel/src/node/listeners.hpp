@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "orbit/ext/listeners.h"
 #include "orbit/ext/net.h"
 #include "plugin/extensions.hpp"
 
@@ -17,6 +18,9 @@ struct ListenerInfo {
 
 // net_table() with `listen` and `stop_listening` watched.
 const orbit_net_v1* watched_net_table() noexcept;
+
+// The table of orbit.listeners/1.
+const orbit_listeners_v1* listeners_table() noexcept;
 
 // Of the node with that registry, in the order of listening. [any thread]
 std::vector<ListenerInfo> listeners_of(const ExtensionRegistry& node);

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "access/access_api.hpp"
+#include "actor/descriptors_api.hpp"
 #include "actor/introspection_api.hpp"
 #include "actor/runtime.hpp"
 #include "actor/turn_watch.hpp"
@@ -147,6 +148,8 @@ Result<> Node::make_parts() {
   extensions_.add(ORBIT_NODE_V1, node_table());
   extensions_.add(ORBIT_STORAGE_OPS_V1, storage_ops_table());
   extensions_.add(ORBIT_INTROSPECTION_V1, introspection_table());
+  extensions_.add(ORBIT_DESCRIPTORS_V1, descriptors_table());
+  extensions_.add(ORBIT_LISTENERS_V1, listeners_table());
   plugins_ = std::make_unique<PluginHost>(plugin_host_options(config_, options_), extensions_, *log_, metrics_);
   return {};
 }
