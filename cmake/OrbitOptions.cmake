@@ -18,6 +18,11 @@ if(ORBIT_SANITIZE)
   add_compile_options(-fsanitize=${ORBIT_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ORBIT_SANITIZE})
 endif()
+# Tests that run on one thread have nothing for ThreadSanitizer: its build tree is without them.
+set(ORBIT_ONE_THREAD_TESTS ON)
+if(ORBIT_SANITIZE STREQUAL "thread")
+  set(ORBIT_ONE_THREAD_TESTS OFF)
+endif()
 if(CMAKE_UNITY_BUILD)
   # What one file of a unit names, a local of another may be called too; builds of single files find what really shadows.
   add_compile_options(-Wno-shadow)

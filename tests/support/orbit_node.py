@@ -37,7 +37,7 @@ def plugin(name, plugin_id, **config):
 class Node:
     """Starts in the constructor, is ready when that returns; `with` stops it and removes its folder.
 
-    build: the build tree. storage: "memory" or "rocksdb". workers: 0 is one per core. resp, limits, node: settings of the
+    build: the build tree. storage: "memory" or an engine with one path, as "rocksdb". workers: 0 is one per core. resp, limits, node: settings of the
     Redis wire, of [limits] and of [node]. admin: settings of the admin API; None: the node has none. data: a folder that
     outlives this node; default: a new one, removed at the end. extra: more of the file, [[plugin]] and [[module]] entries.
     """
@@ -48,7 +48,7 @@ class Node:
         self.log_path = self.folder / "log"
         self.process = None
         build = Path(build).resolve()
-        store = {"path": str(Path(data or self.folder) / "data")} if storage == "rocksdb" else {}
+        store = {} if storage == "memory" else {"path": str(Path(data or self.folder) / "data")}
         settings = {"workers": workers, "data_dir": str(self.folder / "node"),
                     "plugin_paths": [str(build / "lib/orbit/plugins")]} | (node or {})
         config = toml_section("[node]", settings)

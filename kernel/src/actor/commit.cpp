@@ -229,6 +229,11 @@ void Scheduler::submit(Pending* pending) noexcept {
   pending->store->committer.submit(pending);
 }
 
+bool Scheduler::gathers() const noexcept {
+  // A flush that nobody waits for (ASYNC) is no reason.
+  return std::any_of(in_flight_.begin(), in_flight_.end(), [](const Pending* pending) { return !pending->parked.empty(); });
+}
+
 Pending* Scheduler::open_sync(FlushClass& cls) {
   if (cls.open == nullptr) cls.open = make_submission(*cls.store, true, false);
   return cls.open;

@@ -92,6 +92,7 @@ class Scheduler final : public Resident {
   bool step() noexcept override;
   void end_of_round() noexcept override;
   bool pending() const noexcept override;
+  bool gathers() const noexcept override;
 
   // ---- messages -----------------------------------------------------------------------------------------------------
   orbit_envelope* allocate() { return pool_.allocate(); }

@@ -93,11 +93,15 @@ void AsioExecutor::Worker::watch_inbox() noexcept {
   }
 }
 
+bool AsioExecutor::Worker::gathers() const noexcept {
+  return std::any_of(residents.begin(), residents.end(), [](const Resident* resident) { return resident->gathers(); });
+}
+
 int64_t AsioExecutor::Worker::wait_ns() noexcept {
   if (more_ || stop_.load(std::memory_order_relaxed)) return 0;
   const uint64_t deadline_ns = timers.next_deadline_ns();
   if (deadline_ns <= now_ns) return 0;
-  if (spins_left_ != 0) {
+  if (spins_left_ != 0 && !gathers()) {
     if (now_ns - last_work_ns_ < spin_ns_) {
       if (jobs_lead_) watch_inbox();
       // Whoever shares this core, perhaps the very one that is waited for, comes first.
@@ -150,6 +154,13 @@ bool AsioExecutor::Worker::poll(int64_t timeout_ns) noexcept {
   } else if (sleeps) {
     sleep_in_asio(timeout_ns);
     timeout_ns = 0;
+  }
+  if (timeout_ns != 0 && gathers()) {
+    const auto pause_ns = static_cast<int64_t>(kGatherNs);
+    if (timeout_ns < 0 || timeout_ns > pause_ns) {
+      poller.wait_for_wake(pause_ns, [this] { return sleeping_.load() && !stop_.load(); });
+      if (!sleeping_.load() || stop_.load()) timeout_ns = 0;
+    }
   }
   const bool events = poller.wait(timeout_ns) != 0;
   if (sleeps) sleeping_.store(false, std::memory_order_relaxed);

@@ -46,6 +46,7 @@ class AsioExecutor::Worker {
   bool step_residents() noexcept;  // one step and one end of round; true while there is more
   // How long this round may wait for I/O: 0 while there is work or while the worker spins.
   int64_t wait_ns() noexcept;
+  bool gathers() const noexcept;
   void watch_inbox() noexcept;
   void end_pause() noexcept;  // there was work in this round
   bool poll(int64_t timeout_ns) noexcept;

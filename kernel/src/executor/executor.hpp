@@ -32,7 +32,14 @@ class Resident {
   // also what end_of_round itself queued. The default is right for a resident whose end_of_round makes no work for its own
   // step and that nobody else on the worker hands work to without a job. [worker]
   virtual bool pending() const noexcept { return false; }
+  // Asked when the worker is about to sleep: true while it waits for something that ends by a job and that most answers hang on
+  // (a commit). Requests that arrive meanwhile may then lie in their sockets for kGatherNs, and be handled together. [worker]
+  virtual bool gathers() const noexcept { return false; }
 };
+
+// How long requests may gather at a time. A flush of a disk takes 100 us and more; being woken for each request of 50 clients
+// costs more than the wait.
+inline constexpr uint64_t kGatherNs = 50'000;
 
 class Executor {
  public:

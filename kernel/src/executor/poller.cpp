@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "executor/poller.hpp"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@
 namespace orbit::kernel {
 
 Poller::Poller() : epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  // Edge-triggered: every write is an event and nobody has to read the counter back.
+  // Edge-triggered: every write is an event, and the counter is read back by nobody but wait_for_wake.
   epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.ptr = nullptr}};
   if (epoll_fd_ < 0 || wake_fd_ < 0 || ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event) != 0) {
     const int error = errno;
@@ -68,6 +69,19 @@ size_t Poller::wait(int64_t timeout_ns) noexcept {
   const auto handled = static_cast<size_t>(count_);
   count_ = cursor_ = 0;
   return handled;
+}
+
+void Poller::forget_wakes() noexcept {
+  uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = ::read(wake_fd_, &count, sizeof count);
+}
+
+void Poller::sleep_until_wake(int64_t timeout_ns) noexcept {
+  pollfd woken{.fd = wake_fd_, .events = POLLIN, .revents = 0};
+  const timespec timeout{.tv_sec = timeout_ns / 1'000'000'000, .tv_nsec = timeout_ns % 1'000'000'000};
+  begin_wait();
+  ::ppoll(&woken, 1, &timeout, nullptr);
+  end_wait();
 }
 
 void Poller::wake() noexcept {

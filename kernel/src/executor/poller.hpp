@@ -39,6 +39,12 @@ class Poller {
   // Waits at most timeout_ns (0: not at all, negative: without bound) and hands events to their owners. Returns how many.
   // [worker]
   size_t wait(int64_t timeout_ns) noexcept;
+  // Waits for wake() alone, at most timeout_ns, if `still` says so after calls of wake() from before were forgotten. [worker]
+  template <class Still>
+  void wait_for_wake(int64_t timeout_ns, Still&& still) noexcept {
+    forget_wakes();
+    if (still()) sleep_until_wake(timeout_ns);
+  }
   // Ends the wait that goes on, or the next one. [any thread]
   void wake() noexcept;
 
@@ -54,6 +60,8 @@ class Poller {
 
  private:
   int fetch(int64_t timeout_ns) noexcept;
+  void forget_wakes() noexcept;
+  void sleep_until_wake(int64_t timeout_ns) noexcept;
 
   static constexpr int kEventsMax = 256;
   int epoll_fd_ = -1;

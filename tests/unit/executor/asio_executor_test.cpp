@@ -2,6 +2,8 @@
 #include "executor/asio_executor.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
@@ -12,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "executor/poller.hpp"
 #include "function_job.hpp"
 
 namespace orbit::kernel {
@@ -228,6 +231,44 @@ TEST_CASE("a spinning worker gets its jobs and sleeps afterwards") {
     answer.get_future().wait();
   }
   executor.stop();
+}
+
+TEST_CASE("a worker that lets requests gather is woken by a job at once, and looks at its sockets after a pause at the latest") {
+  struct Gathering : Resident {
+    bool step() noexcept override { return false; }
+    void end_of_round() noexcept override {}
+    bool gathers() const noexcept override { return true; }
+  } gathering;
+  struct Readable final : Pollable {
+    void ready(uint32_t) noexcept override {
+      char byte = 0;
+      if (::read(fd, &byte, 1) == 1) seen->set_value();
+    }
+    int fd = -1;
+    std::promise<void>* seen = nullptr;
+  } readable;
+  AsioExecutorOptions options = two_workers();
+  options.spin_us = 50;
+  AsioExecutor executor(options);
+  executor.attach(1, &gathering);
+  executor.start();
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  readable.fd = ends[0];
+  post(executor, 1, [&] { CHECK(executor.poller(1).add(ends[0], EPOLLIN, &readable) == 0); });
+  for (int i = 0; i < 2'000; ++i) {
+    std::promise<void> answer;
+    std::promise<void> arrived;
+    post(executor, 1, [&] { readable.seen = &arrived, answer.set_value(); });
+    answer.get_future().wait();
+    if (i % 4 != 0) continue;
+    CHECK(::write(ends[1], "x", 1) == 1);
+    arrived.get_future().wait();
+  }
+  post(executor, 1, [&] { executor.poller(1).remove(ends[0], &readable); });
+  executor.stop();
+  ::close(ends[0]);
+  ::close(ends[1]);
 }
 
 TEST_CASE("a worker that does not come back is interrupted, and runs the function on its own thread") {
