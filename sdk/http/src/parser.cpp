@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "text.hpp"
+
 namespace orbit::http {
 
 namespace {
@@ -26,12 +28,6 @@ bool is_token(std::string_view text) noexcept {
 }
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 // Printable ASCII without spaces.
 bool is_visible(std::string_view text) noexcept {

@@ -10,6 +10,8 @@
 #include <limits>
 #include <memory>
 
+#include "text.hpp"
+
 namespace orbit::http {
 
 std::string_view reason_phrase(int status) noexcept {
@@ -169,12 +171,6 @@ const std::string& http_date(uint64_t unix_ms) {
 void append_number(std::string& out, uint64_t number) {
   char digits[20];
   out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
 }
 
 std::string_view media_type(std::string_view content_type) noexcept {
