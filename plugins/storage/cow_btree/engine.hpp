@@ -19,6 +19,8 @@
 
 namespace orbit::cow_btree {
 
+constexpr const char* kFileName = "data.cow";  // in a directory of its own
+
 struct EngineOptions {
   std::string path;  // of the file; its directory must exist
   uint64_t cache_bytes = uint64_t{256} << 20;
@@ -64,6 +66,8 @@ class Engine final : public Storage {
 
   // Writes the tree out now.
   Result<> checkpoint();
+  // A directory with a backup in it, as the plugin opens it; nothing may be there yet.
+  Result<> checkpoint(const std::string& directory);
   // Moves pages to the front of the file and cuts off what is free then; writers and readers go on meanwhile.
   Result<> compact();
   // A complete file of the newest state at `path`, which must not exist; durable on return. Writers and readers go on.

@@ -134,6 +134,15 @@ Result<> Engine::backup(const std::string& path) {
   });
 }
 
+Result<> Engine::checkpoint(const std::string& directory) {
+  return guarded([&] {
+    if (must(files_.exists(directory))) raise(Code::already_exists, directory + " exists");
+    must(files_.make_directories(directory));
+    must(backup(directory + "/" + kFileName));
+    must(files_.sync_directory(directory_of(directory)));
+  });
+}
+
 Engine::~Engine() { close(); }
 
 void Engine::close() {

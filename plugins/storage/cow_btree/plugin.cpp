@@ -36,7 +36,7 @@ class CowBtreeStorage final : public orbit::StoragePlugin<CowBtreeStorage, Engin
   static orbit::Result<std::unique_ptr<CowBtreeStorage>> create(orbit::Host host, const orbit::Config& config) {
     EngineOptions options;
     const std::string directory = config.string("path");
-    options.path = directory + "/data.cow";
+    options.path = directory + "/" + orbit::cow_btree::kFileName;
     options.cache_bytes = static_cast<uint64_t>(config.integer("cache_bytes"));
     options.log_bytes = static_cast<uint64_t>(config.integer("log_bytes"));
     options.file_bytes_max = static_cast<uint64_t>(config.integer("file_bytes_max"));
