@@ -37,18 +37,20 @@ def plugin(name, plugin_id, **config):
 class Node:
     """Starts in the constructor, is ready when that returns; `with` stops it and removes its folder.
 
-    build: the build tree. storage: "memory" or an engine with one path, as "rocksdb". workers: 0 is one per core. resp, limits, node: settings of the
-    Redis wire, of [limits] and of [node]. admin: settings of the admin API; None: the node has none. data: a folder that
+    build: the build tree. storage: "memory" or another engine; store: its settings, by default a path for all but "memory".
+    workers: 0 is one per core. resp, limits, node: settings of the Redis wire, of [limits] and of [node]. admin: settings of the
+    admin API; None: the node has none. data: a folder that
     outlives this node; default: a new one, removed at the end. extra: more of the file, [[plugin]] and [[module]] entries.
     """
 
     def __init__(self, build, storage="memory", workers=1, resp=None, limits=None, node=None, environment=None,
-                 data=None, admin=None, extra=""):
+                 data=None, admin=None, extra="", store=None):
         self.folder = Path(tempfile.mkdtemp(prefix="orbit-node-"))
         self.log_path = self.folder / "log"
         self.process = None
         build = Path(build).resolve()
-        store = {} if storage == "memory" else {"path": str(Path(data or self.folder) / "data")}
+        if store is None:
+            store = {} if storage == "memory" else {"path": str(Path(data or self.folder) / "data")}
         settings = {"workers": workers, "data_dir": str(self.folder / "node"),
                     "plugin_paths": [str(build / "lib/orbit/plugins")]} | (node or {})
         config = toml_section("[node]", settings)

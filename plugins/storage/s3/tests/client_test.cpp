@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// The client against the strict server of tests/support/s3_server.py, which CTest starts; signatures against Amazon's
+// examples.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "client.hpp"
+#include "engine.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace orbit;
+using namespace orbit::s3;
+
+namespace {
+
+std::string endpoint() {
+  const char* const out = std::getenv("ORBIT_S3_ENDPOINT");
+  REQUIRE_MESSAGE(out != nullptr, "run this with tests/support/s3_server.py --run");
+  return out;
+}
+
+// A prefix of its own for each test case.
+ClientOptions options() {
+  static int number = 0;
+  ClientOptions out;
+  out.endpoint = endpoint();
+  out.region = "us-east-1";
+  out.bucket = "bucket";
+  out.prefix = "test" + std::to_string(++number) + "/";
+  out.path_style = true;
+  out.retry_first_ms = 1;
+  out.retry_pause_max_ms = 5;
+  out.list_page = 3;
+  out.part_bytes = 5 << 20;
+  out.credentials = credentials_from_environment;
+  return out;
+}
+
+std::string control(const std::string& json) {
+  HttpClient http({});
+  std::string error;
+  const auto answer = http.send({json.empty() ? "GET" : "POST", endpoint() + "/_control", {}, json, 8 << 20}, error);
+  REQUIRE_MESSAGE(answer.has_value(), error);
+  REQUIRE(answer->status == 200);
+  return answer->body;
+}
+void fault(const std::string& match, const std::string& action, int count = 1, int after = 0) {
+  control("{\"faults\": [{\"match\": \"" + match + "\", \"action\": \"" + action +
+          "\", \"count\": " + std::to_string(count) + ", \"after\": " + std::to_string(after) + "}]}");
+}
+
+// What the function fails with.
+template <class F>
+Error error_of(F&& function) {
+  const auto result = guarded(std::forward<F>(function));
+  REQUIRE(!result);
+  return result.error();
+}
+
+std::vector<std::string> names_of(Client& client, const std::string& prefix, const std::string& after = "") {
+  std::vector<std::string> out;
+  client.list(prefix, after, [&](const std::string& name, uint64_t) { out.push_back(name); });
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("signatures are those of Amazon's examples") {
+  const Credentials credentials{"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "", 0};
+  const auto signature = [&](SigningInput input) {
+    input.region = "us-east-1";
+    input.now_s = 1369353600;  // 20130524T000000Z
+    input.headers.emplace_back("host", "examplebucket.s3.amazonaws.com");
+    for (const auto& [name, value] : sign(input, credentials))
+      if (name == "authorization") return value.substr(value.rfind('=') + 1);
+    return std::string();
+  };
+  SigningInput get{"GET", "/test.txt", "", {{"range", "bytes=0-9"}}, hex(sha256("")), "", 0};
+  CHECK(signature(get) == "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
+  SigningInput put{"PUT",
+                   "/" + uri_encode("test$file.text", true),
+                   "",
+                   {{"date", "Fri, 24 May 2013 00:00:00 GMT"}, {"x-amz-storage-class", "REDUCED_REDUNDANCY"}},
+                   hex(sha256("Welcome to Amazon S3.")),
+                   "",
+                   0};
+  CHECK(signature(put) == "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
+  SigningInput list{"GET", "/", canonical_query({{"prefix", "J"}, {"max-keys", "2"}}), {}, hex(sha256("")), "", 0};
+  CHECK(signature(list) == "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
+}
+
+TEST_CASE("objects are written if absent or unchanged, and read whole or in part") {
+  Client client(options());
+  CHECK(!client.get("a"));
+  CHECK(!client.get_range("a", 0, 5));
+  const auto etag = client.put("a", "hello", PutCondition::absent());
+  REQUIRE(etag);
+  CHECK(!client.put("a", "again", PutCondition::absent()));
+  CHECK(!client.put("a", "again", PutCondition::match("\"0123456789abcdef0123456789abcdef\"")));
+  CHECK(!client.put("b", "again", PutCondition::match(*etag)));
+  CHECK(client.get("a")->bytes == "hello");
+  CHECK(client.get("a")->etag == *etag);
+  const auto second = client.put("a", "hello, world", PutCondition::match(*etag));
+  REQUIRE(second);
+  CHECK(*second != *etag);
+  CHECK(*client.get_range("a", 7, 5) == "world");
+  const Error error = error_of([&] { client.get_range("a", 100, 5); });
+  CHECK(error.code == Code::data_loss);
+  client.put("empty", "", {});
+  CHECK(client.get("empty")->bytes.empty());
+  client.remove("a");
+  client.remove("a");
+  CHECK(!client.get("a"));
+}
+
+TEST_CASE("listings come in pages, in order, from where they are asked for") {
+  Client client(options());
+  std::vector<std::string> expected;
+  for (int i = 10; i < 20; ++i) {
+    expected.push_back("wal/" + std::to_string(i));
+    client.put(expected.back(), std::string(static_cast<size_t>(i), 'x'), {});
+  }
+  client.put("zoo", "", {});
+  client.put("odd & <name>+%20/'1'", "x", {});
+  CHECK(names_of(client, "wal/") == expected);
+  CHECK(names_of(client, "wal/", "wal/15") == std::vector<std::string>(expected.begin() + 6, expected.end()));
+  CHECK(names_of(client, "nothing/").empty());
+  CHECK(names_of(client, "odd") == std::vector<std::string>{"odd & <name>+%20/'1'"});
+  CHECK(client.get("odd & <name>+%20/'1'")->bytes == "x");
+}
+
+TEST_CASE(
+    "large objects go in parts, also when parts fail and the last answer is lost; nothing is left of a failed one") {
+  Client client(options());
+  std::string bytes(17 << 20, 'x');
+  for (size_t i = 0; i < bytes.size(); i += 4096) bytes[i] = static_cast<char>('a' + i / 4096 % 26);
+  fault("PUT .*partNumber=2", "500", 2);
+  fault("PUT .*partNumber=3", "lost");
+  fault("POST .*uploadId=", "lost");
+  client.upload("large", bytes);
+  CHECK(client.get("large")->bytes == bytes);
+  CHECK(control("").find("\"uploads\": []") != std::string::npos);
+
+  fault("PUT .*partNumber=2", "500", 100);
+  const Error error = error_of([&] { client.upload("never", bytes); });
+  CHECK(error.code == Code::unavailable);
+  CHECK_MESSAGE(error.message.find("HTTP 500 InternalError") != std::string::npos, error.message);
+  CHECK(!client.get("never"));
+  CHECK(control("{\"faults\": []}").find("\"uploads\": []") != std::string::npos);
+}
+
+TEST_CASE("what passes is tried again, and what does not is said: method, bucket, key, status, code and attempts") {
+  ClientOptions few = options();
+  few.attempts_max = 4;
+  Client client(few);
+  fault("PUT .*/a$", "503", 2);
+  fault("PUT .*/a$", "500");
+  REQUIRE(client.put("a", "1", {}));
+  CHECK(client.stats().retries == 3);
+  fault("GET .*/a$", "torn");
+  fault("GET .*/a$", "drop");
+  fault("GET .*/a$", "lost");
+  CHECK(client.get("a")->bytes == "1");
+  client.put("b", std::string(5000, 'b'), {});
+  fault("GET .*/b$", "torn", 2);
+  CHECK(*client.get_range("b", 100, 4000) == std::string(4000, 'b'));
+  fault("GET .*list-type", "torn");
+  CHECK(names_of(client, "") == std::vector<std::string>{"a", "b"});
+  fault("PUT .*/c$", "409");
+  REQUIRE(client.put("c", "1", PutCondition::absent()));
+  // A lost answer: the second attempt finds the first one's object.
+  fault("PUT .*/d$", "lost");
+  CHECK(!client.put("d", "1", PutCondition::absent()));
+  CHECK(client.get("d")->bytes == "1");
+
+  fault("PUT .*/e$", "503", 100);
+  const Error error = error_of([&] { client.put("e", "1", {}); });
+  CHECK(error.code == Code::unavailable);
+  CHECK_MESSAGE(error.message.find("PUT s3://bucket/" + few.prefix +
+                                   "e: HTTP 503 SlowDown: please reduce your request rate, after 4 attempts") == 0,
+                error.message);
+  control("{\"faults\": []}");
+
+  ClientOptions elsewhere = options();
+  elsewhere.bucket = "nobodys";
+  const Error no_bucket = error_of([&] { Client(elsewhere).get("a"); });
+  CHECK(no_bucket.code == Code::failed_precondition);
+  CHECK_MESSAGE(no_bucket.message.find("HTTP 404 NoSuchBucket") != std::string::npos, no_bucket.message);
+
+  ClientOptions wrong = options();
+  wrong.credentials = [] { return Credentials{"AKIDTESTS", "another secret", "", 0}; };
+  const Error refused = error_of([&] { Client(wrong).put("a", "1", {}); });
+  CHECK(refused.code == Code::permission_denied);
+  CHECK_MESSAGE(refused.message.find("HTTP 403 SignatureDoesNotMatch") != std::string::npos, refused.message);
+}
+
+TEST_CASE("a server that is too slow, or not there, is an error within the time that was set") {
+  ClientOptions hasty = options();
+  hasty.attempts_max = 2;
+  hasty.http.request_timeout_ms = 100;
+  Client client(hasty);
+  fault("GET .*/a$", "slow:1000", 2);
+  const Error slow = error_of([&] { client.get("a"); });
+  CHECK(slow.code == Code::unavailable);
+  CHECK_MESSAGE(slow.message.find("after 2 attempts") != std::string::npos, slow.message);
+  hasty.endpoint = "http://127.0.0.1:1";
+  const Error nobody = error_of([&] { Client(hasty).get("a"); });
+  CHECK(nobody.code == Code::unavailable);
+  control("{\"faults\": []}");
+}
+
+TEST_CASE("a clock that is wrong is set by the server's") {
+  control("{\"clock_offset_s\": 5000}");
+  Client client(options());
+  REQUIRE(client.put("a", "1", {}));
+  CHECK(client.stats().retries == 1);
+  control("{\"clock_offset_s\": 0}");
+  REQUIRE(client.put("a", "2", {}));
+}
+
+TEST_CASE("encryption by the server is asked for with every object, and with the customer's key also to read") {
+  ClientOptions with = options();
+  with.encryption = Encryption::kms;
+  with.kms_key = "key/one";
+  Client(with).put("kms", "1", {});
+  std::string large((5 << 20) + 5, 'x');
+  Client(with).upload("kms-large", large);
+  with.encryption = Encryption::s3;
+  Client(with).put("s3", "1", {});
+  const std::string known = control("");
+  const auto headers_of = [&](const std::string& name) {
+    const size_t at = known.find("\"" + with.prefix + name + "\"");
+    return at == std::string::npos ? std::string() : known.substr(at, known.find("}}", at) - at);
+  };
+  for (const char* name : {"kms", "kms-large"}) {
+    CHECK(headers_of(name).find("\"x-amz-server-side-encryption\": \"aws:kms\"") != std::string::npos);
+    CHECK(headers_of(name).find("\"x-amz-server-side-encryption-aws-kms-key-id\": \"key/one\"") != std::string::npos);
+  }
+  CHECK(headers_of("s3").find("\"x-amz-server-side-encryption\": \"AES256\"") != std::string::npos);
+
+  with.encryption = Encryption::customer;
+  with.customer_key = std::string(32, 'k');
+  Client client(with);
+  client.put("own", "secret", {});
+  client.upload("own-large", large);
+  CHECK(client.get("own")->bytes == "secret");
+  CHECK(*client.get_range("own-large", 5 << 20, 5) == "xxxxx");
+  with.encryption = Encryption::none;
+  CHECK(error_of([&] { Client(with).get("own"); }).message.find("HTTP 400 InvalidRequest") != std::string::npos);
+  with.encryption = Encryption::customer;
+  with.customer_key = std::string(32, 'l');
+  CHECK(error_of([&] { Client(with).get("own"); }).code == Code::permission_denied);
+  with.customer_key = "short";
+  CHECK(error_of([&] { Client client_with_short_key(with); }).code == Code::invalid_argument);
+}
+
+TEST_CASE("credentials come from the instance's metadata, and new ones before or when the old expire") {
+  HttpClient http({});
+  ClientOptions with = options();
+  int asked = 0;
+  with.credentials = [&] {
+    ++asked;
+    return credentials_from_instance(http, endpoint());
+  };
+  Client client(with);
+  REQUIRE(client.put("a", "1", {}));
+  REQUIRE(client.put("a", "2", {}));
+  CHECK(asked == 1);
+  control("{\"expire\": \"all\"}");
+  REQUIRE(client.put("a", "3", {}));
+  CHECK(asked == 2);
+  fault("GET .*/a$", "expired");
+  CHECK(client.get("a")->bytes == "3");
+  CHECK(asked == 3);
+
+  CredentialCache cache([&] { return credentials_from_instance(http, endpoint()); });
+  const Credentials first = cache.get(1'000);
+  CHECK(first.expires_s > 1'000'000);
+  CHECK(cache.get(first.expires_s - 301).access_key == first.access_key);
+  // Shortly before the end new ones are asked for, and the old ones go on while there are none.
+  CHECK(cache.get(first.expires_s - 299).access_key != first.access_key);
+
+  bool broken = false;
+  CredentialCache failing([&] {
+    if (broken) raise(Code::unauthenticated, "no answer");
+    return Credentials{"key", "secret", "", 1'000};
+  });
+  CHECK(failing.get(0).access_key == "key");
+  broken = true;
+  CHECK(failing.get(900).access_key == "key");
+  CHECK(error_of([&] { failing.get(1'100); }).message == "no answer");
+
+  const Error nobody = error_of([&] { credentials_from_instance(http, "http://127.0.0.1:1"); });
+  CHECK(nobody.code == Code::unauthenticated);
+  CHECK(error_of([&] { parse_instance_credentials("{\"AccessKeyId\": 5}", "somewhere"); }).message.find("somewhere") !=
+        std::string::npos);
+}
+
+TEST_CASE("credentials come from a file, and a changed file is read again when the old ones are refused") {
+  const orbit::test::TemporaryFolder folder;
+  const std::string path = folder.path + "/credentials";
+  const auto write_file = [&](const std::string& key) {
+    std::ofstream(path) << "# comment\n[default]\naws_access_key_id = "
+                           "nobody\naws_secret_access_key=x\n\n[orbit]\r\naws_access_key_id = "
+                        << key << "\r\n  aws_secret_access_key =secret/" << key
+                        << "  \n; end\n[other]\naws_session_token=t\n";
+  };
+  control("{\"keys\": {\"KEYONE\": \"secret/KEYONE\", \"KEYTWO\": \"secret/KEYTWO\"}}");
+  write_file("KEYONE");
+  ClientOptions with = options();
+  with.credentials = [&] { return credentials_from_file(path, "orbit"); };
+  Client client(with);
+  REQUIRE(client.put("a", "1", {}));
+  write_file("KEYTWO");
+  control("{\"forget\": [\"KEYONE\"]}");
+  REQUIRE(client.put("a", "2", {}));
+  CHECK(client.stats().retries == 1);
+
+  CHECK(error_of([&] { credentials_from_file(path, "absent"); }).message.find("[absent]") != std::string::npos);
+  CHECK(error_of([&] { credentials_from_file(path, "other"); }).message.find("aws_access_key_id") != std::string::npos);
+  CHECK(error_of([&] { credentials_from_file(path + "x", "orbit"); }).code == Code::unauthenticated);
+}
+
+TEST_CASE(
+    "an engine on the server: answers that are lost, torn or slow lose nothing, and a second writer fences the first") {
+  ClientOptions with = options();
+  with.operation_timeout_ms = 20'000;
+  EngineOptions small;
+  small.writer = "the first";
+  small.write_buffer_bytes = 16 << 10;
+  small.table_bytes = 16 << 10;
+  small.level1_bytes = 32 << 10;
+  small.wal_objects_max = 20;
+  small.cache_bytes = 1 << 16;
+  const auto opened = [&](const char* writer) {
+    small.writer = writer;
+    auto engine = Engine::open(std::make_shared<Client>(with), small);
+    REQUIRE_MESSAGE(engine.has_value(), (engine ? std::string() : engine.error().message));
+    return std::move(*engine);
+  };
+  const auto write = [](Engine& engine, const std::string& key, const std::string& value) {
+    const orbit_write_op op{ORBIT_WRITE_PUT, 0, to_c(Bytes(key)), to_c(Bytes(value))};
+    return engine.write(WriteOps(&op, 1), true);
+  };
+  auto first = opened("the first");
+  fault("PUT .*/wal/", "lost", 5, 3);
+  fault("PUT .*/wal/", "500", 3, 20);
+  fault("PUT .*/manifest", "lost", 2);
+  fault("PUT .*/table/", "drop", 2);
+  fault("GET .*/table/", "torn", 3);
+  for (int i = 0; i < 200; ++i) {
+    const Result<> written =
+        write(*first, "key" + std::to_string(i), std::string(300, static_cast<char>('a' + i % 26)));
+    REQUIRE_MESSAGE(written.has_value(), (written ? std::string() : written.error().message));
+  }
+  auto second = opened("the second");
+  const Result<> late = write(*first, "key0", "from the past");
+  REQUIRE(!late);
+  CHECK_MESSAGE(late.error().message.find("fenced by another writer: the second has epoch 2") != std::string::npos,
+                late.error().message);
+  size_t count = 0;
+  REQUIRE(second->scan(nullptr, {}, {}, false, [&](Bytes key, Bytes value) {
+    ++count;
+    CHECK(value == std::string(300, static_cast<char>('a' + std::stoi(std::string(key.substr(3))) % 26)));
+    return true;
+  }));
+  CHECK(count == 200);
+  control("{\"faults\": []}");
+}
