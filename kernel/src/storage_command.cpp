@@ -73,6 +73,14 @@ class Instances {
     return engine_of(host_, *name);
   }
 
+  Result<std::unique_ptr<BackupPlace>> place(const std::string& address) {
+    for (const std::string& name : host_.providers(ORBIT_BACKUP_TARGET_V1))
+      if (auto created = host_.create_first(name); !created) return tl::unexpected(created.error());
+    auto open = find_backup_place(address, host_);
+    if (!open) return tl::unexpected(open.error());
+    return (*open)();
+  }
+
  private:
   Instances(NodeConfig config, const NodeOptions& options, std::unique_ptr<Log> log)
       : config_(std::move(config)), log_(std::move(log)), host_(plugin_host_options(config_, options), with_tables(), *log_, metrics_) {}
@@ -104,16 +112,28 @@ struct Context {
   const Line& line;
   const NodeOptions& options;
   Report report;
-  std::unique_ptr<Instances> instances;
+  std::unique_ptr<Instances> instances = nullptr;
 
   Result<Engine> engine(const char* option) {
-    if (!instances) {
-      if (line.text("config").empty()) return fail(Code::invalid_argument, "--config is missing");
-      auto opened = Instances::open(line.text("config"), line.overrides(), options);
-      if (!opened) return tl::unexpected(opened.error());
-      instances = std::move(*opened);
-    }
+    if (auto opened = open(); !opened) return tl::unexpected(opened.error());
     return instances->engine(line.text(option));
+  }
+  // Of backups; a folder needs no configuration.
+  Result<std::unique_ptr<BackupPlace>> place(const char* option) {
+    const std::string address = line.text(option);
+    if (!is_target_address(address)) return std::make_unique<FolderPlace>(address);
+    if (auto opened = open(); !opened) return tl::unexpected(opened.error());
+    return instances->place(address);
+  }
+
+ private:
+  Result<> open() {
+    if (instances) return {};
+    if (line.text("config").empty()) return fail(Code::invalid_argument, "--config is missing");
+    auto opened = Instances::open(line.text("config"), line.overrides(), options);
+    if (!opened) return tl::unexpected(opened.error());
+    instances = std::move(*opened);
+    return {};
   }
 };
 
@@ -178,7 +198,9 @@ void print_stats(const StateStats& stats) {
 }
 
 int check_saved(Context& context) {
-  const auto manifest = check_backup(context.line.text("backup"), context.line.number(), context.report);
+  const auto place = context.place("backup");
+  if (!place) return refused(place.error());
+  const auto manifest = check_backup(**place, context.line.number(), context.report);
   if (!manifest) return refused(manifest.error());
   end_progress_line();
   if (context.line.json())
@@ -237,11 +259,13 @@ int stats(Context& context) {
 int save(Context& context) {
   const auto engine = context.engine("storage");
   if (!engine) return refused(engine.error());
-  const auto saved = backup(*engine, context.line.text("to"), context.report);
+  const auto place = context.place("to");
+  if (!place) return refused(place.error());
+  const auto saved = backup(*engine, **place, context.report);
   if (!saved) return refused(saved.error());
   PruneResult pruned;
   if (context.line.values.count("keep") != 0) {
-    auto done = prune_backups(context.line.text("to"), context.line.values["keep"].as<uint64_t>());
+    auto done = prune_backups(**place, context.line.values["keep"].as<uint64_t>());
     if (!done) return refused(done.error());
     pruned = *done;
   }
@@ -265,7 +289,9 @@ int save(Context& context) {
 int restore_saved(Context& context) {
   const auto engine = context.engine("storage");
   if (!engine) return refused(engine.error());
-  const auto restored = restore(context.line.text("from"), context.line.number(), *engine, context.report);
+  const auto place = context.place("from");
+  if (!place) return refused(place.error());
+  const auto restored = restore(**place, context.line.number(), *engine, context.report);
   if (!restored) return refused(restored.error());
   end_progress_line();
   if (context.line.json())
@@ -305,12 +331,12 @@ int storage_command(int argc, char** argv, const NodeOptions& options) {
   known.add_options()("config,c", text()->value_name("FILE"), "the node's configuration")(
       "set", po::value<std::vector<std::string>>()->value_name("KEY=VALUE"), "change one key; may be repeated")(
       "storage", text()->value_name("NAME"), "the instance; default: that of [storage]")(
-      "from", text()->value_name("NAME"), "the instance, or the folder of backups, to take from")(
-      "to", text()->value_name("NAME"), "the instance, or the folder of backups, to fill")(
+      "from", text()->value_name("NAME"), "the instance, or the folder or address of backups, to take from")(
+      "to", text()->value_name("NAME"), "the instance, or the folder or address of backups, to fill")(
       "type", text()->value_name("TYPE"), "only actors of this type")(
       "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
-      "keep", po::value<uint64_t>()->value_name("N"), "backup: then keep the N newest of the folder and remove the others")(
-      "backup", text()->value_name("FOLDER"), "check: the backups in this folder")("json", "answer in JSON")(
+      "keep", po::value<uint64_t>()->value_name("N"), "backup: then keep the N newest there and remove the others")(
+      "backup", text()->value_name("FOLDER"), "check: the backups in this folder or at this address")("json", "answer in JSON")(
       "help,h", "print this and end");
   try {
     Line line;
@@ -322,7 +348,7 @@ int storage_command(int argc, char** argv, const NodeOptions& options) {
       if (name != command.name) continue;
       for (const char* need : command.needs)
         if (line.text(need).empty()) throw po::error("'" + name + "' needs --" + need);
-      Context context{line, options, progress_line(), nullptr};
+      Context context{line, options, progress_line()};
       const int code = command.run(context);
       std::cout << std::flush;
       return std::cout.good() ? code : 1;

@@ -99,7 +99,9 @@ ExitCode migrate_online(const Invocation& call) {
 
 ExitCode backup_online(const Invocation& call) {
   const std::string storage = required(call, "storage backup", "storage");
-  const std::string folder = fs::absolute(required(call, "storage backup", "to")).lexically_normal().string();
+  const std::string to = required(call, "storage backup", "to");
+  // An address of a plugin's place stays as it is.
+  const std::string folder = to.find("://") != std::string::npos ? to : fs::absolute(to).lexically_normal().string();
   const json::object saved = begin_and_wait(call, "backups", json::object{{"storage", storage}, {"folder", folder}});
   if (!call.json)
     call.out << "backup " << saved.at("number").to_number<uint64_t>() << " of '" << printable(storage)
@@ -123,7 +125,8 @@ ExitCode storage_migrate(const Invocation& call) {
 }
 
 ExitCode storage_check(const Invocation& call) {
-  if (option(call, "backup").empty()) required(call, "storage check", "config");
+  if (option(call, "backup").empty() || option(call, "backup").find("://") != std::string::npos)
+    required(call, "storage check", "config");
   return become_orbitd(call, "check", {"config", "storage", "backup", "number"});
 }
 

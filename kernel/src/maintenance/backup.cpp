@@ -7,20 +7,14 @@
 #include <charconv>
 #include <chrono>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
-#include <memory>
 #include <optional>
 #include <set>
 
-#include "plugin/durable_file.hpp"
 #include "state/instance_notes.hpp"
 #include "state/record_format.hpp"
 #include "state/transfer.hpp"
 
 namespace orbit::kernel {
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -54,32 +48,10 @@ std::string now_text() {
   return text;
 }
 
-std::string chunk_path(const std::string& folder, const std::string& hash) {
-  return folder + "/chunks/" + hash.substr(0, 2) + "/" + hash;
-}
-std::string manifest_path(const std::string& folder, uint64_t number) {
-  std::string digits = std::to_string(number);
-  return folder + "/manifests/" + std::string(8 - std::min<size_t>(digits.size(), 8), '0') + digits;
-}
-
-Result<std::string> read_file(const std::string& path, uint64_t bytes_max) {
-  std::error_code error;
-  const uint64_t size = fs::file_size(path, error);
-  if (error) return fail(Code::not_found, "'" + path + "': " + error.message());
-  if (size > bytes_max)
-    return fail(Code::data_loss, "'" + path + "' has " + std::to_string(size) + " bytes, expected at most " +
-                                     std::to_string(bytes_max));
-  std::string out(size, '\0');
-  std::ifstream in(path, std::ios::binary);
-  if (!in.read(out.data(), static_cast<std::streamsize>(size))) return fail(Code::data_loss, "'" + path + "' cannot be read");
-  return out;
-}
-
-Result<> make_folder(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) return fail(Code::unavailable, "'" + path + "': " + error.message());
-  return {};
+std::string chunk_name(const std::string& hash) { return "chunks/" + hash.substr(0, 2) + "/" + hash; }
+std::string manifest_name(uint64_t number) {
+  const std::string digits = std::to_string(number);
+  return "manifests/" + std::string(8 - std::min<size_t>(digits.size(), 8), '0') + digits;
 }
 
 // Cuts a stream of entries into the bytes of chunk files.
@@ -134,57 +106,6 @@ Result<> cut_all(const Engine& engine, Cutter& cutter, std::string_view stage, c
   return cutter.end();
 }
 
-// The numbers of the folder's backups, ascending.
-Result<std::vector<uint64_t>> numbers_in(const std::string& folder) {
-  std::vector<uint64_t> out;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder + "/manifests", error)) {
-    const std::string name = entry.path().filename().string();
-    uint64_t its = 0;
-    const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), its);
-    if (bad == std::errc() && end == name.data() + name.size()) out.push_back(its);
-  }
-  if (error && error != std::errc::no_such_file_or_directory)
-    return fail(Code::unavailable, "'" + folder + "/manifests': " + error.message());
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-// 0: there is none.
-Result<uint64_t> newest(const std::string& folder) {
-  auto numbers = numbers_in(folder);
-  if (!numbers) return tl::unexpected(numbers.error());
-  return numbers->empty() ? 0 : numbers->back();
-}
-
-struct Opened {
-  Manifest manifest;
-  uint64_t number;
-};
-Result<Opened> open_manifest(const std::string& folder, uint64_t number) {
-  if (number == 0) {
-    auto last = newest(folder);
-    if (!last) return tl::unexpected(last.error());
-    if (*last == 0) return fail(Code::not_found, "there is no backup in '" + folder + "'");
-    number = *last;
-  }
-  const std::string path = manifest_path(folder, number);
-  auto text = read_file(path, kManifestBytesMax);
-  if (!text) return tl::unexpected(text.error());
-  auto manifest = parse_manifest(*text);
-  if (!manifest) return fail(manifest.error().code, "'" + path + "': " + manifest.error().message);
-  return Opened{std::move(*manifest), number};
-}
-
-Result<std::string> read_verified(const std::string& folder, const BackupChunk& chunk) {
-  const std::string path = chunk_path(folder, chunk.hash);
-  auto bytes = read_file(path, kChunkFileBytesMax);
-  if (!bytes) return bytes;
-  if (const std::string hash = sha256(*bytes); hash != chunk.hash)
-    return fail(Code::data_loss, "'" + path + "' is damaged: its content has the hash " + hash);
-  return bytes;
-}
-
 // The next word of a line, which ends at a blank.
 std::string_view word(std::string_view& line) {
   const size_t end = std::min(line.find(' '), line.size());
@@ -202,6 +123,54 @@ std::optional<uint64_t> number_of(std::string_view text) {
 
 bool is_hash(std::string_view text) noexcept {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::string_view file_of(std::string_view name) noexcept { return name.substr(name.rfind('/') + 1); }
+
+// The numbers of the place's backups, ascending.
+Result<std::vector<uint64_t>> numbers_in(BackupPlace& place) {
+  auto names = place.list("manifests/");
+  if (!names) return tl::unexpected(names.error());
+  std::vector<uint64_t> out;
+  for (const std::string& name : *names)
+    if (const auto its = number_of(file_of(name))) out.push_back(*its);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+// 0: there is none.
+Result<uint64_t> newest(BackupPlace& place) {
+  auto numbers = numbers_in(place);
+  if (!numbers) return tl::unexpected(numbers.error());
+  return numbers->empty() ? 0 : numbers->back();
+}
+
+struct Opened {
+  Manifest manifest;
+  uint64_t number;
+};
+Result<Opened> open_manifest(BackupPlace& place, uint64_t number) {
+  if (number == 0) {
+    auto last = newest(place);
+    if (!last) return tl::unexpected(last.error());
+    if (*last == 0) return fail(Code::not_found, "there is no backup in " + place.where(""));
+    number = *last;
+  }
+  const std::string name = manifest_name(number);
+  auto text = place.read(name, kManifestBytesMax);
+  if (!text) return tl::unexpected(text.error());
+  auto manifest = parse_manifest(*text);
+  if (!manifest) return fail(manifest.error().code, place.where(name) + ": " + manifest.error().message);
+  return Opened{std::move(*manifest), number};
+}
+
+Result<std::string> read_verified(BackupPlace& place, const BackupChunk& chunk) {
+  const std::string name = chunk_name(chunk.hash);
+  auto bytes = place.read(name, kChunkFileBytesMax);
+  if (!bytes) return bytes;
+  if (const std::string hash = sha256(*bytes); hash != chunk.hash)
+    return fail(Code::data_loss, place.where(name) + " is damaged: its content has the hash " + hash);
+  return bytes;
 }
 
 }  // namespace
@@ -279,28 +248,24 @@ Result<> read_chunk_file(std::string_view bytes, const std::function<void(std::s
   return {};
 }
 
-Result<BackupResult> backup(const Engine& engine, const std::string& folder, const Report& report,
-                            const std::atomic<bool>* stop) {
-  for (const char* part : {"/manifests", "/chunks"})
-    if (auto made = make_folder(folder + part); !made) return tl::unexpected(made.error());
-  FolderClaim claim;
-  if (auto claimed = claim.take(folder); !claimed) return tl::unexpected(claimed.error());
-  auto last = newest(folder);
+Result<BackupResult> backup(const Engine& engine, BackupPlace& place, const Report& report, const std::atomic<bool>* stop) {
+  auto claim = place.claim(stop);
+  if (!claim) return tl::unexpected(claim.error());
+  auto last = newest(place);
   if (!last) return tl::unexpected(last.error());
   BackupResult result;
   result.number = *last + 1;
   Manifest manifest{engine.name, now_text(), {}};
   Cutter cutter([&](std::string bytes, uint64_t entries) -> Result<> {
     if (stop != nullptr && stop->load(std::memory_order_relaxed)) return fail(Code::cancelled, "the backup was given up");
+    if (auto renewed = (*claim)->renew(); !renewed) return renewed;
     BackupChunk chunk{sha256(bytes), bytes.size(), entries};
     ++result.chunks;
     result.entries += entries;
-    // A file of that name is not believed: it may be damaged, and this backup would be too.
-    if (!read_verified(folder, chunk)) {
-      const std::string path = chunk_path(folder, chunk.hash);
-      if (auto made = make_folder(fs::path(path).parent_path().string()); !made) return made;
-      if (auto written = write_file_durably(path, bytes); !written) return written;
-      if (auto read = read_verified(folder, chunk); !read) return tl::unexpected(read.error());
+    // An object of that name is not believed: it may be damaged, and this backup would be too.
+    if (!read_verified(place, chunk)) {
+      if (auto written = place.write(chunk_name(chunk.hash), bytes, true); !written) return written;
+      if (auto read = read_verified(place, chunk); !read) return tl::unexpected(read.error());
       ++result.new_chunks;
       result.new_bytes += bytes.size();
     }
@@ -308,58 +273,56 @@ Result<BackupResult> backup(const Engine& engine, const std::string& folder, con
     return {};
   });
   if (auto cut = cut_all(engine, cutter, "saving", report); !cut) return tl::unexpected(cut.error());
-  if (auto written = write_file_durably(manifest_path(folder, result.number), manifest_text(manifest)); !written)
+  if (auto renewed = (*claim)->renew(); !renewed) return tl::unexpected(renewed.error());
+  if (auto written = place.write(manifest_name(result.number), manifest_text(manifest), false); !written)
     return tl::unexpected(written.error());
   return result;
 }
 
-Result<PruneResult> prune_backups(const std::string& folder, uint64_t keep) {
+Result<PruneResult> prune_backups(BackupPlace& place, uint64_t keep) {
   if (keep == 0) return fail(Code::invalid_argument, "at least one backup must be kept");
-  FolderClaim claim;
-  if (auto claimed = claim.take(folder); !claimed) return tl::unexpected(claimed.error());
-  auto numbers = numbers_in(folder);
+  auto claim = place.claim(nullptr);
+  if (!claim) return tl::unexpected(claim.error());
+  auto numbers = numbers_in(place);
   if (!numbers) return tl::unexpected(numbers.error());
   PruneResult result;
   if (numbers->size() <= keep) return result;
   const auto first_kept = numbers->end() - static_cast<ptrdiff_t>(keep);
-  std::set<std::string> needed;
+  std::set<std::string, std::less<>> needed;
   for (auto at = first_kept; at != numbers->end(); ++at) {
-    auto opened = open_manifest(folder, *at);
+    auto opened = open_manifest(place, *at);
     if (!opened) return tl::unexpected(opened.error());
     for (const BackupChunk& chunk : opened->manifest.chunks) needed.insert(chunk.hash);
   }
-  std::error_code error;
-  const auto removed = [&](const fs::path& path) -> Result<> {
-    if (fs::remove(path, error); error) return fail(Code::unavailable, "'" + path.string() + "': " + error.message());
-    return {};
+  const auto removed = [&](const std::string& name) -> Result<> {
+    if (auto renewed = (*claim)->renew(); !renewed) return renewed;
+    return place.remove(name);
   };
   // Manifests first: what is left behind by a crash is chunks that nobody names, and the next time they go.
   for (auto at = numbers->begin(); at != first_kept; ++at, ++result.backups)
-    if (auto good = removed(manifest_path(folder, *at)); !good) return tl::unexpected(good.error());
-  std::vector<fs::path> unneeded;
-  for (const auto& entry : fs::recursive_directory_iterator(folder + "/chunks", error))
-    if (const std::string name = entry.path().filename().string(); is_hash(name) && !needed.contains(name))
-      unneeded.push_back(entry.path());
-  if (error) return fail(Code::unavailable, "'" + folder + "/chunks': " + error.message());
-  for (const fs::path& path : unneeded) {
-    if (auto good = removed(path); !good) return tl::unexpected(good.error());
+    if (auto good = removed(manifest_name(*at)); !good) return tl::unexpected(good.error());
+  auto chunks = place.list("chunks/");
+  if (!chunks) return tl::unexpected(chunks.error());
+  for (const std::string& name : *chunks) {
+    if (const std::string_view hash = file_of(name); !is_hash(hash) || needed.contains(hash)) continue;
+    if (auto good = removed(name); !good) return tl::unexpected(good.error());
     ++result.chunks;
   }
   return result;
 }
 
-Result<Manifest> check_backup(const std::string& folder, uint64_t number, const Report& report) {
-  auto opened = open_manifest(folder, number);
+Result<Manifest> check_backup(BackupPlace& place, uint64_t number, const Report& report) {
+  auto opened = open_manifest(place, number);
   if (!opened) return tl::unexpected(opened.error());
   Progress progress{"checking"};
   for (const BackupChunk& chunk : opened->manifest.chunks) {
-    auto bytes = read_verified(folder, chunk);
+    auto bytes = read_verified(place, chunk);
     if (!bytes) return tl::unexpected(bytes.error());
     uint64_t entries = 0;
     auto read = read_chunk_file(*bytes, [&entries](std::string_view, std::string_view) { ++entries; });
     if (read && entries != chunk.entries)
       read = fail(Code::data_loss, "found " + std::to_string(entries) + " entries, expected " + std::to_string(chunk.entries));
-    if (!read) return fail(Code::data_loss, "'" + chunk_path(folder, chunk.hash) + "': " + read.error().message);
+    if (!read) return fail(Code::data_loss, place.where(chunk_name(chunk.hash)) + ": " + read.error().message);
     progress.entries += entries;
     progress.bytes += bytes->size();
     report(progress);
@@ -367,8 +330,8 @@ Result<Manifest> check_backup(const std::string& folder, uint64_t number, const 
   return std::move(opened->manifest);
 }
 
-Result<Manifest> restore(const std::string& folder, uint64_t number, const Engine& engine, const Report& report) {
-  auto opened = open_manifest(folder, number);
+Result<Manifest> restore(BackupPlace& place, uint64_t number, const Engine& engine, const Report& report) {
+  auto opened = open_manifest(place, number);
   if (!opened) return tl::unexpected(opened.error());
   const Manifest& manifest = opened->manifest;
   auto noted = read_copy_note(engine);
@@ -391,13 +354,13 @@ Result<Manifest> restore(const std::string& folder, uint64_t number, const Engin
   ErrorOut error;
   std::vector<orbit_write_op> ops;
   for (const BackupChunk& chunk : manifest.chunks) {
-    auto bytes = read_verified(folder, chunk);
+    auto bytes = read_verified(place, chunk);
     if (!bytes) return tl::unexpected(bytes.error());
     ops.clear();
     auto read = read_chunk_file(*bytes, [&ops](std::string_view key, std::string_view value) {
       ops.push_back({ORBIT_WRITE_PUT, 0, to_c(key), to_c(value)});
     });
-    if (!read) return fail(Code::data_loss, "'" + chunk_path(folder, chunk.hash) + "': " + read.error().message);
+    if (!read) return fail(Code::data_loss, place.where(chunk_name(chunk.hash)) + ": " + read.error().message);
     const orbit_code code = engine.table->write(engine.self, ops.data(), ops.size(), 0, &error);
     if (code != ORBIT_OK) return tl::unexpected(at_storage(engine, error.take(code)));
     progress.entries += ops.size();

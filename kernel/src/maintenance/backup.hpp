@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Backups in a folder: chunks named by the hash of their content, and a manifest for each backup, which lists them. What did
+// Backups in a folder or elsewhere (a place): chunks named by the hash of their content, and a manifest for each backup, which
+// lists them. What did
 // not change since an earlier backup has the same chunks, and is not written again. The format: docs/formats/backup.md.
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "maintenance/backup_place.hpp"
 #include "maintenance/progress.hpp"
 #include "orbit/result.hpp"
 #include "state/engine.hpp"
@@ -39,30 +41,30 @@ Result<Manifest> parse_manifest_lines(std::string_view lines);
 Result<> read_chunk_file(std::string_view bytes, const std::function<void(std::string_view, std::string_view)>& visit);
 
 struct BackupResult {
-  uint64_t number = 0;  // of the backup in its folder
+  uint64_t number = 0;  // of the backup in its place
   uint64_t entries = 0;
   uint64_t chunks = 0;
   uint64_t new_chunks = 0;
   uint64_t new_bytes = 0;
 };
-// Makes the next backup in the folder, of what the instance has at this moment; others may write to it meanwhile. It is
+// Makes the next backup in the place, of what the instance has at this moment; others may write to it meanwhile. It is
 // there when its manifest is, which is written last. Gives up soon when `stop` (may be null) becomes true.
-Result<BackupResult> backup(const Engine& engine, const std::string& folder, const Report& report,
+Result<BackupResult> backup(const Engine& engine, BackupPlace& place, const Report& report,
                             const std::atomic<bool>* stop = nullptr);
 
 struct PruneResult {
   uint64_t backups = 0;
   uint64_t chunks = 0;
 };
-// Removes all backups of the folder but the `keep` newest (at least 1), and the chunks that none of those needs. Nothing is
+// Removes all backups of the place but the `keep` newest (at least 1), and the chunks that none of those needs. Nothing is
 // removed when one of those cannot be read.
-Result<PruneResult> prune_backups(const std::string& folder, uint64_t keep);
+Result<PruneResult> prune_backups(BackupPlace& place, uint64_t keep);
 
 // Reads all that the backup needs (number 0: the newest) and compares it with the hashes.
-Result<Manifest> check_backup(const std::string& folder, uint64_t number, const Report& report);
+Result<Manifest> check_backup(BackupPlace& place, uint64_t number, const Report& report);
 
 // Fills an empty instance, and compares what it then has with the backup. One that did not end may be begun again, and a node
 // does not start on it.
-Result<Manifest> restore(const std::string& folder, uint64_t number, const Engine& engine, const Report& report);
+Result<Manifest> restore(BackupPlace& place, uint64_t number, const Engine& engine, const Report& report);
 
 }  // namespace orbit::kernel

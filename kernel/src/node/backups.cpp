@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "actor/runtime.hpp"
+#include "plugin/plugin_host.hpp"
 
 namespace orbit::kernel {
 
@@ -14,7 +15,11 @@ constexpr size_t kBackupsRemembered = 16;
 }  // namespace
 
 Result<> Backups::start(const std::string& storage, const std::string& folder) {
-  if (!folder.starts_with('/')) return fail(Code::invalid_argument, "the folder '" + folder + "' must be an absolute path");
+  if (!folder.starts_with('/') && !is_target_address(folder))
+    return fail(Code::invalid_argument, "the folder '" + folder + "' must be an absolute path, or an address SCHEME://...");
+  // Opening may wait for a network, so that is for the job.
+  auto place = find_backup_place(folder, plugins_);
+  if (!place) return tl::unexpected(place.error());
   const Store* source = nullptr;
   for (const auto& store : runtime_.stores())
     if (store->name() == storage) source = store.get();
@@ -26,6 +31,7 @@ Result<> Backups::start(const std::string& storage, const std::string& folder) {
     jobs_.push_back({storage, folder, "saving"});
     running_ = true;
     engine_ = source->committer.engine();
+    open_place_ = std::move(*place);
   }
   if (executor_.blocking([](void* self) { static_cast<Backups*>(self)->run(); }, this)) return {};
   const std::lock_guard lock(mutex_);
@@ -45,7 +51,9 @@ void Backups::run() {
     jobs_.back().entries = progress.entries;
     jobs_.back().bytes = progress.bytes;
   };
-  const auto saved = backup(engine_, folder, report, &stop_);
+  auto place = open_place_();
+  const Result<BackupResult> saved =
+      place ? backup(engine_, **place, report, &stop_) : Result<BackupResult>(tl::unexpected(place.error()));
   const std::lock_guard lock(mutex_);
   Job& job = jobs_.back();
   job.stage = saved ? "done" : "failed";

@@ -14,13 +14,15 @@
 
 namespace orbit::kernel {
 
+class PluginHost;
 class Runtime;
 
 class Backups {
  public:
-  Backups(Executor& executor, Runtime& runtime, Logger& logger) : executor_(executor), runtime_(runtime), logger_(logger) {}
+  Backups(Executor& executor, Runtime& runtime, const PluginHost& plugins, Logger& logger)
+      : executor_(executor), runtime_(runtime), plugins_(plugins), logger_(logger) {}
 
-  // Begins to save the instance, one in use, as of this moment into the folder (absolute). [main]
+  // Begins to save the instance, one in use, as of this moment into the folder (absolute) or to the address. [main]
   Result<> start(const std::string& storage, const std::string& folder);
   // The running one is given up; what it wrote serves the next one. Returns when it has ended. [main]
   void stop();
@@ -40,9 +42,11 @@ class Backups {
 
   Executor& executor_;
   Runtime& runtime_;
+  const PluginHost& plugins_;
   Logger& logger_;
   std::atomic<bool> stop_{false};
   Engine engine_;  // of the running one
+  OpenPlace open_place_;
   mutable std::mutex mutex_;
   std::condition_variable ended_;
   bool running_ = false;

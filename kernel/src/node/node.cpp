@@ -261,7 +261,7 @@ Result<> Node::start(Mistakes& mistakes) {
   if (auto created = plugins_->create_others(); !created) return created;
   storages_ = all_engines(*plugins_);
   migrations_ = std::make_unique<Migrations>(*executor_, *runtime_, storages_, log_->logger("storage"));
-  backups_ = std::make_unique<Backups>(*executor_, *runtime_, log_->logger("storage"));
+  backups_ = std::make_unique<Backups>(*executor_, *runtime_, *plugins_, log_->logger("storage"));
   std::vector<CallFilter> filters;
   for (const auto& provided : plugins_->provided(ORBIT_CALL_FILTER_V1)) {
     const auto* table = static_cast<const orbit_call_filter_v1*>(provided.table);

@@ -109,10 +109,15 @@ Result<> PluginHost::load(NodeConfig& config, Mistakes& mistakes) {
   return fail(Code::failed_precondition, std::to_string(refusals_.size()) + " required plugins were refused");
 }
 
-Result<std::string> PluginHost::sole_provider(const std::string& wanted, const char* interface, std::string_view where) const {
+std::vector<std::string> PluginHost::providers(const char* interface) const {
   std::vector<std::string> names;
   for (const auto& slot : slots_)
     if (slot->descriptor && contains(slot->descriptor->provides, interface)) names.push_back(slot->entry.name);
+  return names;
+}
+
+Result<std::string> PluginHost::sole_provider(const std::string& wanted, const char* interface, std::string_view where) const {
+  const std::vector<std::string> names = providers(interface);
   if (!wanted.empty()) {
     if (contains(names, wanted)) return wanted;
     return fail(Code::failed_precondition,

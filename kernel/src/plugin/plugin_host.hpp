@@ -52,6 +52,8 @@ class PluginHost {
   // are logged; an error when a required plugin was refused. [main]
   Result<> load(NodeConfig& config, Mistakes& mistakes);
 
+  // The instances whose plugins provide the interface, in the order of the file. [main], after load
+  std::vector<std::string> providers(const char* interface) const;
   // The instance that holds actors' state: `wanted`, or the only one whose plugin provides `interface`; `where` names the
   // section that wants it. [main], after load
   Result<std::string> sole_provider(const std::string& wanted, const char* interface,

@@ -324,8 +324,9 @@ void backup(const Services& services, ExchangePtr exchange) {
   if (storage == nullptr || !storage->is_string() || storage->get_string().empty())
     return exchange->fail(Code::invalid_argument, "'storage' must be the name of a storage instance");
   const auto* folder = body->if_contains("folder");
-  if (folder == nullptr || !folder->is_string() || !folder->get_string().starts_with('/'))
-    return exchange->fail(Code::invalid_argument, "'folder' must be an absolute path on the node's machine");
+  if (folder == nullptr || !folder->is_string() ||
+      (!folder->get_string().starts_with('/') && folder->get_string().find("://") == boost::json::string::npos))
+    return exchange->fail(Code::invalid_argument, "'folder' must be an absolute path on the node's machine, or an address SCHEME://...");
   services.storage->backup(to_c(view(storage->get_string())), to_c(view(folder->get_string())), done_json, exchange.release());
 }
 

@@ -338,8 +338,8 @@ constexpr Route kRoutes[] = {
      .path = "/v1/storage/backups",
      .operation = "backUpStorage",
      .tag = "storage",
-     .summary = "Save a storage instance into a folder of the node's machine while the node serves",
-     .doc = "As of the moment when it begins. What did not change since an earlier backup in that folder is not written again. "
+     .summary = "Save a storage instance into a folder of the node's machine or to an address while the node serves",
+     .doc = "As of the moment when it begins. What did not change since an earlier backup there is not written again. "
             "Answers when it has begun.",
      .handle = handlers::backup,
      .answers = kBackup,

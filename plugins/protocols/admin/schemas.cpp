@@ -412,7 +412,7 @@ const char* const kSchemas = R"json({
       "entries": {"type": "integer", "minimum": 0, "description": "Read so far."},
       "bytes": {"type": "integer", "minimum": 0, "description": "Of their keys and values."},
       "chunks": {"type": "integer", "minimum": 0},
-      "new_chunks": {"type": "integer", "minimum": 0, "description": "Those that the folder did not have."},
+      "new_chunks": {"type": "integer", "minimum": 0, "description": "Those that were not there."},
       "new_bytes": {"type": "integer", "minimum": 0},
       "error": {"type": "string", "description": "Why it failed; empty when it did not."}
     }
@@ -425,7 +425,7 @@ const char* const kSchemas = R"json({
     "type": "object", "required": ["storage", "folder"], "additionalProperties": false,
     "properties": {
       "storage": {"type": "string", "minLength": 1, "description": "A storage instance in use."},
-      "folder": {"type": "string", "pattern": "^/", "description": "Absolute path on the node's machine; made when missing."}
+      "folder": {"type": "string", "pattern": "^(/|[a-z0-9]+://)", "description": "Absolute path on the node's machine, made when missing; or an address that one of the node's plugins opens."}
     }
   },
   "CallAnswer": {

@@ -79,6 +79,7 @@ class Place:
     def __init__(self, **engines):
         self.folder = Path(tempfile.mkdtemp(prefix="orbit-storage-ops-"))
         self.engines = engines
+        self.extra = ""  # more of the file
 
     def __enter__(self):
         return self
@@ -95,7 +96,7 @@ class Place:
                 continue
             settings = {} if kind == "memory" else {"path": str(self.folder / name)}
             out += plugin(name, f"orbit.storage.{kind}", **settings)
-        return out
+        return out + self.extra
 
     def config(self, instance, routes=()):
         """A configuration for the tools."""
