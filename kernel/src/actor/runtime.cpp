@@ -12,6 +12,7 @@
 #include "actor/indexes.hpp"
 #include "actor/json_call.hpp"
 #include "actor/listing.hpp"
+#include "actor/state_read.hpp"
 #include "actor/turn_watch.hpp"
 #include "actor/unique_claims.hpp"
 
@@ -114,6 +115,8 @@ const orbit_actors_v1 kApi = {
                 void* ctx) { this_scheduler()->claim(activation, entries, count, done, ctx); },
     .query = &query_index,
     .query_json = &query_index_json,
+    .version = [](const orbit_envelope* reply) -> uint64_t { return reply->hash; },
+    .state = &read_state,
 };
 
 }  // namespace

@@ -347,9 +347,20 @@ void Scheduler::expire(const orbit_activation* a, orbit_envelope* envelope) noex
   reply(envelope);
 }
 
+// A state that was erased in this round still counts as one.
+bool Scheduler::meets_condition(const orbit_activation* a, orbit_envelope* envelope) noexcept {
+  const uint64_t version = a->has_main || a->dirty != 0 ? a->record_version : 0;
+  if (envelope->ops->condition(envelope->payload, version) != 0) return true;
+  set_error(envelope, ORBIT_FAILED_PRECONDITION,
+            "the state of " + name_of(a) + " has version " + std::to_string(version) + ", which the call does not want");
+  reply(envelope);
+  return false;
+}
+
 void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
   if (envelope->deadline_ns != 0 && envelope->deadline_ns <= now_ns_) [[unlikely]] return expire(a, envelope);
   if (filters_ != nullptr && !filter_incoming(a, envelope)) [[unlikely]] return;
+  if ((envelope->flags & ORBIT_ENVELOPE_CONDITIONAL) != 0 && !meets_condition(a, envelope)) [[unlikely]] return;
   if (a->dirty != 0) before_change(a);
   if (envelope->method != ORBIT_METHOD_TIMER) a->last_used = now_tick_;
   if (a->current != nullptr) [[unlikely]] open_another(a, envelope);
@@ -418,6 +429,7 @@ void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
     free_envelope(envelope);
     return;
   }
+  envelope->hash = a->record_version;
   if (a->version->def->durability == ORBIT_DURABILITY_SYNC && !stored(a)) {
     // What this turn saw or did must survive before anybody hears of it.
     Pending* pending = a->dirty != 0 ? open_sync(flush_class(a->version->flush_class)) : find_pending(a->gate);

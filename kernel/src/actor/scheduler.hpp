@@ -238,6 +238,7 @@ class Scheduler final : public Resident {
   void to_copy(orbit_envelope* envelope, uint32_t copies) noexcept;
   void deliver_hinted() noexcept;
   void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  [[gnu::cold, gnu::noinline]] bool meets_condition(const orbit_activation* a, orbit_envelope* envelope) noexcept;
   void run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
   int sample_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
   void sample_reply(orbit_envelope* envelope) noexcept;

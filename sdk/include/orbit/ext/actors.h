@@ -42,6 +42,9 @@ typedef struct orbit_payload_ops {
   void* (*retain)(void* object);
   /* Ends the object's life; the memory of payloads inside the envelope is not freed. May be null. */
   void (*destroy)(void* object);
+  /* Only for ORBIT_ENVELOPE_CONDITIONAL: the turn is about to begin, and the state has that version (0: there is none). 0: it does
+   * not run, and its caller is refused with FAILED_PRECONDITION. [the worker of the actor] */
+  int (*condition)(void* object, uint64_t state_version);
 } orbit_payload_ops;
 
 /* ---- envelopes ------------------------------------------------------------------------------------------------ */
@@ -60,7 +63,9 @@ enum {
   ORBIT_ENVELOPE_SHIELDED = 16u,
   /* Set by the sender of an awaited call: calls of the chain that come back to the sender's actor may enter it while its turn
    * waits for this one, instead of being a cycle. */
-  ORBIT_ENVELOPE_REENTRY = 32u
+  ORBIT_ENVELOPE_REENTRY = 32u,
+  /* Set by the sender: the turn only runs if the payload's `condition` says so. */
+  ORBIT_ENVELOPE_CONDITIONAL = 64u
 };
 
 /* Method numbers at and above this are the kernel's own. */
@@ -100,7 +105,7 @@ struct orbit_envelope {
   orbit_envelope* next;          /* (k) */
   void* target;                  /* (k) where it goes; while its turn runs, the call that it waits for */
   const orbit_type* type;        /* whom it is for */
-  uint64_t hash;                 /* (k) of the key; once its turn has begun, when that was */
+  uint64_t hash;                 /* (k) of the key; once its turn has begun, when that was; of a reply, see version */
   orbit_bytes key;               /* whom it is for; borrowed until send returns, then the kernel's copy */
   const orbit_payload_ops* ops;  /* of payload; null: no payload */
   void* payload;                 /* into room[], or elsewhere */
@@ -486,6 +491,14 @@ typedef struct orbit_actors_v1 {
    * "value"}], "next": token or null}; keys as in the admin API, bytes values in hexadecimal. [worker] */
   void (*query_json)(orbit_bytes type, orbit_bytes index, orbit_bytes json,
                      void (*done)(void* ctx, orbit_code code, orbit_bytes json_or_message), void* ctx);
+  /* The version that the callee's state had when the turn of this reply ended: one more with every turn that changed it, also over
+   * restarts, until it is erased and the actor leaves memory. 0: it never had one. Of replies with ORBIT_OK, in on_reply.
+   * [worker] */
+  uint64_t (*version)(const orbit_envelope* reply);
+  /* The value of an actor's main record and its version, as completed turns left it; the actor does not come into memory. done,
+   * with value borrowed; NOT_FOUND when it has no state. [worker] */
+  void (*state)(const orbit_type* type, orbit_bytes key,
+                void (*done)(void* ctx, orbit_bytes value, uint64_t version, orbit_code code, const char* message), void* ctx);
 } orbit_actors_v1;
 
 #define ORBIT_TIMERS_MAX 64u
