@@ -115,7 +115,7 @@ def kernel_names(tree):
                 "s3", "lsm", "cow_btree", "round_robin", "least_connections", "two_phase_commit", "saga", "resp2", "resp3"]
     for name in tree.files:
         found = re.match(r"plugins/[^/]+/([^/]+)/plugin\.cpp$", name)
-        if found and found.group(1) not in {"memory", "static", "admin", "resp"}:
+        if found and found.group(1) not in {"memory", "static", "admin", "resp", "rest"}:
             products.append(re.escape(found.group(1)))
     word = re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(sorted(set(products))) + r")(?![A-Za-z0-9])", re.I)
     for name, text in tree.texts(lambda n: n.startswith("kernel/") and Path(n).suffix in CODE):

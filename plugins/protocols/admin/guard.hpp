@@ -11,12 +11,6 @@
 
 namespace orbit::admin {
 
-// "127.0.0.1:7080" -> "127.0.0.1", "[::1]:0" -> "::1", "localhost" -> "localhost".
-std::string_view host_of(std::string_view authority) noexcept;
-
-// localhost and names below it, 127.0.0.0/8, ::1. Any other name may resolve to anything.
-bool is_loopback(std::string_view host) noexcept;
-
 // Compares in a time that depends on the sizes only.
 bool equal_constant_time(std::string_view a, std::string_view b) noexcept;
 
@@ -31,8 +25,7 @@ class Guard {
   bool has_token() const noexcept { return !token_.empty(); }
 
   // The refusal, if there is one. `authority` is the target's own in absolute form, else empty. `open`: the route needs
-  // no token. Without a token a browser is the danger: a page of another site must neither reach the node through a
-  // name that it points at 127.0.0.1 (DNS rebinding: the Host check) nor post to it blindly (the Origin check).
+  // no token. Without a token a browser is the danger, see http::refuse_foreign_page.
   std::optional<http::Response> refuse(const http::Request& request, std::string_view authority, bool open) const;
 
  private:

@@ -46,7 +46,8 @@ class NodeProcess {
         },
         () => `the node is not ready:\n${node.log()}`,
       );
-      node.address = ready.listeners.find((listener) => listener.plugin === 'admin').address;
+      node.listeners = Object.fromEntries(ready.listeners.map((listener) => [listener.plugin, listener.address]));
+      node.address = node.listeners.admin;
       node.url = `http://${node.address}`;
       node.port = Number(node.address.split(':').pop());
     } catch (error) {
