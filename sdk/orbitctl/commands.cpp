@@ -2,6 +2,7 @@
 #include "commands.hpp"
 
 #include "live_commands.hpp"
+#include "mcp_command.hpp"
 #include "new_project.hpp"
 #include "node_commands.hpp"
 #include "storage_commands.hpp"
@@ -150,6 +151,14 @@ std::span<const Command> commands() {
        0,
        {"config", "storage", "type"},
        storage_dump},
+      {"mcp",
+       "",
+       "speak the Model Context Protocol over standard input and output, for clients that start a program",
+       "--url is the node's MCP endpoint (environment: ORBIT_MCP_URL; else http://127.0.0.1:7070/mcp).",
+       0,
+       0,
+       {},
+       mcp},
       {"new actor", "NAME", "a project for an actor module of your own, in ./NAME", "", 1, 1, {}, new_actor},
       {"new plugin",
        "KIND NAME",

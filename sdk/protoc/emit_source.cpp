@@ -4,6 +4,7 @@
 #include <cctype>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "emit.hpp"
 #include "names.hpp"
@@ -17,7 +18,17 @@ namespace pb = google::protobuf;
 void add_file(const pb::FileDescriptor& file, std::set<std::string>* seen, pb::FileDescriptorSet* set) {
   if (!seen->insert(file.name()).second) return;
   for (int i = 0; i < file.dependency_count(); ++i) add_file(*file.dependency(i), seen, set);
-  file.CopyTo(set->add_file());
+  pb::FileDescriptorProto* const proto = set->add_file();
+  file.CopyTo(proto);
+  // Comments are what wires describe methods and fields with; those of the options are not about the author's actors.
+  if (file.name().starts_with("google/") || file.name().starts_with("orbit/v1/")) return;
+  pb::FileDescriptorProto commented;
+  file.CopySourceCodeInfoTo(&commented);
+  for (pb::SourceCodeInfo::Location& location : *commented.mutable_source_code_info()->mutable_location()) {
+    location.clear_leading_detached_comments();
+    if (location.has_leading_comments() || location.has_trailing_comments())
+      *proto->mutable_source_code_info()->add_location() = std::move(location);
+  }
 }
 
 }  // namespace
