@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Writing the tree out: everything that changed goes to pages that no commit slot leads to, a sync, the slot, a sync.
 #include <algorithm>
+#include <chrono>
 
 #include "waiting.hpp"
 
@@ -205,6 +206,7 @@ void Engine::settle(Checkpoint& checkpoint) {
     log_->drop_before(checkpoint.log.lsn);
   ++checkpoints_;
   reclaim();
+  if (options_.after_checkpoint) options_.after_checkpoint(stats_now());
 }
 
 // [writer]
@@ -283,7 +285,10 @@ void Engine::make_room() {
       background_changed_.notify_all();
     }
     if (!urgent) return;
+    const auto began = std::chrono::steady_clock::now();
     wait_for_background();
+    waited_microseconds_ += static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began).count());
     refuse_if_stopped();
   }
 }

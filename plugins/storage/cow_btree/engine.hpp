@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,6 +22,20 @@ namespace orbit::cow_btree {
 
 constexpr const char* kFileName = "data.cow";  // in a directory of its own
 
+struct EngineStats {
+  uint64_t file_pages;
+  uint64_t used_pages;
+  uint64_t waiting_pages;  // to be reused
+  uint64_t dirty_pages;
+  uint64_t checkpoints;
+  uint64_t syncs;
+  uint64_t groups;
+  uint64_t batches;
+  uint64_t page_loads;
+  uint64_t log_bytes;            // not in the written tree yet
+  uint64_t waited_microseconds;  // of writers, for the tree to be written out
+};
+
 struct EngineOptions {
   std::string path;  // of the file; its directory must exist
   uint64_t cache_bytes = uint64_t{256} << 20;
@@ -32,18 +47,8 @@ struct EngineOptions {
   bool compact_on_close = true;
   // Null: not encrypted. A new file is encrypted with a key of its own, which the master key wraps.
   std::shared_ptr<const MasterKeys> keys;
-};
-
-struct EngineStats {
-  uint64_t file_pages;
-  uint64_t used_pages;
-  uint64_t waiting_pages;  // to be reused
-  uint64_t dirty_pages;
-  uint64_t checkpoints;
-  uint64_t syncs;
-  uint64_t groups;
-  uint64_t batches;
-  uint64_t page_loads;
+  // Called each time when the tree was written out, by the thread that writes then.
+  std::function<void(const EngineStats&)> after_checkpoint;
 };
 
 class Builder;
@@ -113,6 +118,7 @@ class Engine final : public Storage {
   void write_tree(Checkpoint& checkpoint, std::vector<PageId>& written);
   void settle(Checkpoint& checkpoint);
   void checkpoint_now(const LogStart& log);
+  EngineStats stats_now();
   void wait_for_background();
   void settle_background();
   void background();
@@ -148,6 +154,7 @@ class Engine final : public Storage {
   uint64_t groups_ = 0;
   uint64_t batches_ = 0;
   uint64_t checkpoints_ = 0;
+  uint64_t waited_microseconds_ = 0;
   std::atomic<uint64_t> syncs_{0};
   std::atomic<uint64_t> size_bytes_{0};
   bool opened_ = false;

@@ -216,7 +216,22 @@ Result<> Engine::verify() {
 
 EngineStats Engine::stats() {
   const Turn turn(*this);
-  return {space_->pages(), space_->used(), space_->waiting(), cache_->dirty_pages(), checkpoints_, syncs_.load(), groups_, batches_, cache_->loads()};
+  return stats_now();
+}
+
+// [writer]
+EngineStats Engine::stats_now() {
+  return {.file_pages = space_->pages(),
+          .used_pages = space_->used(),
+          .waiting_pages = space_->waiting(),
+          .dirty_pages = cache_->dirty_pages(),
+          .checkpoints = checkpoints_,
+          .syncs = syncs_.load(),
+          .groups = groups_,
+          .batches = batches_,
+          .page_loads = cache_->loads(),
+          .log_bytes = log_->lsn() - slot_.log_lsn,
+          .waited_microseconds = waited_microseconds_};
 }
 
 }  // namespace orbit::cow_btree

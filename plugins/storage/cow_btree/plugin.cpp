@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include <orbit/ext/observe.h>
 #include <orbit/files_posix.hpp>
 #include <orbit/plugin.hpp>
 #include <orbit/storage.hpp>
@@ -9,6 +10,43 @@ namespace {
 
 using orbit::cow_btree::Engine;
 using orbit::cow_btree::EngineOptions;
+using orbit::cow_btree::EngineStats;
+
+// What goes on in the background, as metrics.
+class Gauges {
+ public:
+  explicit Gauges(orbit::Host host) : metrics_(host.extension<orbit_metrics_v1>(ORBIT_METRICS_V1)) {
+    if (metrics_ == nullptr) return;
+    for (size_t i = 0; i < std::size(kGauges); ++i) gauges_[i] = metrics_->gauge(host.raw(), kGauges[i].name, "", kGauges[i].help);
+  }
+  void set(const EngineStats& stats) const {
+    if (metrics_ == nullptr) return;
+    for (size_t i = 0; i < std::size(kGauges); ++i)
+      metrics_->set(gauges_[i], static_cast<int64_t>(stats.*kGauges[i].value));
+  }
+
+ private:
+  struct Gauge {
+    const char* name;
+    const char* help;
+    uint64_t EngineStats::* value;
+  };
+  static constexpr Gauge kGauges[] = {
+      {"orbit_cow_btree_file_pages", "Pages of 4096 bytes that the file has.", &EngineStats::file_pages},
+      {"orbit_cow_btree_used_pages", "Pages in use, those that wait included.", &EngineStats::used_pages},
+      {"orbit_cow_btree_waiting_pages", "Pages that wait for readers or for the next checkpoint to be used again.", &EngineStats::waiting_pages},
+      {"orbit_cow_btree_dirty_pages", "Pages in memory that are not written out yet.", &EngineStats::dirty_pages},
+      {"orbit_cow_btree_page_loads", "Pages read from the file.", &EngineStats::page_loads},
+      {"orbit_cow_btree_checkpoints", "How often the tree was written out.", &EngineStats::checkpoints},
+      {"orbit_cow_btree_syncs", "Syncs of the file.", &EngineStats::syncs},
+      {"orbit_cow_btree_groups", "Groups of batches that were written to the log as one.", &EngineStats::groups},
+      {"orbit_cow_btree_batches", "Batches written.", &EngineStats::batches},
+      {"orbit_cow_btree_log_bytes", "Bytes of log that are not in the written tree.", &EngineStats::log_bytes},
+      {"orbit_cow_btree_waited_microseconds", "Time that writers waited for the tree to be written out.", &EngineStats::waited_microseconds},
+  };
+  const orbit_metrics_v1* metrics_;
+  orbit_gauge* gauges_[std::size(kGauges)] = {};
+};
 
 class CowBtreeStorage final : public orbit::StoragePlugin<CowBtreeStorage, Engine> {
  public:
@@ -44,10 +82,13 @@ class CowBtreeStorage final : public orbit::StoragePlugin<CowBtreeStorage, Engin
     auto keys = orbit::load_master_keys(config.string("encryption_key"), config.string("encryption_key_previous"));
     if (!keys) return tl::unexpected<orbit::Error>(keys.error());
     options.keys = std::move(*keys);
+    const Gauges gauges(host);
+    options.after_checkpoint = [gauges](const EngineStats& stats) { gauges.set(stats); };
     static orbit::PosixFileSystem files;
     if (auto made = files.make_directories(directory); !made) return tl::unexpected<orbit::Error>(made.error());
     auto engine = Engine::open(files, options);
     if (!engine) return tl::unexpected<orbit::Error>(engine.error());
+    gauges.set((*engine)->stats());
     host.info("storage is open: " + options.path);
     return std::make_unique<CowBtreeStorage>(std::move(*engine));
   }

@@ -412,3 +412,25 @@ TEST_CASE("a second engine on the same file is refused") {
   REQUIRE(!second);
   CHECK(second.error().code == Code::failed_precondition);
 }
+
+TEST_CASE("each time the tree is written out its figures are told, with the time that writers waited") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.background = true;
+  std::vector<orbit::cow_btree::EngineStats> told;
+  options.after_checkpoint = [&](const orbit::cow_btree::EngineStats& stats) { told.push_back(stats); };
+  const auto engine = open(files, options);
+  fill(*engine, 3000);
+  REQUIRE(engine->checkpoint());
+  const auto now = engine->stats();
+  REQUIRE(!told.empty());
+  CHECK(told.back().checkpoints == now.checkpoints);
+  CHECK(told.size() == now.checkpoints - told.front().checkpoints + 1);
+  CHECK(told.back().dirty_pages == 0);
+  CHECK(told.back().log_bytes == 0);
+  CHECK(told.back().used_pages > 0);
+  CHECK(told.back().used_pages <= told.back().file_pages);
+  CHECK(now.batches == 3000);
+  REQUIRE(put(*engine, "one", "more"));
+  CHECK(engine->stats().log_bytes > 0);
+}
