@@ -17,15 +17,16 @@ struct Document {
   const char* name;
   const char* title;
   const char* description;
+  const char* action;  // for access control, as the admin API names it
   Parts part;
 };
 
 constexpr Document kDocuments[] = {
-    {"orbit://node", "node", "Node", "The node: name, version, state, uptime, memory, listeners.", &orbit_node_v1::node},
-    {"orbit://workers", "workers", "Workers", "What each worker thread has and did.", &orbit_node_v1::workers},
-    {"orbit://plugins", "plugins", "Plugins", "The plugins of the node and their state.", &orbit_node_v1::plugins},
-    {"orbit://modules", "modules", "Modules", "The actor modules, their versions and types.", &orbit_node_v1::modules},
-    {"orbit://types", "types", "Actor types", "The actor types with their methods.", &orbit_node_v1::types},
+    {"orbit://node", "node", "Node", "The node: name, version, state, uptime, memory, listeners.", "node.getNode", &orbit_node_v1::node},
+    {"orbit://workers", "workers", "Workers", "What each worker thread has and did.", "node.listWorkers", &orbit_node_v1::workers},
+    {"orbit://plugins", "plugins", "Plugins", "The plugins of the node and their state.", "node.listPlugins", &orbit_node_v1::plugins},
+    {"orbit://modules", "modules", "Modules", "The actor modules, their versions and types.", "modules.listModules", &orbit_node_v1::modules},
+    {"orbit://types", "types", "Actor types", "The actor types with their methods.", "actors.listTypes", &orbit_node_v1::types},
 };
 constexpr const char* kListTemplate = "orbit://actors/{type}";
 constexpr const char* kStateTemplate = "orbit://actors/{type}/{key}";
@@ -142,7 +143,7 @@ void NodeBackend::read(const CallerPtr& caller, const std::string& uri, std::fun
   if (const auto values = list.match(uri)) {
     const std::string& type = (*values)[0].second;
     if (!catalogs_.current()->types.contains(type)) return done(fail(Code::not_found, "no actor type '" + type + "'"));
-    if (auto allowed = access_.check_admin(principal_of(*caller), "actors.list", type, true, caller->peer.c_str()); !allowed)
+    if (auto allowed = check_list(*caller, type); !allowed)
       return done(tl::unexpected<Error>(allowed.error()));
     return list_keys(type, {}, kListMax, [type, done = std::move(done)](Result<std::vector<std::string>> keys) {
       if (!keys) return done(tl::unexpected<Error>(keys.error()));
@@ -155,7 +156,7 @@ void NodeBackend::read(const CallerPtr& caller, const std::string& uri, std::fun
   }
   for (const Document& document : kDocuments) {
     if (uri != document.uri) continue;
-    if (auto allowed = access_.check_admin(principal_of(*caller), "node.status", uri, true, caller->peer.c_str()); !allowed)
+    if (auto allowed = access_.check_admin(principal_of(*caller), document.action, {}, true, caller->peer.c_str()); !allowed)
       return done(tl::unexpected<Error>(allowed.error()));
     std::string text;
     (node_.*document.part)({&text, &append});
@@ -192,6 +193,10 @@ void NodeBackend::read_state(const CallerPtr& caller, const std::string& type, c
         read->done(json::serialize(json::object{{"type", read->type}, {"key", read->key}, {"version", version}, {"state", std::move(state)}}));
       },
       reading.release());
+}
+
+Result<> NodeBackend::check_list(const Caller& caller, const std::string& type) const {
+  return access_.check(principal_of(caller), {.type = type, .key = "*", .method = "list", .read_only = true, .peer = caller.peer.c_str()});
 }
 
 void NodeBackend::list_keys(const std::string& type, const std::string& prefix, size_t limit,
@@ -233,7 +238,7 @@ void NodeBackend::complete(const CallerPtr& caller, const std::string& uri, cons
   }
   const std::string type(string_or_empty(known, "type"));
   if (uri != kStateTemplate || variable != "key" || !catalogs_.current()->types.contains(type) ||
-      !access_.check_admin(principal_of(*caller), "actors.list", type, true, caller->peer.c_str()))
+      !check_list(*caller, type))
     return done({});
   list_keys(type, prefix, limit, [done = std::move(done)](Result<std::vector<std::string>> keys) {
     done(keys ? std::move(*keys) : std::vector<std::string>());

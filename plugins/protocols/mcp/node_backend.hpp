@@ -70,6 +70,7 @@ class NodeBackend final : public Backend {
   struct Timer;
 
   void read_state(const CallerPtr& caller, const std::string& type, const std::string& key, std::function<void(Result<std::string>)> done);
+  Result<> check_list(const Caller& caller, const std::string& type) const;
   void list_keys(const std::string& type, const std::string& prefix, size_t limit, std::function<void(Result<std::vector<std::string>>)> done);
 
   const Host host_;
