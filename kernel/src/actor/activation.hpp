@@ -29,7 +29,8 @@ enum class Stage : uint8_t {
 }  // namespace orbit::kernel
 
 // Belongs to one worker; only that worker touches it, except that a granted hold of another worker may use the actor object
-// and read (never write) the record fields.
+// and, when it collects, the record fields: has_main, record_version and what is seldom. No bit of theirs shares a byte with
+// what the owner's walks over its activations look at.
 struct alignas(64) orbit_activation {
   // The first cache line: what every message and turn touches.
   void* actor = nullptr;
@@ -45,13 +46,13 @@ struct alignas(64) orbit_activation {
   bool leaving : 1 = false;                // takes no more turns until its changes are stored; then leaves memory
   bool doomed : 1 = false;                 // its memory is ahead of a failed commit: drop it when its turn ends
   bool several : 1 = false;                // more than one turn is open; Scheduler::open_turns_ has them
-  bool has_main : 1 = false;               // a main record is stored, or on its way
   bool has_timers : 1 = false;             // ActorTimers knows of some
   uint8_t dirty : 2 = 0;                   // bit p: changed in the cut of parity p and not collected yet
   uint8_t linked : 2 = 0;                  // bit p: in the cut list of parity p
   bool told : 1 = false;                   // the actor knows that it leaves
   bool stays : 1 = false;                  // Scheduler::stays_until_ns_ says how long
   uint8_t worker = 0;
+  bool has_main = false;                   // a main record is stored, or on its way; a byte of its own, see above
 
   // What activation, commit and listing touch.
   uint64_t gate = 0;                       // the last submission that has changes of this actor

@@ -7,6 +7,7 @@
 // what these actors had changed before has been submitted before the hold is granted. For SYNC types the actors stay closed
 // until it is stored, because a failure has to undo all of them.
 #include <algorithm>
+#include <atomic>
 
 #include "actor/runtime.hpp"
 #include "actor/scheduler.hpp"
@@ -434,7 +435,8 @@ void Scheduler::release_together(orbit_hold* hold, orbit_hold_committed committe
   Pending* pending = make_submission(store, sync, !sync);
   for (orbit_hold::Item& item : hold->items) {
     if (!item.dirty) continue;
-    ++item.a->record_version;
+    // Its owner may be telling it to an operator.
+    std::atomic_ref(item.a->record_version).fetch_add(1, std::memory_order_relaxed);
     collect(item.a, *pending);
     if (item.worker == worker_) {
       item.a->gate = pending->seq;

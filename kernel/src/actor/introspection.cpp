@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // What the runtime tells about itself: JSON for orbit.node/1, text for Prometheus.
+#include <atomic>
 #include <boost/json.hpp>
 #include <charconv>
 
@@ -83,7 +84,8 @@ json::object describe(const Scheduler& scheduler, const orbit_activation* a) {
   out["mailbox"] = a->queued;
   out["memory_bytes"] = static_cast<uint64_t>(a->memory_bytes) * 16 + sizeof(orbit_activation);
   out["idle_ms"] = idle_ns / 1'000'000;
-  out["version"] = a->record_version;
+  // A hold of another worker may be counting it up.
+  out["version"] = std::atomic_ref(const_cast<uint64_t&>(a->record_version)).load(std::memory_order_relaxed);
   out["generation"] = a->version != nullptr ? a->version->module->generation : 0;
   out["state"] = a->stage == Stage::loading ? "loading" : a->leaving ? "leaving" : a->current != nullptr ? "busy" : "idle";
   std::vector<TurnView> turns;
@@ -335,6 +337,12 @@ void Runtime::append_metrics(std::string& text) const {
   committed("orbit_commit_operations_total", "Puts and deletes in commits.", &Committer::Counters::operations);
   committed("orbit_commit_bytes_total", "Bytes of keys and values in commits.", &Committer::Counters::bytes);
   committed("orbit_commit_failures_total", "Commits that the storage engine refused.", &Committer::Counters::failures);
+  head("orbit_commit_seconds", "histogram", "How long the storage engine took for one commit.");
+  for (const auto& store : stores_)
+    store->committer.counters().writes.append_to(text, "orbit_commit_seconds", label("storage", store->name()));
+  head("orbit_turn_seconds", "histogram", "How long turns ran before their end or their first wait, of those that were sampled.");
+  for (const auto& scheduler : schedulers_)
+    scheduler->turn_times().append_to(text, "orbit_turn_seconds", label("worker", std::to_string(scheduler->worker())));
   due("orbit_due_sent_total", "counter", "Reminders and expiries sent to their actors.", &DueIndex::Counters::sent);
   due("orbit_due_failed_total", "counter", "Those that an actor did not take; they come again.", &DueIndex::Counters::failed);
   due("orbit_due_read_total", "counter", "Entries read from the stored index of what is due.", &DueIndex::Counters::read);

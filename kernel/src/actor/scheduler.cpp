@@ -388,7 +388,9 @@ int Scheduler::sample_turn(orbit_activation* a, orbit_envelope* envelope) noexce
   const uint64_t began_ns = executor_.monotonic_ns();
   const uint64_t stands_for = hot_.begins(tallies_.turns.get(), began_ns);
   const int outcome = a->version->def->invoke(a->actor, envelope);
-  hot_.ended(actor, stands_for, began_ns, executor_.monotonic_ns());
+  const uint64_t ended_ns = executor_.monotonic_ns();
+  hot_.ended(actor, stands_for, began_ns, ended_ns);
+  turn_times_.observe(ended_ns - began_ns);
   if (outcome == ORBIT_TURN_PENDING && a->current == envelope) envelope->flags |= kSampled;
   return outcome;
 }

@@ -191,6 +191,8 @@ class Scheduler final : public Resident {
   SchedulerTallies& tallies() noexcept { return tallies_; }
   const DeadLetters& dead_letters() const noexcept { return dead_letters_; }
   HotActors& hot() noexcept { return hot_; }
+  // Of the turns that were sampled, until their end or their first wait. [any thread]
+  const orbit_histogram& turn_times() const noexcept { return turn_times_; }
   // What this thread runs now. [the worker's thread, also in a signal handler]
   void look_at_running(Running& out) const noexcept;
   // A turn of this worker begins to wait for storage, and has its answer.
@@ -361,6 +363,7 @@ class Scheduler final : public Resident {
   SchedulerTallies tallies_;
   DeadLetters dead_letters_;
   HotActors hot_;
+  orbit_histogram turn_times_;
 
   orbit_activation* run_head_ = nullptr;
   orbit_activation* run_tail_ = nullptr;

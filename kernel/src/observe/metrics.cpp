@@ -30,6 +30,18 @@ uint64_t orbit_counter::value() const noexcept {
   return sum;
 }
 
+constexpr uint64_t orbit_histogram::kBoundsNs[kBounds] = {
+    1'000,      2'500,      5'000,       10'000,      25'000,      50'000,        100'000,       250'000,
+    500'000,    1'000'000,  2'500'000,   5'000'000,   10'000'000,  25'000'000,    50'000'000,    100'000'000,
+    250'000'000, 500'000'000, 1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000};
+
+void orbit_histogram::observe(uint64_t duration_ns) noexcept {
+  Shard& shard = shards[own_shard()];
+  const auto bucket = std::lower_bound(kBoundsNs, kBoundsNs + kBounds, duration_ns) - kBoundsNs;
+  shard.buckets[bucket].fetch_add(1, std::memory_order_relaxed);
+  shard.sum_ns.fetch_add(duration_ns, std::memory_order_relaxed);
+}
+
 namespace orbit::kernel {
 namespace {
 
@@ -100,11 +112,49 @@ T* make_immortal() {
 
 }  // namespace
 
-void Exposition::sample(const char* type, std::string_view name, std::string_view help, std::string_view labels,
-                        double value) {
+}  // namespace orbit::kernel
+
+void orbit_histogram::append_to(std::string& text, std::string_view name, std::string_view labels) const {
+  const auto line = [&](std::string_view suffix, std::string_view bound, double value) {
+    text.append(name).append(suffix);
+    if (!labels.empty() || !bound.empty()) {
+      text.append("{").append(labels);
+      if (!bound.empty()) text.append(labels.empty() ? "" : ",").append("le=\"").append(bound).append("\"");
+      text += '}';
+    }
+    text += ' ';
+    orbit::kernel::append_number(text, value);
+    text += '\n';
+  };
+  uint64_t count = 0;
+  uint64_t sum_ns = 0;
+  for (size_t i = 0; i <= kBounds; ++i) {
+    for (const Shard& shard : shards) count += shard.buckets[i].load(std::memory_order_relaxed);
+    std::string bound;
+    orbit::kernel::append_number(bound, i == kBounds ? HUGE_VAL : static_cast<double>(kBoundsNs[i]) / 1e9);
+    line("_bucket", bound, static_cast<double>(count));
+  }
+  for (const Shard& shard : shards) sum_ns += shard.sum_ns.load(std::memory_order_relaxed);
+  line("_sum", {}, static_cast<double>(sum_ns) / 1e9);
+  line("_count", {}, static_cast<double>(count));
+}
+
+namespace orbit::kernel {
+
+Exposition::Family& Exposition::family(const char* type, std::string_view name, std::string_view help) {
   auto it = families_.find(name);
   if (it == families_.end()) it = families_.emplace(std::string(name), Family{type, std::string(help), {}}).first;
-  it->second.samples[std::string(labels)] = value;
+  return it->second;
+}
+
+void Exposition::sample(const char* type, std::string_view name, std::string_view help, std::string_view labels,
+                        double value) {
+  std::string& line = family(type, name, help).samples[std::string(labels)];
+  line = name;
+  if (!labels.empty()) line.append("{").append(labels).append("}");
+  line += ' ';
+  append_number(line, value);
+  line += '\n';
 }
 
 void Exposition::counter(std::string_view name, std::string_view help, std::string_view labels, double value) {
@@ -115,18 +165,19 @@ void Exposition::gauge(std::string_view name, std::string_view help, std::string
   sample("gauge", name, help, labels, value);
 }
 
+void Exposition::histogram(std::string_view name, std::string_view help, std::string_view labels,
+                           const orbit_histogram& values) {
+  std::string& lines = family("histogram", name, help).samples[std::string(labels)];
+  lines.clear();
+  values.append_to(lines, name, labels);
+}
+
 std::string Exposition::text() const {
   std::string out;
   for (const auto& [name, family] : families_) {
     if (!family.help.empty()) out += "# HELP " + name + " " + escape_help(family.help) + "\n";
     out += "# TYPE " + name + " " + family.type + "\n";
-    for (const auto& [labels, value] : family.samples) {
-      out += name;
-      if (!labels.empty()) out += "{" + labels + "}";
-      out += ' ';
-      append_number(out, value);
-      out += '\n';
-    }
+    for (const auto& [labels, lines] : family.samples) out += lines;
   }
   return out;
 }
@@ -145,39 +196,37 @@ std::string label(std::string_view name, std::string_view value) {
 }
 
 Metrics::Metrics()
-    : unrendered_counter_(make_immortal<orbit_counter>()), unrendered_gauge_(make_immortal<orbit_gauge>()) {}
+    : unrendered_counter_(make_immortal<orbit_counter>()),
+      unrendered_gauge_(make_immortal<orbit_gauge>()),
+      unrendered_histogram_(make_immortal<orbit_histogram>()) {}
 
-Metrics::Family* Metrics::family(std::string_view name, std::string_view labels, std::string_view help,
-                                 bool is_counter) {
-  auto it = families_.find(name);
-  if (series_ >= kSeriesMax || !valid_name(name) || !valid_labels(labels) ||
-      (it != families_.end() && it->second.is_counter != is_counter)) {
+template <class T>
+T* Metrics::find_or_make(std::string_view name, std::string_view labels, std::string_view help, Kind kind,
+                         Series<T> Family::*series, T* unrendered) {
+  const std::lock_guard lock(mutex_);
+  auto family = families_.find(name);
+  const bool known = family != families_.end();
+  if (known && family->second.kind == kind)
+    if (const auto it = (family->second.*series).find(labels); it != (family->second.*series).end()) return it->second;
+  if (series_ >= kSeriesMax || !valid_name(name) || !valid_labels(labels) || (known && family->second.kind != kind)) {
     refused_.add(1);
-    return nullptr;
+    return unrendered;
   }
-  if (it == families_.end())
-    it = families_.emplace(std::string(name), Family{is_counter, std::string(help), {}, {}}).first;
-  return &it->second;
+  if (!known) family = families_.emplace(std::string(name), Family{kind, std::string(help), {}, {}, {}}).first;
+  ++series_;
+  return (family->second.*series)[std::string(labels)] = make_immortal<T>();
 }
 
 orbit_counter* Metrics::counter(std::string_view name, std::string_view labels, std::string_view help) {
-  const std::lock_guard lock(mutex_);
-  if (const auto known = families_.find(name); known != families_.end() && known->second.is_counter)
-    if (const auto it = known->second.counters.find(labels); it != known->second.counters.end()) return it->second;
-  Family* made = family(name, labels, help, true);
-  if (made == nullptr) return unrendered_counter_;
-  ++series_;
-  return made->counters[std::string(labels)] = make_immortal<orbit_counter>();
+  return find_or_make(name, labels, help, Kind::counter, &Family::counters, unrendered_counter_);
 }
 
 orbit_gauge* Metrics::gauge(std::string_view name, std::string_view labels, std::string_view help) {
-  const std::lock_guard lock(mutex_);
-  if (const auto known = families_.find(name); known != families_.end() && !known->second.is_counter)
-    if (const auto it = known->second.gauges.find(labels); it != known->second.gauges.end()) return it->second;
-  Family* made = family(name, labels, help, false);
-  if (made == nullptr) return unrendered_gauge_;
-  ++series_;
-  return made->gauges[std::string(labels)] = make_immortal<orbit_gauge>();
+  return find_or_make(name, labels, help, Kind::gauge, &Family::gauges, unrendered_gauge_);
+}
+
+orbit_histogram* Metrics::histogram(std::string_view name, std::string_view labels, std::string_view help) {
+  return find_or_make(name, labels, help, Kind::histogram, &Family::histograms, unrendered_histogram_);
 }
 
 void Metrics::add_collector(std::function<void(Exposition&)> collect) {
@@ -193,6 +242,7 @@ std::string Metrics::render() const {
       out.counter(name, family.help, labels, static_cast<double>(counter->value()));
     for (const auto& [labels, gauge] : family.gauges)
       out.gauge(name, family.help, labels, static_cast<double>(gauge->value.load(std::memory_order_relaxed)));
+    for (const auto& [labels, histogram] : family.histograms) out.histogram(name, family.help, labels, *histogram);
   }
   out.counter("orbit_metrics_refused_total", "Metrics refused: bad name or labels, another type, or too many series.",
               "", static_cast<double>(refused_.value()));
@@ -213,6 +263,10 @@ const orbit_metrics_v1* metrics_table() noexcept {
       },
       [](orbit_counter* counter, uint64_t amount) { counter->add(amount); },
       [](orbit_gauge* gauge, int64_t value) { gauge->value.store(value, std::memory_order_relaxed); },
+      [](const orbit_host* host, const char* name, const char* labels, const char* help) {
+        return PluginContext::of(host).metrics->histogram(text(name), text(labels), text(help));
+      },
+      [](orbit_histogram* histogram, uint64_t duration_ns) { histogram->observe(duration_ns); },
   };
   return &table;
 }

@@ -31,6 +31,21 @@ struct orbit_gauge {
   std::atomic<int64_t> value{0};
 };
 
+// How long something took, in buckets of 1, 2.5 and 5 from a microsecond to ten seconds.
+struct orbit_histogram {
+  static constexpr size_t kBounds = 22;
+  static const uint64_t kBoundsNs[kBounds];
+  struct alignas(64) Shard {
+    std::atomic<uint64_t> buckets[kBounds + 1]{};  // the last one: longer than every bound
+    std::atomic<uint64_t> sum_ns{0};
+  };
+  Shard shards[orbit_counter::kShards];
+
+  void observe(uint64_t duration_ns) noexcept;
+  // The lines of the text format for it; `labels` as for Exposition::counter.
+  void append_to(std::string& text, std::string_view name, std::string_view labels) const;
+};
+
 namespace orbit::kernel {
 
 // What a rendering is made of: families by name, samples by labels, both sorted.
@@ -40,14 +55,16 @@ class Exposition {
   // win.
   void counter(std::string_view name, std::string_view help, std::string_view labels, double value);
   void gauge(std::string_view name, std::string_view help, std::string_view labels, double value);
+  void histogram(std::string_view name, std::string_view help, std::string_view labels, const orbit_histogram& values);
   std::string text() const;
 
  private:
   struct Family {
     const char* type;
     std::string help;
-    std::map<std::string, double> samples;
+    std::map<std::string, std::string> samples;  // by labels, their lines
   };
+  Family& family(const char* type, std::string_view name, std::string_view help);
   void sample(const char* type, std::string_view name, std::string_view help, std::string_view labels, double value);
   std::map<std::string, Family, std::less<>> families_;
 };
@@ -66,18 +83,26 @@ class Metrics {
   // in orbit_metrics_refused_total. [any thread]
   orbit_counter* counter(std::string_view name, std::string_view labels, std::string_view help);
   orbit_gauge* gauge(std::string_view name, std::string_view labels, std::string_view help);
+  orbit_histogram* histogram(std::string_view name, std::string_view labels, std::string_view help);
   // `collect` is called by render on the rendering thread, one call at a time. [any thread]
   void add_collector(std::function<void(Exposition&)> collect);
   std::string render() const;  // [any thread]
 
  private:
+  enum class Kind { counter, gauge, histogram };
+  template <class T>
+  using Series = std::map<std::string, T*, std::less<>>;
   struct Family {
-    bool is_counter;
+    Kind kind;
     std::string help;
-    std::map<std::string, orbit_counter*, std::less<>> counters;
-    std::map<std::string, orbit_gauge*, std::less<>> gauges;
+    Series<orbit_counter> counters;
+    Series<orbit_gauge> gauges;
+    Series<orbit_histogram> histograms;
   };
-  Family* family(std::string_view name, std::string_view labels, std::string_view help, bool is_counter);
+  // The object of that name and those labels, in `series` of its family; `unrendered` when it is refused.
+  template <class T>
+  T* find_or_make(std::string_view name, std::string_view labels, std::string_view help, Kind kind,
+                  Series<T> Family::*series, T* unrendered);
 
   mutable std::mutex mutex_;
   std::map<std::string, Family, std::less<>> families_;
@@ -86,6 +111,7 @@ class Metrics {
   orbit_counter refused_;
   orbit_counter* unrendered_counter_;
   orbit_gauge* unrendered_gauge_;
+  orbit_histogram* unrendered_histogram_;
 };
 
 // The table of orbit.metrics/1; counts in the registry of the caller's PluginContext.

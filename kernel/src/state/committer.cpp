@@ -228,10 +228,12 @@ bool Committer::write_some() noexcept {
     count_batch_.append_to(ops_);
     // A retry with nothing kept back still has to prove that the engine takes writes.
     if (retrying && ops_.empty()) ops_.push_back({ORBIT_WRITE_PUT, 0, {"m\0probe", 7}, {"", 0}});
+    const uint64_t began_ns = executor_.monotonic_ns();
     if (!ops_.empty())
       code = its.table->write(its.self, ops_.data(), ops_.size(), sync ? 1 : 0, &error);
     else if (sync)
       code = its.table->sync(its.self, &error);
+    counters_.writes.observe(executor_.monotonic_ns() - began_ns);
     counters_.commits.fetch_add(1, std::memory_order_relaxed);
     counters_.batches.fetch_add(group_.size(), std::memory_order_relaxed);
     counters_.operations.fetch_add(ops_.size(), std::memory_order_relaxed);

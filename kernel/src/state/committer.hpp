@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "executor/executor.hpp"
+#include "observe/metrics.hpp"
 #include "orbit/result.hpp"
 #include "state/engine.hpp"
 
@@ -136,6 +137,7 @@ class Committer {
 
   struct Counters {
     std::atomic<uint64_t> commits{0}, syncs{0}, batches{0}, operations{0}, bytes{0}, failures{0};
+    orbit_histogram writes;  // how long the engine took for one
   };
   const Counters& counters() const noexcept { return counters_; }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
 #include <vector>
@@ -44,6 +45,27 @@ TEST_CASE("what the format does not allow is refused, counted and not rendered")
   CHECK(text.find("orbit_metrics_refused_total 11\n") != std::string::npos);
   CHECK(text.find("# TYPE ok counter\nok 0\n") == 0);
   CHECK(text.find("\na") == std::string::npos);
+}
+
+TEST_CASE("a histogram counts durations in buckets that each have the ones before in them, and sums them") {
+  Metrics metrics;
+  orbit_histogram* times = metrics.histogram("orbit_step_seconds", "step=\"one\"", "Steps.");
+  CHECK(metrics.histogram("orbit_step_seconds", "step=\"one\"", "") == times);
+  for (const uint64_t ns : {uint64_t{0}, uint64_t{1'000}, uint64_t{1'001}, uint64_t{3'000'000}, uint64_t{11'000'000'000}}) times->observe(ns);
+  const std::string text = metrics.render();
+  CHECK(text.find("# HELP orbit_step_seconds Steps.\n# TYPE orbit_step_seconds histogram\n"
+                  "orbit_step_seconds_bucket{step=\"one\",le=\"1e-06\"} 2\n"
+                  "orbit_step_seconds_bucket{step=\"one\",le=\"2.5e-06\"} 3\n") != std::string::npos);
+  for (const char* line : {"le=\"0.0025\"} 3\n", "le=\"0.005\"} 4\n", "le=\"10\"} 4\n", "le=\"+Inf\"} 5\n",
+                           "orbit_step_seconds_sum{step=\"one\"} 11.003002001\n", "orbit_step_seconds_count{step=\"one\"} 5\n"})
+    CHECK_MESSAGE(text.find(line) != std::string::npos, line);
+  CHECK(std::is_sorted(orbit_histogram::kBoundsNs, orbit_histogram::kBoundsNs + orbit_histogram::kBounds));
+  metrics.histogram("plain_seconds", "", "")->observe(1);
+  metrics.counter("plain_seconds", "", "")->add(1);  // is a histogram already
+  const std::string more = metrics.render();
+  CHECK(more.find("plain_seconds_bucket{le=\"1e-06\"} 1\n") != std::string::npos);
+  CHECK(more.find("plain_seconds_count 1\n") != std::string::npos);
+  CHECK(more.find("orbit_metrics_refused_total 1\n") != std::string::npos);
 }
 
 TEST_CASE("additions of many threads are all counted") {

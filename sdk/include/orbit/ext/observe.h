@@ -33,6 +33,7 @@ typedef struct orbit_log_v1 {
 /* Lives until the process ends. */
 typedef struct orbit_counter orbit_counter;
 typedef struct orbit_gauge orbit_gauge;
+typedef struct orbit_histogram orbit_histogram; /* of durations; its name ends in _seconds */
 
 typedef struct orbit_metrics_v1 {
   uint32_t struct_size;
@@ -43,6 +44,12 @@ typedef struct orbit_metrics_v1 {
   orbit_gauge* (*gauge)(const orbit_host* host, const char* name, const char* labels, const char* help);
   void (*add)(orbit_counter* counter, uint64_t amount); /* [any thread] */
   void (*set)(orbit_gauge* gauge, int64_t value);       /* [any thread] */
+
+  /* ---- later additions: look at struct_size ---- */
+
+  /* Its buckets end at 1, 2.5 and 5 of every decade from a microsecond to ten seconds. [main], [worker] */
+  orbit_histogram* (*histogram)(const orbit_host* host, const char* name, const char* labels, const char* help);
+  void (*observe)(orbit_histogram* histogram, uint64_t duration_ns); /* [any thread] */
 } orbit_metrics_v1;
 
 #ifdef __cplusplus
