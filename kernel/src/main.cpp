@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "node/check.hpp"
+#include "orbit/password.hpp"
 #include "plugin/durable_file.hpp"
 #include "storage_command.hpp"
 
@@ -45,6 +46,8 @@ po::options_description visible_options() {
       "print every key of the node and its plugins, or those of one plugin, and end")(
       "json", "with --describe: as JSON")("print-reference",
                                           "print a configuration file with every key and its default, and end")(
+      "hash-password", "read a password from the first line of standard input and print what to store of it")(
+      "hash-token", "the same for a token, which should be long and random")(
       "version", "print the version and end")("help,h", "print this and end");
   return out;
 }
@@ -125,6 +128,18 @@ int describe(const CommandLine& line) {
   return 0;
 }
 
+int hash(const CommandLine& line) {
+  std::string secret;
+  if (!std::getline(std::cin, secret) || secret.empty()) {
+    std::cerr << "expected a password or token on the first line of standard input\n";
+    return 1;
+  }
+  if (line.has("hash-token")) return std::cout << orbit::hash_token(secret) << "\n", 0;
+  const auto hashed = orbit::hash_password(secret);
+  if (!hashed) return std::cerr << hashed.error().message << "\n", 1;
+  return std::cout << *hashed << "\n", 0;
+}
+
 // ---- the node ------------------------------------------------------------------------------------------------------
 
 // The node that a signal stops; null before and after.
@@ -139,14 +154,20 @@ void set_target(Node* node) {
 // Waits for signals on a thread of its own, so that the second one ends the process whatever the node does.
 void watch_signals(const sigset_t& signals) {
   std::thread([signals] {
-    int number = 0;
-    ::sigwait(&signals, &number);
+    const auto wait = [&signals] {
+      for (int number = 0;;) {
+        ::sigwait(&signals, &number);
+        if (number != SIGHUP) return number;
+        const std::lock_guard lock(target_mutex);
+        if (target != nullptr) target->reload();
+      }
+    };
+    wait();
     {
       const std::lock_guard lock(target_mutex);
       if (target != nullptr) target->request_stop();
     }
-    ::sigwait(&signals, &number);
-    ::_exit(128 + number);
+    ::_exit(128 + wait());
   }).detach();
 }
 
@@ -160,7 +181,8 @@ std::string ready_json(const std::vector<ListenerInfo>& listeners) {
 int tell_ready(const Node& node, const std::string& ready_file) {
   std::string text = "orbit " ORBIT_VERSION " is ready (pid " + std::to_string(::getpid()) + ")\n";
   for (const ListenerInfo& listener : node.listeners())
-    text += "  " + listener.plugin + " listens on " + listener.address + "\n";
+    text += "  " + listener.plugin + " listens on " + listener.address + " (open to: " +
+            exposure_text(listener.exposure, node.exposure_policy()) + ")\n";
   if (node.listeners().empty()) text += "  nothing listens\n";
   std::cout << text << std::flush;
   if (ready_file.empty()) return 0;
@@ -176,6 +198,7 @@ int run(const CommandLine& line) {
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
   ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made: all inherit it
 
   const std::string file = line.has("config") ? line.text("config") : default_config_file();
@@ -227,6 +250,7 @@ int main(int argc, char** argv) {
     if (line.has("help")) return std::cout << visible_options() << "\n", 0;
     if (line.has("version")) return std::cout << "orbitd " ORBIT_VERSION "\n", 0;
     if (line.has("check-config")) return check(line);
+    if (line.has("hash-password") || line.has("hash-token")) return hash(line);
     if (line.has("describe") || line.has("print-reference")) return describe(line);
     return run(line);
   } catch (const po::error& error) {

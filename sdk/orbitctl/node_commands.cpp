@@ -27,7 +27,7 @@ constexpr Column kNode[] = {{"name", "name"},
                             {"workers", "workers"},
                             {"memory", "memory_bytes", Format::bytes},
                             {"activations", "activations"}};
-constexpr Column kListeners[] = {{"LISTENER", "plugin"}, {"ADDRESS", "address"}};
+constexpr Column kListeners[] = {{"LISTENER", "plugin"}, {"ADDRESS", "address"}, {"OPEN TO", "open_to"}};
 constexpr Column kWorkers[] = {
     {"WORKER", "worker", Format::number},           {"ACTIVATIONS", "activations", Format::number},
     {"MEMORY", "memory_bytes", Format::bytes},      {"TURNS", "turns_total", Format::number},

@@ -43,13 +43,13 @@ Principal::Principal(std::string name, std::vector<std::string> roles, std::stri
   std::sort(roles_.begin(), roles_.end());
   roles_.erase(std::unique(roles_.begin(), roles_.end()), roles_.end());
   admin_ = has_role(ORBIT_ROLE_ADMIN);
-  std::string joined;
+  roles_text_ = anonymous() ? "?" : "!";
   for (const std::string& role : roles_) {
     raw_roles_.push_back(to_c(Bytes(role)));
-    joined += role;
-    joined += '\0';  // which no role has
+    roles_text_ += role;
+    roles_text_ += '\0';  // which no role has
   }
-  roles_hash_ = std::hash<std::string>()(joined);
+  roles_hash_ = std::hash<std::string>()(roles_text_);
   identity_ = {sizeof identity_, static_cast<uint32_t>(raw_roles_.size()), to_c(Bytes(name_)), raw_roles_.data(),
                expires_at_ms, mechanism_.c_str()};
 }

@@ -36,7 +36,9 @@ class Principal final : public orbit_principal {
   const std::vector<std::string>& roles() const noexcept { return roles_; }  // sorted, each once
   bool has_role(std::string_view role) const noexcept;
   bool admin() const noexcept { return admin_; }
-  // Different for principals whose roles differ, and the same for the same roles.
+  // What rules see of it but for the name: the same for two principals exactly if their roles are, and if both or none have a
+  // name.
+  const std::string& roles_text() const noexcept { return roles_text_; }
   uint64_t roles_hash() const noexcept { return roles_hash_; }
   bool expired(uint64_t unix_ms) const noexcept { return identity_.expires_at_ms != 0 && unix_ms >= identity_.expires_at_ms; }
 
@@ -50,6 +52,7 @@ class Principal final : public orbit_principal {
   const std::string mechanism_;
   std::vector<orbit_bytes> raw_roles_;
   orbit_identity identity_{};
+  std::string roles_text_;
   uint64_t roles_hash_ = 0;
   bool admin_ = false;
 };

@@ -180,6 +180,17 @@ void read_modules(const Tree& root, NodeConfig& out, Mistakes& mistakes) {
   }
 }
 
+void read_rules(const Tree& root, NodeConfig& out, Mistakes& mistakes) {
+  for (const Tree* table : tables_of(root, "rule", mistakes)) {
+    Values values = validate(*table, section("rule").options, "[[rule]]", mistakes);
+    if (table->find("roles") != nullptr && values.strings("roles").empty())
+      mistakes.add(table->position, "'roles' in [[rule]]: expected at least one role, or \"*\"");
+    if (values.strings("types").empty() && values.strings("admin").empty())
+      mistakes.add(table->position, "[[rule]] is about nothing: expected 'types' or 'admin'");
+    out.rules.push_back({std::move(values), table->position});
+  }
+}
+
 void read_routes(const Tree& root, NodeConfig& out, Mistakes& mistakes) {
   std::vector<std::string_view> names;
   for (const PluginEntry& entry : out.plugins) names.push_back(entry.name);
@@ -246,6 +257,8 @@ std::optional<NodeConfig> read_config(std::string_view text, std::span<const Ove
   config.limits = read_section(*root, "limits", mistakes);
   config.log = read_section(*root, "log", mistakes);
   config.storage = read_section(*root, "storage", mistakes);
+  config.access = read_section(*root, "access", mistakes);
+  read_rules(*root, config, mistakes);
   read_plugins(*root, config, mistakes);
   read_modules(*root, config, mistakes);
   read_routes(*root, config, mistakes);
@@ -264,6 +277,10 @@ std::string NodeConfig::json() const {
   out["limits"] = json::parse(limits.json());
   out["log"] = json::parse(log.json());
   out["storage"] = json::parse(storage.json());
+  out["access"] = json::parse(access.json());
+  json::array ruled;
+  for (const RuleEntry& rule : rules) ruled.push_back(json::parse(rule.values.json()));
+  out["rules"] = std::move(ruled);
   json::array list;
   for (const PluginEntry& entry : plugins)
     list.push_back(json::object{{"name", entry.name},

@@ -17,7 +17,7 @@ namespace orbit::kernel {
 
 // A section of the file that the node itself understands.
 struct Section {
-  const char* name;  // "limits"; "plugin", "module" and "route" are lists of tables
+  const char* name;  // "limits"; "plugin", "module", "rule" and "route" are lists of tables
   const char* doc;
   std::span<const orbit_option> options;
   bool repeated;
@@ -35,6 +35,12 @@ struct PluginEntry {
   Values values;  // and validated, see validate_entry
 };
 
+// One [[rule]], its patterns not looked into.
+struct RuleEntry {
+  Values values;
+  Position position;
+};
+
 // One [[module]]: actor types, named in the file.
 struct ModuleEntry {
   std::string path;
@@ -48,6 +54,8 @@ struct NodeConfig {
   Values limits;
   Values log;
   Values storage;
+  Values access;
+  std::vector<RuleEntry> rules;
   std::vector<PluginEntry> plugins;
   std::vector<ModuleEntry> modules;
   TypeRoutes routes;  // [[route]]; the storages that they name are plugins of this configuration
@@ -60,7 +68,7 @@ struct NodeConfig {
 // TOML, or else taken as a string.
 using Override = std::string;
 
-inline constexpr size_t kConfigEntriesMax = 256;  // [[plugin]]s, [[module]]s, and [[route]]s
+inline constexpr size_t kConfigEntriesMax = 256;  // [[plugin]]s, [[module]]s, [[rule]]s and [[route]]s
 
 // Null when the text is no TOML. Otherwise a configuration that may be used if no mistake was added. Touches no file.
 std::optional<NodeConfig> read_config(std::string_view text, std::span<const Override> overrides,

@@ -68,6 +68,34 @@ constexpr orbit_option kStorage[] = {
                   "that provides storage."),
 };
 
+constexpr orbit_option kAccess[] = {
+    option_strings("anonymous_roles", "[]",
+                   "Roles of a caller that gives no credentials, once there is access control: with a [[rule]] or an authenticator."),
+    option_boolean("open_listeners", "false",
+                   "Lets plugins listen where other machines reach them although nothing says who may: neither access control nor "
+                   "TLS nor a password or token of the plugin."),
+    option_integer("authenticating_max", "64", 1, 100000, "Callers whose credentials are looked at, at a time; more are refused."),
+    option_integer("remember_ms", "10000", 0, 3600000,
+                   "How long good credentials count without being looked at again; 0: each time they are."),
+    option_integer("remembered_max", "10000", 0, 10000000, "Good credentials that are remembered so."),
+    option_string("audit_file", "\"\"",
+                  "File for the audit log, a JSON object a line, with the bounds of [log]; empty: it goes where [log] says, under "
+                  "the logger 'audit'."),
+};
+
+constexpr const char* kEffects[] = {"allow", "deny", nullptr};
+constexpr orbit_option kRule[] = {
+    option_strings("roles", nullptr, "Whom it is for; \"*\": everybody who gave credentials."),
+    option_strings("types", "[]",
+                   "Actor types that it is about, those of plugins included. As in the next ones, '*' stands for anything, and '\\' "
+                   "makes the character behind it mean itself."),
+    option_strings("keys", "[\"*\"]", "Keys of these types; {name} stands for the caller's own name."),
+    option_strings("methods", "[\"*\"]", "Methods of these types."),
+    option_strings("admin", "[]", "Administrative actions that it is about: \"node.*\", \"modules.load\"; docs/access.md lists them."),
+    option_boolean("read_only", "false", "It is only about methods and actions that change nothing."),
+    option_string("effect", "\"allow\"", "What a deny fits is denied, whatever allows it; what nothing allows is denied.", kEffects),
+};
+
 constexpr orbit_option kPlugin[] = {
     option_string("name", nullptr, "Name of this instance, unique in the file."),
     option_string("id", nullptr, "What the plugin calls itself; `orbitd --describe` lists the ids."),
@@ -93,6 +121,10 @@ constexpr Section kSections[] = {
     {"limits", "Bounds. A caller that meets one gets an error that names it.", kLimits, false},
     {"log", "Logging.", kLog, false},
     {"storage", "Where the state of actors is kept.", kStorage, false},
+    {"access", "Who may do what: see [[rule]].", kAccess, false},
+    {"rule", "What roles may do. With one, or with a plugin that authenticates, nobody may do what no rule allows; the role "
+             "\"admin\" may do everything.",
+     kRule, true},
     {"route", "Actor types whose state another storage holds. What changes several actors as one needs them in one storage.",
      kRoute, true},
     {"plugin", "A plugin to load; its own keys follow in [plugin.config].", kPlugin, true},

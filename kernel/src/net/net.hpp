@@ -30,6 +30,8 @@ class Connection : public orbit_connection {
   virtual std::string local_address() const = 0;
   virtual uint64_t id() const noexcept = 0;
   virtual void set_idle_timeout(uint64_t idle_timeout_ms) = 0;
+  // False: plain TCP.
+  virtual bool tls_info(orbit_tls_info& out) { return static_cast<void>(out), false; }
 
  protected:
   ~Connection() = default;
@@ -48,7 +50,9 @@ class Listener : public orbit_listener {
 struct NetCounters {
   uint64_t connections = 0;  // open now
   uint64_t accepted = 0;
-  uint64_t rejected = 0;     // over connections_max
+  uint64_t rejected = 0;     // over connections_max or handshakes_max
+  uint64_t tls_handshakes = 0;
+  uint64_t tls_failures = 0;  // of handshakes
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
 };

@@ -26,15 +26,25 @@ orbit_code listen(const orbit_host* host, const orbit_listen_options* options, c
     if (net == nullptr) return fail(Code::unimplemented, "this node has no network");
     // What orbit.net/1 had at first; later fields are null in a shorter struct.
     constexpr size_t kHandlerBytesMin = offsetof(orbit_connection_handler, peer_finished);
-    if (options->struct_size < sizeof *options || handler->struct_size < kHandlerBytesMin)
-      return fail(Code::invalid_argument, "listen: options or handler are shorter than those of orbit.net/1");
+    if (handler->struct_size < kHandlerBytesMin)
+      return fail(Code::invalid_argument, "listen: the handler is shorter than that of orbit.net/1");
+    auto how = whole_options(options);
+    if (!how) return tl::unexpected<Error>(how.error());
     orbit_connection_handler whole{};
     std::memcpy(&whole, handler, std::min<size_t>(handler->struct_size, sizeof whole));
-    auto made = net->listen(*options, whole, self);
+    auto made = net->listen(*how, whole, self);
     if (!made) return tl::unexpected<Error>(made.error());
     *listener = *made;
     return {};
   });
+}
+
+int tls(orbit_connection* connection, orbit_tls_info* out) {
+  orbit_tls_info whole{};
+  if (!of(connection).tls_info(whole)) return 0;
+  whole.struct_size = std::min<uint32_t>(out->struct_size, sizeof whole);
+  std::memcpy(out, &whole, whole.struct_size);
+  return 1;
 }
 
 void write(orbit_connection* connection, const char* data, size_t size) {
@@ -64,9 +74,20 @@ constexpr orbit_net_v1 kNetTable = {
     },
     [](orbit_connection* connection) { return of(connection).id(); },
     [](orbit_connection* connection, uint64_t idle_timeout_ms) { of(connection).set_idle_timeout(idle_timeout_ms); },
+    &tls,
 };
 
 }  // namespace
+
+Result<orbit_listen_options> whole_options(const orbit_listen_options* options) {
+  if (options->struct_size < offsetof(orbit_listen_options, tls))
+    return fail(Code::invalid_argument, "listen: the options are shorter than those of orbit.net/1");
+  orbit_listen_options out{};
+  std::memcpy(&out, options, std::min<size_t>(options->struct_size, sizeof out));
+  if (out.tls != nullptr && out.tls->struct_size < sizeof *out.tls)
+    return fail(Code::invalid_argument, "listen: the options of TLS are shorter than those of orbit.net/1");
+  return out;
+}
 
 const orbit_net_v1* net_table() noexcept { return &kNetTable; }
 

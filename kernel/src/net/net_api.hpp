@@ -13,4 +13,7 @@ inline constexpr const char* kNetExtension = "orbit.kernel.net/1";
 // Lives as long as the process. Register it as ORBIT_NET_V1 and the net as kNetExtension, both before plugins are created.
 const orbit_net_v1* net_table() noexcept;
 
+// The options of a plugin that may have been built with fewer of them.
+Result<orbit_listen_options> whole_options(const orbit_listen_options* options);
+
 }  // namespace orbit::kernel

@@ -29,6 +29,16 @@ void NetWorker::adopt(int fd, const SocketAddress& peer, SocketListener& listene
     listener.released();
     return;
   }
+  std::unique_ptr<TlsStream> tls;
+  if (listener.tls() != nullptr) {
+    tls = listener.tls()->begin(fd);
+    if (tls == nullptr) {
+      add(rejected_, 1);
+      ::close(fd);
+      listener.released();
+      return;
+    }
+  }
   SocketConnection* connection = nullptr;
   if (unused_.empty()) {
     connection = &connections_.emplace_back(*this);
@@ -37,7 +47,7 @@ void NetWorker::adopt(int fd, const SocketAddress& peer, SocketListener& listene
     connection = unused_.back();
     unused_.pop_back();
   }
-  if (!connection->open(fd, peer, listener, net_.next_id())) {
+  if (!connection->open(fd, peer, listener, net_.next_id(), std::move(tls))) {
     unused_.push_back(connection);
     ::close(fd);
     listener.released();
@@ -46,7 +56,7 @@ void NetWorker::adopt(int fd, const SocketAddress& peer, SocketListener& listene
   }
   add(accepted_, 1);
   add(open_, 1);
-  connection->call_opened();
+  connection->begin();
 }
 
 bool NetWorker::step() noexcept {
@@ -80,7 +90,8 @@ void NetWorker::recycle(SocketConnection* connection) noexcept {
 
 NetCounters NetWorker::counters() const noexcept {
   return {open_.load(std::memory_order_relaxed), accepted_.load(std::memory_order_relaxed),
-          rejected_.load(std::memory_order_relaxed), bytes_in_.load(std::memory_order_relaxed),
+          rejected_.load(std::memory_order_relaxed), tls_handshakes_.load(std::memory_order_relaxed),
+          tls_failures_.load(std::memory_order_relaxed), bytes_in_.load(std::memory_order_relaxed),
           bytes_out_.load(std::memory_order_relaxed)};
 }
 

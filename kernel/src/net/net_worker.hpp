@@ -38,6 +38,7 @@ class NetWorker final : public Resident {
   void count_in(size_t bytes) noexcept { add(bytes_in_, bytes); }
   void count_out(size_t bytes) noexcept { add(bytes_out_, bytes); }
   void count_rejected() noexcept { add(rejected_, 1); }
+  void count_handshake(bool good) noexcept { add(good ? tls_handshakes_ : tls_failures_, 1); }
 
   // For connections. Each list holds a connection at most once; the connection keeps that.
   void add_dirty(SocketConnection* connection) { dirty_.push_back(connection); }
@@ -73,6 +74,8 @@ class NetWorker final : public Resident {
   std::atomic<uint64_t> open_{0};
   std::atomic<uint64_t> accepted_{0};
   std::atomic<uint64_t> rejected_{0};
+  std::atomic<uint64_t> tls_handshakes_{0};
+  std::atomic<uint64_t> tls_failures_{0};
   std::atomic<uint64_t> bytes_in_{0};
   std::atomic<uint64_t> bytes_out_{0};
 };

@@ -25,8 +25,13 @@ SocketConnection::~SocketConnection() {
   drop_input();
 }
 
-bool SocketConnection::open(int fd, const SocketAddress& peer, SocketListener& listener, uint64_t id) noexcept {
-  if (worker_.poller().add(fd, EPOLLIN, this) != 0) return false;
+bool SocketConnection::open(int fd, const SocketAddress& peer, SocketListener& listener, uint64_t id,
+                            std::unique_ptr<TlsStream> tls) noexcept {
+  if (worker_.poller().add(fd, EPOLLIN, this) != 0) {
+    if (tls != nullptr) listener.tls()->handshake_ended();
+    return false;
+  }
+  tls_ = std::move(tls);
   fd_ = fd;
   watched_events_ = EPOLLIN;
   listener_ = &listener;
@@ -35,14 +40,91 @@ bool SocketConnection::open(int fd, const SocketAddress& peer, SocketListener& l
   context_ = nullptr;
   code_ = ORBIT_OK;
   paused_ = choked_ = blocked_ = peer_finished_ = hangup_seen_ = false;
-  closing_ = doomed_ = lingering_ = dirty_ = again_ = false;
+  closing_ = doomed_ = lingering_ = dirty_ = again_ = opened_ = false;
+  handshake_ = tls_ != nullptr;
   last_active_ns_ = worker_.executor().coarse_monotonic_ns();
   idle_timeout_ns_ = 0;
   set_idle_timeout(listener.options().idle_timeout_ms);
   return true;
 }
 
-void SocketConnection::call_opened() noexcept { context_ = listener_->handler().opened(listener_->self(), this); }
+void SocketConnection::begin() noexcept {
+  if (!handshake_) return call_opened();
+  close_timer_ = worker_.executor().after(
+      listener_->tls()->handshake_timeout_ms() * 1'000'000,
+      [](void* ctx) {
+        auto* const self = static_cast<SocketConnection*>(ctx);
+        self->close_timer_ = 0;
+        self->end_handshake(false);
+        self->doom(ORBIT_DEADLINE_EXCEEDED);
+      },
+      this);
+}
+
+void SocketConnection::call_opened() noexcept {
+  opened_ = true;
+  context_ = listener_->handler().opened(listener_->self(), this);
+}
+
+// ---- TLS -----------------------------------------------------------------------------------------------------------
+
+void SocketConnection::shake_hands() noexcept {
+  const TlsStream::Step step = tls_->handshake();
+  if (step == TlsStream::Step::wants_read || step == TlsStream::Step::wants_write) {
+    const uint32_t wanted = step == TlsStream::Step::wants_read ? EPOLLIN : EPOLLOUT;
+    if (wanted != watched_events_) worker_.poller().modify(fd_, wanted, this);
+    watched_events_ = wanted;
+    return;
+  }
+  end_handshake(step == TlsStream::Step::done);
+  last_active_ns_ = worker_.executor().coarse_monotonic_ns();
+  if (step == TlsStream::Step::failed) {
+    listener_->tls_failed(peer_.text(), tls_->failure());
+    return doom(ORBIT_OK);  // lingers, so that the peer hears why
+  }
+  update_events();
+  call_opened();
+  if (takes_input()) receive();  // what came right behind the handshake is in the stream already
+}
+
+void SocketConnection::end_handshake(bool good) noexcept {
+  if (!handshake_) return;
+  handshake_ = false;
+  listener_->tls()->handshake_ended();
+  worker_.count_handshake(good);
+  if (close_timer_ != 0) worker_.executor().cancel(close_timer_);
+  close_timer_ = 0;
+}
+
+ssize_t SocketConnection::send_tls(size_t& offered) noexcept {
+  iovec parts[kPartsMax];
+  const int count = output_.fill(parts, kPartsMax);
+  ssize_t total = 0;
+  bool full = false;
+  for (int i = 0; i < count; ++i) {
+    offered += parts[i].iov_len;
+    if (full) continue;
+    const int64_t sent = tls_->write(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+    if (sent == TlsStream::kBroken) return errno = EPIPE, -1;
+    if (sent > 0) total += sent;
+    full = sent < static_cast<int64_t>(parts[i].iov_len);
+  }
+  return total;
+}
+
+ssize_t SocketConnection::receive_tls(char* data, size_t size) noexcept {
+  const int64_t got = tls_->read(data, size);
+  if (got >= 0) return static_cast<ssize_t>(got);
+  errno = got == TlsStream::kLater ? EAGAIN : ECONNRESET;
+  if (tls_->read_wants_write()) update_events();
+  return -1;
+}
+
+bool SocketConnection::tls_info(orbit_tls_info& out) {
+  if (tls_ == nullptr) return false;
+  tls_->info(out);
+  return true;
+}
 
 // ---- output --------------------------------------------------------------------------------------------------------
 
@@ -55,20 +137,23 @@ void SocketConnection::commit(size_t size) {
   if (output_.bytes() > listener_->options().output_bytes_max) doom(ORBIT_RESOURCE_EXHAUSTED);
 }
 
+ssize_t SocketConnection::send_plain(size_t& offered) noexcept {
+  iovec parts[kPartsMax];
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = static_cast<size_t>(output_.fill(parts, kPartsMax));
+  for (size_t i = 0; i < message.msg_iovlen; ++i) offered += parts[i].iov_len;
+  return message.msg_iovlen == 1 ? ::send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                                 : ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void SocketConnection::flush() noexcept {
   dirty_ = false;
   if (doomed_) return;
   if (output_.bytes() != 0 && !blocked_) {
-    iovec parts[kPartsMax];
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = static_cast<size_t>(output_.fill(parts, kPartsMax));
-    const ssize_t sent = message.msg_iovlen == 1
-                             ? ::send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
-                             : ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) return doom(ORBIT_UNAVAILABLE);
     size_t offered = 0;
-    for (size_t i = 0; i < message.msg_iovlen; ++i) offered += parts[i].iov_len;
+    const ssize_t sent = tls_ == nullptr ? send_plain(offered) : send_tls(offered);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) return doom(ORBIT_UNAVAILABLE);
     if (sent > 0) {
       worker_.count_out(static_cast<size_t>(sent));
       last_active_ns_ = worker_.executor().coarse_monotonic_ns();
@@ -99,7 +184,7 @@ void SocketConnection::unchoke() noexcept {
   choked_ = false;
   if (closing_) return;
   if (listener_->handler().drained != nullptr) listener_->handler().drained(context_);
-  if (input_size_ != 0) mark_again();
+  if (input_size_ != 0 || has_hidden_input()) mark_again();
 }
 
 // ---- input ---------------------------------------------------------------------------------------------------------
@@ -107,9 +192,11 @@ void SocketConnection::unchoke() noexcept {
 void SocketConnection::ready(uint32_t events) noexcept {
   if (lingering_) return discard();
   if (doomed_) return;
+  if (handshake_) return shake_hands();
   if ((events & EPOLLOUT) != 0) {
     blocked_ = false;
     mark_dirty();
+    if (tls_ != nullptr && tls_->read_wants_write()) events |= EPOLLIN;
   }
   if ((events & ~static_cast<uint32_t>(EPOLLOUT)) == 0) return;
   // What is kept is delivered first, or each round would receive more than it consumes.
@@ -142,7 +229,8 @@ void SocketConnection::receive() noexcept {
     data = input_;
     room = input_capacity_ - input_size_;
   }
-  const ssize_t got = ::recv(fd_, data + input_size_, room, MSG_DONTWAIT);
+  const ssize_t got = tls_ == nullptr ? ::recv(fd_, data + input_size_, room, MSG_DONTWAIT)
+                                      : receive_tls(data + input_size_, room);
   if (got == 0) {
     // What the peer asked before is answered first: its own end is shut, ours is not.
     peer_finished_ = true;
@@ -164,6 +252,7 @@ void SocketConnection::deliver(char* data, size_t size) noexcept {
   if (doomed_) return;
   if (input_size_ > listener_->options().input_bytes_max) return doom(ORBIT_RESOURCE_EXHAUSTED);
   if (output_.bytes() > listener_->options().output_pause_bytes) choked_ = true;
+  if (has_hidden_input() && takes_input()) mark_again();
 }
 
 void SocketConnection::keep(char* data, size_t size) noexcept {
@@ -192,15 +281,18 @@ void SocketConnection::drop_input() noexcept {
 
 void SocketConnection::deliver_again() noexcept {
   again_ = false;
-  if (!takes_input() || input_size_ == 0) return;
-  deliver(input_, input_size_);
+  if (!takes_input()) return;
+  // As from a socket: nothing more is received as long as the codec gets on with what is kept.
+  const size_t kept = input_size_;
+  if (kept != 0) deliver(input_, kept);
+  if (has_hidden_input() && takes_input() && input_size_ == kept) receive();
 }
 
 void SocketConnection::resume() noexcept {
   if (!paused_) return;
   paused_ = false;
   if (!takes_input()) return;
-  if (input_size_ != 0) mark_again();
+  if (input_size_ != 0 || has_hidden_input()) mark_again();
   update_events();
 }
 
@@ -228,11 +320,13 @@ void SocketConnection::stop() noexcept {
 }
 
 void SocketConnection::finish() noexcept {
-  listener_->handler().closed(context_, code_);
+  end_handshake(false);
+  if (opened_) listener_->handler().closed(context_, code_);
   if (idle_timer_ != 0) worker_.executor().cancel(idle_timer_);
   if (close_timer_ != 0) worker_.executor().cancel(close_timer_);
   idle_timer_ = close_timer_ = 0;
   const bool polite = code_ == ORBIT_OK && output_.bytes() == 0 && !peer_finished_;
+  if (tls_ != nullptr && opened_ && code_ == ORBIT_OK && output_.bytes() == 0) tls_->shut();
   output_.clear(worker_.output_pool());
   drop_input();
   if (polite)
@@ -269,6 +363,7 @@ void SocketConnection::release() noexcept {
   worker_.poller().remove(fd_, this);
   ::close(fd_);
   fd_ = -1;
+  tls_.reset();
   lingering_ = false;
   listener_->released();
   worker_.recycle(this);
@@ -296,7 +391,7 @@ void SocketConnection::update_events(bool keep_reading) noexcept {
     else if (!hangup_seen_)
       wanted = EPOLLRDHUP;
   }
-  if (blocked_) wanted |= EPOLLOUT;
+  if (blocked_ || (tls_ != nullptr && tls_->read_wants_write())) wanted |= EPOLLOUT;
   if (wanted == watched_events_) return;
   watched_events_ = wanted;
   worker_.poller().modify(fd_, wanted, this);

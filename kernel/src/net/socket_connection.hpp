@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // One TCP connection on its worker. The object is reused for later connections.
 //
-// Life: open -> (closing: output is sent, input is not read) -> doomed: on its worker's list of the closed -> finish(), at
+// Life: open -> (with TLS: the handshake) -> opened -> (closing: output is sent, input is not read) -> doomed: on its worker's list of the closed -> finish(), at
 // the end of the round, calls `closed` -> (lingering: our side is shut, the peer's rest is thrown away) -> recycled.
 #pragma once
+
+#include <memory>
 
 #include "executor/poller.hpp"
 #include "net/address.hpp"
 #include "net/net.hpp"
 #include "net/output.hpp"
+#include "net/tls.hpp"
 #include "orbit/ext/workers.h"
 
 namespace orbit::kernel {
@@ -21,9 +24,11 @@ class SocketConnection final : public Connection, public Pollable {
   explicit SocketConnection(NetWorker& worker) noexcept : worker_(worker) {}
   ~SocketConnection();
 
-  // False when the poller cannot take the socket; it stays the caller's then.
-  bool open(int fd, const SocketAddress& peer, SocketListener& listener, uint64_t id) noexcept;
-  void call_opened() noexcept;
+  // False when the poller cannot take the socket; it stays the caller's then. tls: null for plain TCP.
+  bool open(int fd, const SocketAddress& peer, SocketListener& listener, uint64_t id,
+            std::unique_ptr<TlsStream> tls) noexcept;
+  // Tells the codec, once the handshake is over.
+  void begin() noexcept;
 
   char* reserve(size_t size) override;
   void commit(size_t size) override;
@@ -35,6 +40,7 @@ class SocketConnection final : public Connection, public Pollable {
   std::string local_address() const override;
   uint64_t id() const noexcept override { return id_; }
   void set_idle_timeout(uint64_t idle_timeout_ms) override;
+  bool tls_info(orbit_tls_info& out) override;
 
   // Called by the worker, once for every time the connection put itself on a list.
   void flush() noexcept;
@@ -46,6 +52,15 @@ class SocketConnection final : public Connection, public Pollable {
  private:
   void ready(uint32_t events) noexcept override;
   bool takes_input() const noexcept { return !paused_ && !choked_ && !closing_ && !doomed_; }
+  void shake_hands() noexcept;
+  void end_handshake(bool good) noexcept;
+  void call_opened() noexcept;
+  // As send() and recv(); -1 with EAGAIN when the socket is full or empty. `offered`: all that there was to send.
+  ssize_t send_plain(size_t& offered) noexcept;
+  ssize_t send_tls(size_t& offered) noexcept;
+  ssize_t receive_tls(char* data, size_t size) noexcept;
+  // Bytes are there that no event will tell.
+  bool has_hidden_input() const noexcept { return tls_ != nullptr && tls_->more(); }
   void receive() noexcept;
   // Whether the codec closes the connection itself.
   bool tell_peer_finished(bool all_read) noexcept;
@@ -69,6 +84,7 @@ class SocketConnection final : public Connection, public Pollable {
   NetWorker& worker_;
   SocketListener* listener_ = nullptr;
   void* context_ = nullptr;
+  std::unique_ptr<TlsStream> tls_;  // null: plain TCP
   int fd_ = -1;
   uint32_t watched_events_ = 0;
   OutputChain output_;
@@ -79,7 +95,7 @@ class SocketConnection final : public Connection, public Pollable {
   uint64_t last_active_ns_ = 0;
   uint64_t idle_timeout_ns_ = 0;
   orbit_timer idle_timer_ = 0;
-  orbit_timer close_timer_ = 0;
+  orbit_timer close_timer_ = 0;  // of the handshake before there is anything to close
   orbit_code code_ = ORBIT_OK;
   SocketAddress peer_;
   bool paused_ : 1 = false;        // by the codec
@@ -87,6 +103,8 @@ class SocketConnection final : public Connection, public Pollable {
   bool blocked_ : 1 = false;       // the socket is full
   bool peer_finished_ : 1 = false; // its end was read
   bool hangup_seen_ : 1 = false;   // its end was announced while we do not read
+  bool handshake_ : 1 = false;     // goes on
+  bool opened_ : 1 = false;        // the codec knows
   bool closing_ : 1 = false;
   bool doomed_ : 1 = false;
   bool lingering_ : 1 = false;

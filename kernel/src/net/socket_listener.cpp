@@ -51,6 +51,12 @@ Result<std::unique_ptr<SocketListener>> SocketListener::open(SocketNet& net, con
     return fail(Code::invalid_argument, "listen: the handler has no opened, received or closed");
   const auto address = parse_address(options.address);
   if (!address) return tl::unexpected<Error>(address.error());
+  std::unique_ptr<TlsServer> tls;
+  if (options.tls != nullptr) {
+    auto made = TlsServer::make(*options.tls);
+    if (!made) return tl::unexpected<Error>(made.error());
+    tls = std::move(*made);
+  }
   const int fd = ::socket(address->raw.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return cannot_listen(options.address, errno);
   set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -66,17 +72,18 @@ Result<std::unique_ptr<SocketListener>> SocketListener::open(SocketNet& net, con
     ::close(fd);
     return cannot_listen(options.address, error);
   }
-  return std::make_unique<SocketListener>(net, fd, options, handler, self);
+  return std::make_unique<SocketListener>(net, fd, options, handler, self, std::move(tls));
 }
 
 SocketListener::SocketListener(SocketNet& net, int fd, const orbit_listen_options& options,
-                               const orbit_connection_handler& handler, void* self)
+                               const orbit_connection_handler& handler, void* self, std::unique_ptr<TlsServer> tls)
     : net_(net),
       fd_(fd),
       reserve_fd_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
       handler_(handler),
       self_(self),
-      options_(options) {
+      options_(options),
+      tls_(std::move(tls)) {
   const SocketNetOptions& node = net.options();
   if (options_.connections_max == 0) options_.connections_max = node.connections_max;
   if (options_.input_bytes_max == 0) options_.input_bytes_max = node.input_bytes_max;
@@ -84,6 +91,7 @@ SocketListener::SocketListener(SocketNet& net, int fd, const orbit_listen_option
   if (options_.output_pause_bytes == 0) options_.output_pause_bytes = node.output_pause_bytes;
   if (options.too_many_connections != nullptr) too_many_connections_ = options.too_many_connections;
   options_.address = options_.too_many_connections = nullptr;  // borrowed for the call only
+  options_.tls = nullptr;
   SocketAddress bound;
   socklen_t size = sizeof bound;
   if (::getsockname(fd, &bound.raw, &size) == 0) address_ = bound.text();
@@ -163,7 +171,7 @@ void SocketListener::released() noexcept {
 
 void SocketListener::reject(int fd) noexcept {
   net_.worker(0).count_rejected();
-  if (!too_many_connections_.empty()) {
+  if (!too_many_connections_.empty() && tls_ == nullptr) {
     [[maybe_unused]] const ssize_t sent =
         ::send(fd, too_many_connections_.data(), too_many_connections_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     // What the client has sent already would turn the close into a reset, and that would take the text away.
@@ -172,6 +180,14 @@ void SocketListener::reject(int fd) noexcept {
     }
   }
   ::close(fd);
+}
+
+void SocketListener::tls_failed(const std::string& peer, const std::string& why) noexcept {
+  const uint64_t now_ns = net_.executor().coarse_monotonic_ns();
+  uint64_t warned_ns = tls_warned_ns_.load(std::memory_order_relaxed);
+  if (warned_ns != 0 && now_ns - warned_ns < kWarnIntervalNs) return;
+  if (!tls_warned_ns_.compare_exchange_strong(warned_ns, now_ns)) return;
+  net_.warn("a TLS handshake of " + peer + " with " + address_ + " has failed: " + why);
 }
 
 void SocketListener::accepted(int fd, const SocketAddress& peer) noexcept {

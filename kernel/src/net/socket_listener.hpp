@@ -10,6 +10,7 @@
 #include "executor/poller.hpp"
 #include "net/address.hpp"
 #include "net/net.hpp"
+#include "net/tls.hpp"
 
 namespace orbit::kernel {
 
@@ -21,7 +22,7 @@ class SocketListener final : public Listener, public Pollable {
   static Result<std::unique_ptr<SocketListener>> open(SocketNet& net, const orbit_listen_options& options,
                                                       const orbit_connection_handler& handler, void* self);
   SocketListener(SocketNet& net, int fd, const orbit_listen_options& options, const orbit_connection_handler& handler,
-                 void* self);
+                 void* self, std::unique_ptr<TlsServer> tls);
   ~SocketListener();
 
   // Begins to accept. [main]
@@ -34,6 +35,9 @@ class SocketListener final : public Listener, public Pollable {
   const orbit_connection_handler& handler() const noexcept { return handler_; }
   void* self() const noexcept { return self_; }
   const orbit_listen_options& options() const noexcept { return options_; }  // without zeros where the node has a default
+  TlsServer* tls() noexcept { return tls_.get(); }  // null: plain TCP
+  // A handshake has failed; told to the operator now and then. [any thread]
+  void tls_failed(const std::string& peer, const std::string& why) noexcept;
   // A connection of this listener is gone. [any thread]
   void released() noexcept;
 
@@ -56,6 +60,8 @@ class SocketListener final : public Listener, public Pollable {
   const orbit_connection_handler handler_;
   void* const self_;
   orbit_listen_options options_;
+  const std::unique_ptr<TlsServer> tls_;
+  std::atomic<uint64_t> tls_warned_ns_{0};
   std::string address_;
   std::string too_many_connections_;
   ControlJob start_job_;

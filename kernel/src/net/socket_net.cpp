@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "net/socket_net.hpp"
 
+#include <algorithm>
 #include <latch>
 
 #include "net/net_worker.hpp"
@@ -41,6 +42,26 @@ Result<Listener*> SocketNet::listen(const orbit_listen_options& options, const o
   listeners_.push_back(std::move(*made));
   listeners_.back()->start();
   return static_cast<Listener*>(listeners_.back().get());
+}
+
+void SocketNet::reload_certificates(bool all) {
+  std::vector<SocketListener*> with_tls;
+  {
+    const std::lock_guard lock(listeners_mutex_);
+    for (const auto& listener : listeners_)
+      if (listener->tls() != nullptr) with_tls.push_back(listener.get());
+  }
+  for (SocketListener* listener : with_tls) {
+    std::string news;
+    const auto result = listener->tls()->reload(all, news);
+    if (result == TlsServer::Reload::done && options_.tell) options_.tell(listener->address() + ": " + news);
+    if (result == TlsServer::Reload::failed) warn(listener->address() + ": " + news);
+  }
+}
+
+bool SocketNet::has_tls() const {
+  const std::lock_guard lock(listeners_mutex_);
+  return std::any_of(listeners_.begin(), listeners_.end(), [](const auto& listener) { return listener->tls() != nullptr; });
 }
 
 std::vector<NetCounters> SocketNet::counters() const {

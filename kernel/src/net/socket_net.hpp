@@ -24,6 +24,7 @@ struct SocketNetOptions {
   uint64_t output_pause_bytes = 1024 * 1024;            // where a listener says 0
   size_t receive_buffer_bytes = 64 * 1024;              // one per worker; also the most that one round reads from one connection
   uint64_t close_timeout_ms = 5'000;                    // for sending what is left, and again for the peer to hang up
+  std::function<void(std::string_view)> tell;           // news for an operator; as warn
   std::function<void(std::string_view)> warn;           // for what only an operator can mend; [any thread], may be empty
 };
 
@@ -37,6 +38,9 @@ class SocketNet final : public Net {
                            void* self) override;
   std::vector<NetCounters> counters() const override;
   void stop() noexcept override;
+  // Reads certificates again, those whose files have changed or all. Reads files. [any thread]
+  void reload_certificates(bool all);
+  bool has_tls() const;
 
   // For listeners.
   AsioExecutor& executor() noexcept { return executor_; }
@@ -52,7 +56,7 @@ class SocketNet final : public Net {
   AsioExecutor& executor_;
   const SocketNetOptions options_;
   std::vector<std::unique_ptr<NetWorker>> workers_;
-  std::mutex listeners_mutex_;
+  mutable std::mutex listeners_mutex_;
   std::vector<std::unique_ptr<SocketListener>> listeners_;  // guarded by listeners_mutex_
   std::atomic<uint32_t> connections_{0};
   std::atomic<uint64_t> next_id_{1};

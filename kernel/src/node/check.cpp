@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "node/check.hpp"
 
+#include "access/access_config.hpp"
+#include "node/exposure.hpp"
 #include "node/storages.hpp"
 
 namespace orbit::kernel {
@@ -34,6 +36,11 @@ std::string check_config(const std::string& file, const std::string& text, std::
   QuietHost quiet(*config, options);
   // What a required plugin's refusal says is in refusals().
   static_cast<void>(quiet.host.load(*config, mistakes));
+  const AccessOptions access = access_options(*config, mistakes);
+  bool access_control = !access.rules.empty();
+  for (const PluginStatus& plugin : quiet.host.status())
+    for (const std::string& id : plugin.provides) access_control |= id == ORBIT_AUTHENTICATOR_V1;
+  check_exposures(*config, {access_control, config->access.boolean("open_listeners")}, mistakes);
   for (const ModuleEntry& entry : config->modules) {
     if (entry.path.empty()) continue;
     const auto good = ModuleHost::check(resolved(entry, *config, options), quiet.host.search(), mistakes);

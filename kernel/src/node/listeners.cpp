@@ -20,21 +20,49 @@ struct Watched {
 std::mutex mutex;
 std::vector<Watched> watched;
 
-void add_listener(const orbit_host* host, orbit_listener* listener, const char* address) {
+const ExposurePolicy& policy_of(const orbit_host* host) {
+  return *static_cast<const ExposurePolicy*>(PluginContext::of(host).extensions->find(kExposureExtension));
+}
+
+orbit_code may_listen(const orbit_host* host, const orbit_listen_options* options, orbit_error* error) {
+  return at_edge(error, [&]() -> Result<> {
+    const auto whole = whole_options(options);
+    if (!whole) return tl::unexpected(whole.error());
+    if (whole->address == nullptr) return fail(Code::invalid_argument, "listen: no address");
+    return check_exposure(Exposure::of(*whole), policy_of(host));
+  });
+}
+
+// `listener`: null when the plugin has a transport of its own.
+void remember(const orbit_host* host, const orbit_listen_options* options, orbit_listener* listener, const char* address) {
   const PluginContext& context = PluginContext::of(host);
-  context.log->info("listening", {{"address", address}});
+  const auto whole = whole_options(options);
+  Exposure exposure = whole ? Exposure::of(*whole) : Exposure();
+  exposure.address = address;
+  const std::string open_to = exposure_text(exposure, policy_of(host));
+  context.log->info("listening", {{"address", address}, {"open_to", open_to}});
   const std::lock_guard lock(mutex);
-  watched.push_back({context.extensions, host, listener, {context.name, address}});
+  watched.push_back({context.extensions, host, listener, {context.name, address, std::move(exposure)}});
 }
 
 constexpr orbit_listeners_v1 kListeners = {
     .struct_size = sizeof(orbit_listeners_v1),
     .reserved = 0,
-    .announce = [](const orbit_host* host, const char* address) { add_listener(host, nullptr, address); },
+    .announce =
+        [](const orbit_host* host, const char* address) {
+          orbit_listen_options options{};
+          options.struct_size = sizeof options;
+          remember(host, &options, nullptr, address);
+        },
     .withdraw =
         [](const orbit_host* host) {
           const std::lock_guard lock(mutex);
           std::erase_if(watched, [host](const Watched& w) { return w.host == host && w.listener == nullptr; });
+        },
+    .may_listen = &may_listen,
+    .announce_with =
+        [](const orbit_host* host, const orbit_listen_options* options) {
+          if (options->address != nullptr) remember(host, options, nullptr, options->address);
         },
 };
 
@@ -48,9 +76,9 @@ const orbit_net_v1* watched_net_table() noexcept {
     out.listen = [](const orbit_host* host, const orbit_listen_options* options,
                     const orbit_connection_handler* handler, void* self, orbit_listener** listener,
                     orbit_error* error) {
+      if (const orbit_code refused = may_listen(host, options, error); refused != ORBIT_OK) return refused;
       const orbit_code code = net_table()->listen(host, options, handler, self, listener, error);
-      if (code != ORBIT_OK) return code;
-      add_listener(host, *listener, net_table()->address(*listener));
+      if (code == ORBIT_OK) remember(host, options, *listener, net_table()->address(*listener));
       return code;
     };
     out.stop_listening = [](orbit_listener* listener) {

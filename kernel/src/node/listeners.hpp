@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "node/exposure.hpp"
 #include "orbit/ext/listeners.h"
 #include "orbit/ext/net.h"
 #include "plugin/extensions.hpp"
@@ -14,9 +15,13 @@ namespace orbit::kernel {
 struct ListenerInfo {
   std::string plugin;
   std::string address;
+  Exposure exposure;
 };
 
-// net_table() with `listen` and `stop_listening` watched.
+// The id under which the host's registry holds the node's ExposurePolicy (not a table for plugins).
+inline constexpr const char* kExposureExtension = "orbit.kernel.exposure/1";
+
+// net_table() with `listen` and `stop_listening` watched, and what needs a node.
 const orbit_net_v1* watched_net_table() noexcept;
 
 // The table of orbit.listeners/1.

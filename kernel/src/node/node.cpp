@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "access/access_api.hpp"
+#include "access/access_config.hpp"
 #include "actor/descriptors_api.hpp"
 #include "actor/introspection_api.hpp"
 #include "actor/runtime.hpp"
@@ -29,6 +30,8 @@ namespace orbit::kernel {
 namespace {
 
 std::atomic<Node*> the_node{nullptr};
+
+constexpr uint64_t kCertificateLookNs = 2'000'000'000;
 
 std::chrono::milliseconds ms(const Values& values, std::string_view key) {
   return std::chrono::milliseconds(values.integer(key));
@@ -119,7 +122,7 @@ Node::~Node() {
 
 // ---- start ---------------------------------------------------------------------------------------------------------
 
-Result<> Node::make_parts() {
+Result<> Node::make_parts(Mistakes& mistakes) {
   AsioExecutorOptions executor;
   const int64_t workers = config_.node.integer("workers");
   executor.workers = workers != 0 ? static_cast<uint32_t>(workers) : std::max(1u, std::thread::hardware_concurrency());
@@ -129,6 +132,7 @@ Result<> Node::make_parts() {
   executor.io_queue_max = static_cast<size_t>(config_.limits.integer("io_queue_max"));
   SocketNetOptions net;
   net.connections_max = static_cast<uint32_t>(config_.limits.integer("connections_max"));
+  net.tell = [&logger = log_->logger("net")](std::string_view message) { logger.info(message); };
   net.warn = [&logger = log_->logger("net")](std::string_view message) { logger.warn(message); };
   try {
     executor_ = std::make_unique<AsioExecutor>(executor);
@@ -140,7 +144,7 @@ Result<> Node::make_parts() {
   extensions_.add(kNetExtension, static_cast<Net*>(net_.get()));
   extensions_.add(ORBIT_WORKERS_V1, workers_table());
   extensions_.add(ORBIT_NET_V1, watched_net_table());
-  extensions_.add(ORBIT_ACCESS_V1, access_table());
+  extensions_.add(kExposureExtension, &exposure_policy_);
   extensions_.add(ORBIT_ACTORS_V1, Runtime::api());
   extensions_.add(ORBIT_STREAMS_V1, streams_table());
   extensions_.add(ORBIT_LOG_V1, log_table());
@@ -150,6 +154,9 @@ Result<> Node::make_parts() {
   extensions_.add(ORBIT_INTROSPECTION_V1, introspection_table());
   extensions_.add(ORBIT_DESCRIPTORS_V1, descriptors_table());
   extensions_.add(ORBIT_LISTENERS_V1, listeners_table());
+  if (auto made = make_access(mistakes); !made) return made;
+  extensions_.add(kAccessExtension, access_.get());
+  extensions_.add(ORBIT_ACCESS_V1, access_table());
   plugins_ = std::make_unique<PluginHost>(plugin_host_options(config_, options_), extensions_, *log_, metrics_);
   return {};
 }
@@ -182,6 +189,13 @@ Result<> Node::open_storage() {
     return storage == nullptr ? 0u : numbers.find(*storage)->second;
   };
   runtime_ = std::make_unique<Runtime>(*executor_, options, std::move(engines), std::move(route));
+  access_->rules().set_read_only([this](std::string_view type, std::string_view name) -> std::optional<bool> {
+    const orbit_type* const known = runtime_->types().find(type);
+    const TypeVersion* const version = known != nullptr ? known->current.load(std::memory_order_acquire) : nullptr;
+    const orbit_method* const method = version != nullptr ? version->method(name) : nullptr;
+    if (method == nullptr) return std::nullopt;
+    return (method->flags & ORBIT_METHOD_READ_ONLY) != 0;
+  });
   return {};
 }
 
@@ -193,7 +207,9 @@ Result<> Node::publish(const std::string& name, const std::string& version, cons
     if (auto good = check_place(type->name, its, storages_); !good)
       return fail(good.error().code, file + ": " + good.error().message);
   }
-  return runtime_->publish_module(name, version, file, types);
+  auto published = runtime_->publish_module(name, version, file, types);
+  access_->rules().types_changed();
+  return published;
 }
 
 // Protocol plugins bring types of their own; they are modules named after the instance.
@@ -237,22 +253,74 @@ void Node::add_metrics() {
                 static_cast<double>(log_->dropped_total()));
     out.counter("orbit_log_write_errors_total", "Log lines that could not be written.", "",
                 static_cast<double>(log_->write_errors_total()));
+    const AccessCounters access = access_->counters();
+    out.counter("orbit_access_authenticated_total", "Callers whose credentials were good.", "",
+                static_cast<double>(access.authenticated));
+    out.counter("orbit_access_remembered_total", "Of these, those that were remembered.", "",
+                static_cast<double>(access.remembered));
+    out.counter("orbit_access_refused_total", "Callers whose credentials were refused.", "", static_cast<double>(access.refused));
+    out.counter("orbit_access_denied_total", "Calls and administrative actions that were denied.", "",
+                static_cast<double>(access.denied));
     uint32_t worker = 0;
     for (const NetCounters& net : net_->counters()) {
       const std::string of = label("worker", std::to_string(worker++));
       out.gauge("orbit_net_connections", "Open client connections.", of, static_cast<double>(net.connections));
       out.counter("orbit_net_accepted_total", "Client connections accepted.", of, static_cast<double>(net.accepted));
-      out.counter("orbit_net_rejected_total", "Client connections over connections_max.", of,
+      out.counter("orbit_net_rejected_total", "Client connections over connections_max or tls.handshakes_max.", of,
                   static_cast<double>(net.rejected));
+      out.counter("orbit_net_tls_handshakes_total", "TLS handshakes that went well.", of,
+                  static_cast<double>(net.tls_handshakes));
+      out.counter("orbit_net_tls_failures_total", "TLS handshakes that failed or took too long.", of,
+                  static_cast<double>(net.tls_failures));
       out.counter("orbit_net_received_bytes_total", "Bytes from clients.", of, static_cast<double>(net.bytes_in));
       out.counter("orbit_net_sent_bytes_total", "Bytes to clients.", of, static_cast<double>(net.bytes_out));
     }
   });
 }
 
+Result<> Node::make_access(Mistakes& mistakes) {
+  if (const std::string& file = config_.access.string("audit_file"); !file.empty()) {
+    auto how = log_options(config_);
+    if (!how) return tl::unexpected(how.error());
+    how->json = true;
+    how->file = file;
+    how->level = LogLevel::info;
+    how->levels.clear();
+    auto log = Log::open(*how);
+    if (!log) return fail(log.error().code, "access.audit_file: " + log.error().message);
+    audit_log_ = std::move(*log);
+  }
+  access_ = std::make_unique<Access>(access_options(config_, mistakes), *executor_,
+                                     (audit_log_ ? *audit_log_ : *log_).logger("audit"));
+  return {};
+}
+
+Result<> Node::take_authenticators() {
+  std::vector<Access::Authenticator> out;
+  for (const auto& provided : plugins_->provided(ORBIT_AUTHENTICATOR_V1)) {
+    const auto* table = static_cast<const orbit_authenticator_v1*>(provided.table);
+    if (table->struct_size < sizeof(orbit_authenticator_v1) || table->mechanisms == nullptr || table->authenticate == nullptr)
+      return fail(Code::failed_precondition, "the plugin '" + provided.instance + "': its " ORBIT_AUTHENTICATOR_V1 " has " +
+                                                 std::to_string(table->struct_size) + " bytes, expected " +
+                                                 std::to_string(sizeof(orbit_authenticator_v1)) +
+                                                 ", with mechanisms and authenticate");
+    out.push_back({provided.instance, table, provided.self});
+  }
+  access_->set_authenticators(std::move(out));
+  return {};
+}
+
+void Node::reload() noexcept {
+  submit([this] { net_->reload_certificates(true); });
+}
+
 Result<> Node::start(Mistakes& mistakes) {
-  if (auto made = make_parts(); !made) return made;
+  if (auto made = make_parts(mistakes); !made) return made;
   auto loaded = plugins_->load(config_, mistakes);
+  for (const PluginStatus& plugin : plugins_->status())
+    if (std::find(plugin.provides.begin(), plugin.provides.end(), ORBIT_AUTHENTICATOR_V1) != plugin.provides.end())
+      access_->expect_authenticators();
+  exposure_policy_ = {access_->enabled(), config_.access.boolean("open_listeners")};
   if (!mistakes.empty())
     return fail(Code::invalid_argument, "the configuration has " + std::to_string(mistakes.size()) + " mistakes");
   if (!loaded) return loaded;
@@ -262,6 +330,7 @@ Result<> Node::start(Mistakes& mistakes) {
   storages_ = all_engines(*plugins_);
   migrations_ = std::make_unique<Migrations>(*executor_, *runtime_, storages_, log_->logger("storage"));
   backups_ = std::make_unique<Backups>(*executor_, *runtime_, *plugins_, log_->logger("storage"));
+  if (auto taken = take_authenticators(); !taken) return taken;
   std::vector<CallFilter> filters;
   for (const auto& provided : plugins_->provided(ORBIT_CALL_FILTER_V1)) {
     const auto* table = static_cast<const orbit_call_filter_v1*>(provided.table);
@@ -280,6 +349,8 @@ Result<> Node::start(Mistakes& mistakes) {
     turn_watch_ = std::make_unique<Periodic>("orbit-watch", watch.look_every_ns(), [&watch] { watch.look(); });
   if (auto published = publish_types(); !published) return published;
   if (auto started = plugins_->start(); !started) return started;
+  if (net_->has_tls())
+    certificate_watch_ = std::make_unique<Periodic>("orbit-tls", kCertificateLookNs, [this] { net_->reload_certificates(false); });
   state_.store(State::ready, std::memory_order_release);
   std::string in_use;
   for (const auto& store : runtime_->stores()) in_use += (in_use.empty() ? "" : ", ") + store->name();
@@ -371,6 +442,7 @@ bool Node::stop() {
       good = false;
     }
   }
+  certificate_watch_.reset();
   turn_watch_.reset();
   if (executor_) executor_->stop();  // also when it never ran: it knows the schedulers of the runtime
   migrations_.reset();

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "access/access.hpp"
 #include "config/node_config.hpp"
 #include "node/listeners.hpp"
 #include "observe/log.hpp"
@@ -73,6 +74,9 @@ class Node final : public ModuleTarget {
 
   State state() const noexcept { return state_.load(std::memory_order_acquire); }
   std::vector<ListenerInfo> listeners() const { return listeners_of(extensions_); }
+  const ExposurePolicy& exposure_policy() const noexcept { return exposure_policy_; }
+  // Reads certificates again, in any case. [any thread]
+  void reload() noexcept;
   std::string node_json() const;  // [any thread], as the next
   std::string plugins_json() const;
   std::string workers_json() const;
@@ -91,10 +95,12 @@ class Node final : public ModuleTarget {
 
  private:
   Node(NodeConfig config, NodeOptions options, std::unique_ptr<Log> log);
-  Result<> make_parts();
+  Result<> make_parts(Mistakes& mistakes);
   Result<> open_storage();
   Result<> publish_types();
   void add_metrics();
+  Result<> make_access(Mistakes& mistakes);
+  Result<> take_authenticators();
 
   NodeConfig config_;
   const NodeOptions options_;
@@ -105,7 +111,10 @@ class Node final : public ModuleTarget {
   Logger& logger_;
   Metrics metrics_;
   ExtensionRegistry extensions_;
+  ExposurePolicy exposure_policy_;
+  std::unique_ptr<Log> audit_log_;  // null: the node's own
   std::unique_ptr<AsioExecutor> executor_;
+  std::unique_ptr<Access> access_;
   std::unique_ptr<SocketNet> net_;
   std::unique_ptr<PluginHost> plugins_;
   std::unique_ptr<ModuleHost> modules_;
@@ -114,6 +123,7 @@ class Node final : public ModuleTarget {
   std::unique_ptr<Migrations> migrations_;
   std::unique_ptr<Backups> backups_;
   std::unique_ptr<Periodic> turn_watch_;
+  std::unique_ptr<Periodic> certificate_watch_;
   bool executor_runs_ = false;
   bool stopped_ = false;
   std::atomic<State> state_{State::starting};

@@ -48,7 +48,10 @@ uint64_t resident_bytes() {
 std::string Node::node_json() const {
   json::array where;
   for (const ListenerInfo& listener : listeners())
-    where.push_back(json::object{{"plugin", listener.plugin}, {"address", listener.address}});
+    where.push_back(json::object{{"plugin", listener.plugin},
+                                 {"address", listener.address},
+                                 {"tls", listener.exposure.tls},
+                                 {"open_to", exposure_text(listener.exposure, exposure_policy_)}});
   const auto uptime =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_);
   return json::serialize(json::object{{"name", config_.node.string("name")},

@@ -37,10 +37,12 @@ class Exchange {
   Exchange(http::Request request, std::vector<std::string> path,
            std::vector<std::pair<std::string, std::string>> query, http::Responder responder)
       : request_(std::move(request)), path_(std::move(path)), query_(std::move(query)), responder_(std::move(responder)) {}
+  Exchange(Exchange&&) = default;
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
   const std::string& path(size_t index) const { return path_.at(index); }
+  size_t path_count() const noexcept { return path_.size(); }
   const http::Request& request() const noexcept { return request_; }
   // The query parameter's value, or `otherwise`.
   std::string_view query(std::string_view name, std::string_view otherwise = {}) const noexcept {
@@ -52,6 +54,8 @@ class Exchange {
   bool has_query(std::string_view name) const noexcept {
     return std::any_of(query_.begin(), query_.end(), [name](const auto& each) { return each.first == name; });
   }
+
+  std::string user;  // whose request it is, by access control; empty: nobody's
 
   void answer(http::Response response) { responder_.answer(std::move(response)); }
   void fail(Code code, std::string_view detail) {

@@ -12,6 +12,8 @@ namespace {
 
 using http::equal_ignoring_case;
 
+constexpr std::string_view kScheme = "bearer ";
+
 http::Response unauthorized(const http::Request& request, std::string_view detail, std::string challenge) {
   http::Response response = http::problem(401, Code::unauthenticated, detail, request.target);
   response.headers.emplace_back("WWW-Authenticate", std::move(challenge));
@@ -42,15 +44,20 @@ Result<> Guard::check_listen(std::string_view address, std::string_view token) {
   return {};
 }
 
+bool Guard::has_right_token(const http::Request& request) const noexcept {
+  const std::string_view sent = request.header("authorization");
+  return has_token() && equal_ignoring_case(sent.substr(0, kScheme.size()), kScheme) &&
+         equal_constant_time(sent.substr(kScheme.size()), token_);
+}
+
 std::optional<http::Response> Guard::refuse(const http::Request& request, std::string_view authority, bool open) const {
   if (!has_token()) return http::refuse_foreign_page(request, authority, nullptr, "configure a token to allow it");
   if (open) return std::nullopt;
-  constexpr std::string_view kScheme = "bearer ";
   const std::string_view sent = request.header("authorization");
   if (!equal_ignoring_case(sent.substr(0, kScheme.size()), kScheme))
     return unauthorized(request, "this node asks for a token: send 'Authorization: Bearer <token>'",
                         "Bearer realm=\"orbit\"");
-  if (!equal_constant_time(sent.substr(kScheme.size()), token_))
+  if (!has_right_token(request))
     return unauthorized(request, "the token is wrong", "Bearer realm=\"orbit\", error=\"invalid_token\"");
   return std::nullopt;
 }

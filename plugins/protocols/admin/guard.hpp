@@ -24,6 +24,9 @@ class Guard {
 
   bool has_token() const noexcept { return !token_.empty(); }
 
+  // Whether the request brings the token.
+  bool has_right_token(const http::Request& request) const noexcept;
+
   // The refusal, if there is one. `authority` is the target's own in absolute form, else empty. `open`: the route needs
   // no token. Without a token a browser is the danger, see http::refuse_foreign_page.
   std::optional<http::Response> refuse(const http::Request& request, std::string_view authority, bool open) const;

@@ -267,8 +267,13 @@ void call(const Services& services, ExchangePtr exchange) {
   const std::string type_name = exchange->path(0), key = exchange->path(1), method = exchange->path(2);
   const std::string body = exchange->request().body;
   const uint64_t deadline_ns = services.monotonic_ns() + timeout_ms * 1'000'000;
-  services.actors->call_json(to_c(type_name), to_c(key), to_c(method), to_c(body), deadline_ns, done_json,
-                             exchange.release());
+  if (exchange->user.empty())
+    return services.actors->call_json(to_c(type_name), to_c(key), to_c(method), to_c(body), deadline_ns, done_json,
+                                      exchange.release());
+  const std::string user = exchange->user;
+  const orbit_context_entry context{{"user", 4}, to_c(user)};
+  services.actors->start_json(to_c(type_name), to_c(key), to_c(method), to_c(body), deadline_ns, &context, 1, done_json,
+                              exchange.release());
 }
 
 void config(const Services& services, ExchangePtr exchange) {

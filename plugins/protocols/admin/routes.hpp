@@ -38,6 +38,7 @@ struct Route {
   const char* body = nullptr;  // the request's schema name, or "" for any JSON value; null: no body
   bool body_required = false;
   bool open = false;  // needs no token
+  bool is_call = false;  // of an actor: type, key and method are its path parameters
 };
 
 std::span<const Route> routes() noexcept;

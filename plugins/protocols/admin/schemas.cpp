@@ -33,10 +33,13 @@ const char* const kSchemas = R"json({
     "properties": {"status": {"const": "ready"}}
   },
   "Listener": {
-    "type": "object", "required": ["plugin", "address"],
+    "type": "object", "required": ["plugin", "address", "tls", "open_to"],
     "properties": {
       "plugin": {"type": "string", "description": "The plugin instance that listens."},
-      "address": {"type": "string", "examples": ["127.0.0.1:6379"]}
+      "address": {"type": "string", "examples": ["127.0.0.1:6379"]},
+      "tls": {"type": "boolean"},
+      "open_to": {"type": "string", "description": "Who may use it, for people.",
+                  "examples": ["this machine only; TLS; by the rules of access control"]}
     }
   },
   "Node": {

@@ -17,7 +17,7 @@ http::ServerOptions with_names(http::ServerOptions options) {
 }  // namespace
 
 Server::Server(Host host, ServerOptions options)
-    : host_(host), guard_(std::move(options.token)), http_(host, with_names(std::move(options.http)), *this) {
+    : host_(host), guard_(std::move(options.token)), token_roles_(std::move(options.token_roles)), http_(host, with_names(std::move(options.http)), *this) {
   services_.node = host.require<orbit_node_v1>(ORBIT_NODE_V1);
   services_.actors = host.require<orbit_actors_v1>(ORBIT_ACTORS_V1);
   services_.storage = host.require<orbit_storage_ops_v1>(ORBIT_STORAGE_OPS_V1);
@@ -28,12 +28,23 @@ Server::Server(Host host, ServerOptions options)
 }
 
 Result<> Server::start() {
+  if (host_.extension<orbit_access_v1>(ORBIT_ACCESS_V1) != nullptr)
+    if (Access access(host_); access.enabled()) access_ = access;
+  if (access_ && guard_.has_token()) {
+    auto holder = access_->local("admin", token_roles_);
+    if (!holder) return fail(holder.error().code, "token_roles: " + holder.error().message);
+    token_holder_ = std::move(*holder);
+  }
   if (auto started = http_.start(); !started) return started;
   host_.info("admin API at http://" + std::string(http_.address()) +
-             (guard_.has_token() ? ", with a token" : ", without a token: loopback only"));
+             (access_               ? ", by the rules of access control"
+              : guard_.has_token() ? ", with a token"
+                                   : ", without a token: loopback only"));
   return {};
 }
 
-std::unique_ptr<http::Handler> Server::connected(Connection&) { return std::make_unique<Session>(*this); }
+std::unique_ptr<http::Handler> Server::connected(Connection& connection) {
+  return std::make_unique<Session>(*this, connection);
+}
 
 }  // namespace orbit::admin

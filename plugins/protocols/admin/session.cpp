@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "orbit/http/guard.hpp"
+
 namespace orbit::admin {
 
 namespace {
@@ -12,6 +14,42 @@ bool is_plain_json(std::string_view content_type) {
   std::string_view media = content_type.substr(0, content_type.find(';'));
   while (media.ends_with(' ') || media.ends_with('\t')) media.remove_suffix(1);
   return http::equal_ignoring_case(media, http::kJson);
+}
+
+constexpr std::string_view kBearer = "bearer ";
+
+void unauthorized(ExchangePtr exchange, std::string_view detail) {
+  http::Response response = http::problem(401, Code::unauthenticated, detail, exchange->request().target);
+  response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"orbit\"");
+  exchange->answer(std::move(response));
+}
+
+void run(const Server& server, const Route& route, ExchangePtr exchange) {
+  if (route.body_required && exchange->request().body.empty())
+    exchange->fail(Code::invalid_argument, "this request needs a JSON body");
+  else
+    route.handle(server.services(), std::move(exchange));
+}
+
+// What the caller may do decides. A call of an actor is one as on every wire; all else is an administrative action, named by the
+// tag and the operation in the API's own document: "modules.loadModule".
+void run_for(const Server& server, const Route& route, ExchangePtr exchange, const Principal& caller, const std::string& peer) {
+  const Access& access = *server.access();
+  const bool reads = std::string_view(route.method) == "GET";
+  Result<> good;
+  if (route.is_call) {
+    good = access.check(caller, {.type = exchange->path(0), .key = exchange->path(1), .method = exchange->path(2),
+                                 .peer = peer.c_str()});
+  } else {
+    std::string target;
+    for (size_t i = 0; i < exchange->path_count(); ++i) target += (i == 0 ? "" : "/") + exchange->path(i);
+    const std::string action = std::string(route.tag) + "." + route.operation;
+    good = access.check_admin(caller, action.c_str(), target, reads, peer.c_str());
+  }
+  exchange->user = caller.name();
+  if (good) return run(server, route, std::move(exchange));
+  if (good.error().code == Code::unauthenticated) return unauthorized(std::move(exchange), good.error().message);
+  exchange->fail(good.error().code, good.error().message);
 }
 
 std::string unknown_parameter(const Route& route, std::string_view name) {
@@ -24,13 +62,22 @@ std::string unknown_parameter(const Route& route, std::string_view name) {
 
 }  // namespace
 
+Session::Session(const Server& server, const Connection& connection) : server_(server) {
+  if (server_.access() == nullptr) return;
+  peer_ = connection.peer_address();
+  if (orbit_tls_info tls; connection.tls(tls)) certificate_ = from_c(tls.peer_certificate);
+}
+
 std::optional<http::Response> Session::admit(const http::Request& head) {
   auto parsed = http::parse_target(head.target);
   if (!parsed) return http::problem(400, Code::invalid_argument, parsed.error().message, {});
   target_ = std::move(*parsed);
   match_ = match_route(head.method, target_.segments);
   const bool open = match_.route != nullptr && match_.route->open;
-  if (auto refusal = server_.guard().refuse(head, target_.authority, open)) return refusal;
+  // With access control callers are known by credentials; but some a browser adds by itself.
+  if (auto refusal = server_.access() != nullptr ? http::refuse_foreign_origin(head, target_.authority, nullptr, "use a token")
+                                                 : server_.guard().refuse(head, target_.authority, open))
+    return refusal;
   const auto object = [&](int status, Code code, std::string_view detail) {
     return http::problem(status, code, detail, head.target);
   };
@@ -56,10 +103,27 @@ void Session::handle(http::Request request, http::Responder responder) {
   const Route& route = *match_.route;
   auto exchange = std::make_unique<Exchange>(std::move(request), std::move(match_.parameters), std::move(target_.query),
                                              std::move(responder));
-  if (route.body_required && exchange->request().body.empty())
-    exchange->fail(Code::invalid_argument, "this request needs a JSON body");
-  else
-    route.handle(server_.services(), std::move(exchange));
+  const Access* const access = server_.access();
+  if (access == nullptr || route.open) return run(server_, route, std::move(exchange));
+  if (server_.guard().has_right_token(exchange->request()))
+    return run_for(server_, route, std::move(exchange), server_.token_holder(), peer_);
+  const std::string_view sent = exchange->request().header("authorization");
+  const bool bearer = http::equal_ignoring_case(sent.substr(0, kBearer.size()), kBearer);
+  if (!sent.empty() && !bearer)
+    return unauthorized(std::move(exchange), "this node takes 'Authorization: Bearer <token>' and client certificates");
+  if (!bearer && certificate_.empty()) return run_for(server_, route, std::move(exchange), access->anonymous(), peer_);
+  // The session may be gone when the answer comes.
+  const std::string secret(bearer ? sent.substr(kBearer.size()) : std::string_view(certificate_));
+  const std::shared_ptr<Exchange> waiting(std::move(exchange));
+  access->authenticate({.mechanism = bearer ? ORBIT_MECHANISM_BEARER : ORBIT_MECHANISM_CERTIFICATE,
+                        .secret = secret,
+                        .peer = peer_.c_str()},
+                       [&server = server_, &route, waiting, peer = peer_](Result<Principal> who) {
+                         auto mine = std::make_unique<Exchange>(std::move(*waiting));
+                         if (who) return run_for(server, route, std::move(mine), *who, peer);
+                         if (who.error().code == Code::unauthenticated) return unauthorized(std::move(mine), who.error().message);
+                         mine->fail(who.error().code, who.error().message);
+                       });
 }
 
 }  // namespace orbit::admin

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "orbit/http/server.hpp"
 #include "orbit/http/target.hpp"
@@ -13,13 +14,15 @@ namespace orbit::admin {
 
 class Session final : public http::Handler {
  public:
-  explicit Session(const Server& server) : server_(server) {}
+  Session(const Server& server, const Connection& connection);
 
   std::optional<http::Response> admit(const http::Request& head) override;
   void handle(http::Request request, http::Responder responder) override;
 
  private:
   const Server& server_;
+  std::string peer_;         // as the next, with access control only
+  std::string certificate_;  // the client's, in DER
   http::Target target_;  // of the current request, from admit to handle
   Match match_;
 };

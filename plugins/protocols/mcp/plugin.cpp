@@ -10,7 +10,7 @@ namespace orbit::mcp {
 
 class McpPlugin : public Plugin {
  public:
-  static constexpr Option kOptions[] = {
+  static constexpr auto kOptions = with_tls_options({
       option_string("listen", "\"127.0.0.1:7070\"", "Address of the MCP endpoint; port 0 takes a free one."),
       option_string("path", "\"/mcp\"", "Path of the endpoint."),
       option_strings("hosts", "[]", "Names by which clients may ask for this node, beside loopback ones."),
@@ -38,7 +38,7 @@ class McpPlugin : public Plugin {
       option_integer("body_bytes_max", "4194304", 1024, 1073741824, "Bytes of a request's body; more is 413."),
       option_integer("idle_timeout_ms", "60000", 1000, 3600000, "A connection without a request for so long is closed."),
       option_integer("request_timeout_ms", "30000", 100, 3600000, "Time for a request to arrive completely; more is 408."),
-  };
+  });
   static constexpr PluginInfo kInfo{.id = "orbit.protocol.mcp",
                                     .version = "0.1.0",
                                     .doc = "Model Context Protocol: actors as tools, prompts and resources for models.",
@@ -61,6 +61,7 @@ class McpPlugin : public Plugin {
     const auto small = [&config](std::string_view key) { return static_cast<uint32_t>(config.integer(key)); };
     FrontOptions out;
     out.http.listen.address = config.string("listen");
+    out.http.listen.tls = TlsSettings(config);
     out.http.listen.connections_max = small("connections_max");
     out.http.limits.header_bytes_max = small("header_bytes_max");
     out.http.limits.body_bytes_max = number("body_bytes_max");

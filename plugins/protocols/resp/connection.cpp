@@ -18,6 +18,7 @@ void* opened(void* self, orbit_connection* connection) {
   server.connections_total.fetch_add(1, std::memory_order_relaxed);
   server.interfaces().metrics->add(server.connections_counter, 1);
   server.count_connection(true);
+  session->authenticate_by_certificate();
   if (server.stopping) session->drain();
   if (worker.settings.idle_timeout_ms != server.settings().idle_timeout_ms) {
     server.interfaces().net->set_idle_timeout(connection, worker.settings.idle_timeout_ms);
@@ -62,6 +63,7 @@ constexpr orbit_connection_handler kHandler = {
 Result<orbit_listener*> listen(Server& server) {
   const Settings& settings = server.settings();
   const Interfaces& node = server.interfaces();
+  const orbit_tls_options tls = settings.tls.raw();
   const orbit_listen_options options = {
       .struct_size = sizeof(orbit_listen_options),
       .connections_max = settings.connections_max,
@@ -71,6 +73,8 @@ Result<orbit_listener*> listen(Server& server) {
       .output_bytes_max = settings.output_bytes_max,
       .output_pause_bytes = settings.output_pause_bytes,
       .too_many_connections = "-ERR max number of clients reached\r\n",
+      .tls = settings.tls.enabled() ? &tls : nullptr,
+      .flags = settings.password.empty() ? 0u : ORBIT_LISTEN_GUARDED,
   };
   orbit_listener* listener = nullptr;
   ErrorOut error;

@@ -13,9 +13,11 @@ namespace {
 
 constexpr const char* kDurabilities[] = {"sync", "async", "none", nullptr};
 
-constexpr Option kOptions[] = {
+constexpr auto kOptions = with_tls_options({
     option_string("listen", "\"127.0.0.1:6379\"", "Address to listen on; port 0 takes a free one."),
-    option_secret("password", "\"\"", "What AUTH and HELLO must give; empty: nothing is asked."),
+    option_secret("password", "\"\"",
+                  "What AUTH and HELLO must give as the user 'default'; empty: nothing is asked, unless there is access control."),
+    option_strings("password_roles", "[\"admin\"]", "Roles of who gave it, where there is access control."),
     option_string(
         "durability", "\"async\"",
         "When a write is answered: sync after it survives a power cut, async at once (it survives a power cut "
@@ -46,7 +48,7 @@ constexpr Option kOptions[] = {
     option_integer(
         "command_timeout_ms", "30000", 0, 86400000,
         "Longest time that a command waits for its keys (held by a transaction, being loaded); 0: for ever."),
-};
+});
 
 Settings read_settings(const Config& config) {
   const auto number = [&](const char* key) { return static_cast<uint64_t>(config.integer(key)); };
@@ -54,6 +56,8 @@ Settings read_settings(const Config& config) {
   Settings out;
   out.listen = config.string("listen");
   out.password = config.string("password");
+  out.password_roles = config.strings("password_roles");
+  out.tls = TlsSettings(config);
   out.durability = config.string("durability");
   out.flush_delay_ms = number("flush_delay_ms");
   out.key_idle_timeout_ms = number("key_idle_timeout_ms");
@@ -81,7 +85,7 @@ class RespPlugin final : public Plugin {
       .version = "0.1.0",
       .doc = "The Redis wire: every key is an actor.",
       .provides = {ORBIT_ACTOR_TYPES_V1},
-      .needs = {ORBIT_NET_V1, ORBIT_ACTORS_V1, ORBIT_WORKERS_V1, ORBIT_METRICS_V1},
+      .needs = {ORBIT_ACCESS_V1, ORBIT_NET_V1, ORBIT_ACTORS_V1, ORBIT_WORKERS_V1, ORBIT_METRICS_V1},
       .options = kOptions,
   };
 
@@ -90,13 +94,14 @@ class RespPlugin final : public Plugin {
         server_({host.raw(), host.require<orbit_net_v1>(ORBIT_NET_V1), host.require<orbit_actors_v1>(ORBIT_ACTORS_V1),
                  host.require<orbit_workers_v1>(ORBIT_WORKERS_V1), host.require<orbit_metrics_v1>(ORBIT_METRICS_V1),
                  host.extension<orbit_node_v1>(ORBIT_NODE_V1)},
-                read_settings(config)) {}
+                Access(host), read_settings(config)) {}
 
   const void* extension(std::string_view id) noexcept override {
     return id == ORBIT_ACTOR_TYPES_V1 ? server_.key_types().table() : nullptr;
   }
 
   Result<> start() override {
+    if (auto good = server_.settings().tls.check(); !good) return good;
     server_.start();
     auto listener = listen(server_);
     if (!listener) return tl::unexpected<Error>(listener.error());

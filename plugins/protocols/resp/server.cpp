@@ -28,13 +28,14 @@ const SessionCommand* find_session_command(std::string_view name) {
   return nullptr;
 }
 
-CommandKind kind_of(const CommandEntry& entry) {
+CommandKind kind_of(const CommandEntry& entry, bool access_control) {
   const CommandSpec& spec = *entry.spec;
   if (spec.other_database != nullptr) return CommandKind::kTwoDatabases;
   if (spec.run != nullptr && entry.session != nullptr) return CommandKind::kEither;
   if (spec.run == nullptr) {
     if (entry.session == nullptr) return CommandKind::kUnknown;
-    return entry.session->function != nullptr ? CommandKind::kFunction : CommandKind::kOperation;
+    const bool operation = entry.session->function == nullptr || (access_control && entry.session->operation != nullptr);
+    return operation ? CommandKind::kOperation : CommandKind::kFunction;
   }
   if (spec.key_positions != nullptr) return CommandKind::kManyKeys;
   if (spec.first_key == 0) return CommandKind::kNoKeys;
@@ -43,8 +44,9 @@ CommandKind kind_of(const CommandEntry& entry) {
 
 }  // namespace
 
-Server::Server(const Interfaces& interfaces, Settings settings)
+Server::Server(const Interfaces& interfaces, const Access& access, Settings settings)
     : interfaces_(interfaces),
+      access_(access),
       settings_(std::move(settings)),
       key_types_({interfaces.host, interfaces.workers, interfaces.actors, this, &wake_blocked},
                  durability_of(settings_.durability), settings_.flush_delay_ms, settings_.key_idle_timeout_ms),
@@ -57,7 +59,7 @@ Server::Server(const Interfaces& interfaces, Settings settings)
     entry.spec = &table[i];
     entry.index = static_cast<uint32_t>(i);
     entry.session = find_session_command(table[i].name);
-    entry.kind = kind_of(entry);
+    entry.kind = kind_of(entry, access_.enabled());
   }
 }
 

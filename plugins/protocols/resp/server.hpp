@@ -16,10 +16,12 @@
 #include "command.hpp"
 #include "gate.hpp"
 #include "key_actor.hpp"
+#include "orbit/access.hpp"
 #include "orbit/ext/net.h"
 #include "orbit/ext/node.h"
 #include "orbit/ext/observe.h"
 #include "orbit/ext/workers.h"
+#include "orbit/tls.hpp"
 #include "parser.hpp"
 #include "pubsub.hpp"
 
@@ -33,6 +35,8 @@ inline constexpr std::string_view kRedisVersion = "7.0.15";  // whose behaviour 
 struct Settings {
   std::string listen;
   std::string password;  // empty: none asked
+  std::vector<std::string> password_roles;
+  TlsSettings tls;
   std::string durability;
   uint64_t flush_delay_ms = 1000;
   uint64_t key_idle_timeout_ms = 0;
@@ -66,6 +70,7 @@ using SessionFunction = void (*)(Session& session, Args args, Reply& reply);
 // session.
 using SessionOperation = void (*)(Session& session, Args args);
 
+// Who has both a function and an operation is an operation where there is access control.
 struct SessionCommand {
   const char* name;
   SessionFunction function = nullptr;
@@ -120,7 +125,7 @@ std::span<const SessionCommand> sort_commands();
 
 class Server {
  public:
-  Server(const Interfaces& interfaces, Settings settings);
+  Server(const Interfaces& interfaces, const Access& access, Settings settings);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -131,6 +136,7 @@ class Server {
   void drain() noexcept;
 
   const Interfaces& interfaces() const noexcept { return interfaces_; }
+  const Access& access() const noexcept { return access_; }
   // As the node's file has them; a worker's are those in force.
   const Settings& settings() const noexcept { return settings_; }
   const KeyActorTypes& key_types() const noexcept { return key_types_; }
@@ -184,6 +190,7 @@ class Server {
 
  private:
   Interfaces interfaces_;
+  const Access access_;
   Settings settings_;
   KeyActorTypes key_types_;
   std::array<const orbit_type*, kDatabaseCount> types_{};

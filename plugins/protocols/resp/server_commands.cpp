@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Small commands of the connection and the node.
 #include <algorithm>
+#include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "numbers.hpp"
 #include "session.hpp"
@@ -100,13 +103,69 @@ void lolwut(Session& session, Args, Reply& reply) {
                  "Orbit, which speaks the language of Redis ver. 7.0.15 (run " + session.server().run_id + ")\n");
 }
 
-void acl(Session&, Args args, Reply& reply) {
+constexpr size_t kUsersMax = 10'000;  // in one answer
+
+struct User {
+  std::string name;
+  std::vector<std::string> roles;
+};
+
+// Those that authenticators can tell, each name once, and "default".
+std::vector<User> users_of(const Session& session) {
+  std::map<std::string, std::set<std::string>> found;
+  found["default"];
+  const Access& access = session.server().access();
+  access.api()->users(
+      access.host(),
+      [](void* ctx, const orbit_identity* user) {
+        auto& all = *static_cast<std::map<std::string, std::set<std::string>>*>(ctx);
+        std::set<std::string>& roles = all[std::string(from_c(user->name))];
+        for (uint32_t i = 0; i < user->role_count; ++i) roles.emplace(from_c(user->roles[i]));
+        return all.size() < kUsersMax ? 1 : 0;
+      },
+      &found);
+  std::vector<User> out;
+  for (auto& [name, roles] : found) out.push_back({name, {roles.begin(), roles.end()}});
+  return out;
+}
+
+// One line of ACL LIST: roles instead of Redis's categories, which have no like here.
+std::string line_of(const User& user, bool access_control) {
+  if (!access_control) return "user " + user.name + " on nopass ~* &* +@all";
+  std::string out = "user " + user.name + " on";
+  for (const std::string& role : user.roles) out += " @" + role;
+  return out;
+}
+
+void tell_user(const Session& session, std::string_view name, Reply& reply) {
+  const auto users = users_of(session);
+  const auto found = std::ranges::find(users, name, &User::name);
+  if (found == users.end()) return reply.null();
+  reply.map(3);
+  reply.bulk("flags");
+  reply.array(1);
+  reply.bulk("on");
+  reply.bulk("passwords");  // never told
+  reply.array(0);
+  reply.bulk("roles");
+  reply.array(found->roles.size());
+  for (const std::string& role : found->roles) reply.bulk(role);
+}
+
+void acl(Session& session, Args args, Reply& reply) {
   if (answer_subcommand("acl", args, reply)) return;
   if (equal_ignoring_case(args[1], "whoami") && args.size() == 2) {
-    reply.bulk("default");
+    reply.bulk(session.user());
   } else if (equal_ignoring_case(args[1], "users") && args.size() == 2) {
-    reply.array(1);
-    reply.bulk("default");
+    const auto users = users_of(session);
+    reply.array(users.size());
+    for (const User& user : users) reply.bulk(user.name);
+  } else if (equal_ignoring_case(args[1], "list") && args.size() == 2) {
+    const auto users = users_of(session);
+    reply.array(users.size());
+    for (const User& user : users) reply.bulk(line_of(user, session.server().access().enabled()));
+  } else if (equal_ignoring_case(args[1], "getuser") && args.size() == 3) {
+    tell_user(session, args[2], reply);
   } else {
     reply_unknown_subcommand(args, reply);
   }

@@ -21,10 +21,14 @@ namespace {
 // ACTOR.CALL type key method [json]
 void call(Session& session, Args args) {
   if (args.size() > 5) return answer(session, [](Reply& reply) { reply_wrong_arguments("actor.call", reply); });
+  if (const auto good = check_actor(session.caller(), args[1], args[2], args[3], false); !good)
+    return answer(session, [&](Reply& reply) { reply.error(refusal(good.error())); });
+  const std::string_view user = session.principal().name();
+  const orbit_context_entry context{{"user", 4}, to_c(user)};
   auto* waiting = new Waiting{session, session.begin_operation()};
-  session.server().interfaces().actors->call_json(
+  session.server().interfaces().actors->start_json(
       to_c(args[1]), to_c(args[2]), to_c(args[3]), to_c(args.size() == 5 ? args[4] : std::string_view()),
-      session.worker().deadline_ns(),
+      session.worker().deadline_ns(), &context, user.empty() ? 0 : 1,
       [](void* ctx, orbit_code code, orbit_bytes json_or_message) {
         const std::unique_ptr<Waiting> done(static_cast<Waiting*>(ctx));
         finish_with(done->session, done->slot, [&](Reply& reply) {
@@ -74,6 +78,8 @@ void list(Session& session, Args args) {
     return json_text(each, "name") == type;
   });
   if (!known) return answer(session, [&](Reply& reply) { reply.error("ERR NOT_FOUND: no actor type '", type + "'"); });
+  if (const auto good = check_actor(session.caller(), type, "*", "list", true); !good)
+    return answer(session, [&](Reply& reply) { reply.error(refusal(good.error())); });
   auto* listing = new ActorListing{session, session.begin_operation(), {}, false};
   const orbit_actors_v1& actors = *session.server().interfaces().actors;
   actors.list(

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // HELLO, AUTH and CLIENT.
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "blocking.hpp"
@@ -23,14 +25,47 @@ bool same_secret(std::string_view a, std::string_view b) noexcept {
   return difference == 0;
 }
 
+constexpr std::string_view kWrongPassword = "WRONGPASS invalid username-password pair or user is disabled.";
+
 bool log_in(Session& session, std::string_view user, std::string_view password, Reply& reply) {
   const std::string& expected = session.settings().password;
   if (user == "default" && (expected.empty() || same_secret(password, expected))) {
     session.set_authenticated(true);
     return true;
   }
-  reply.error("WRONGPASS invalid username-password pair or user is disabled.");
+  reply.error(kWrongPassword);
   return false;
+}
+
+// The wire's own password, or what authenticators know; then `after`, with the refusal or nothing. The session lives until its
+// slot is finished.
+void log_in_by_access(Session& session, std::string_view user, std::string_view password,
+                      std::function<void(std::optional<std::string> refusal)> after) {
+  const Access& access = session.server().access();
+  const auto be = [&session](Result<Principal> who) -> std::optional<std::string> {
+    if (who) {
+      session.set_principal(std::move(*who));
+      session.set_authenticated(true);
+      return std::nullopt;
+    }
+    if (who.error().code == Code::unauthenticated) return std::string(kWrongPassword);
+    return refusal(who.error());
+  };
+  const std::string& expected = session.settings().password;
+  if (user == "default" && !expected.empty() && same_secret(password, expected))
+    return after(be(access.local("default", session.settings().password_roles)));
+  const Caller caller = session.caller();
+  access.authenticate({.name = user, .secret = password, .peer = caller.peer},
+                      [be, after = std::move(after)](Result<Principal> who) { after(be(std::move(who))); });
+}
+
+void auth_by_access(Session& session, Args args) {
+  if (args.size() > 3) return answer(session, [](Reply& reply) { reply.syntax_error(); });
+  Slot* const slot = session.begin_operation();
+  log_in_by_access(session, args.size() == 3 ? args[1] : std::string_view("default"), args.back(),
+                   [&session, slot](const std::optional<std::string>& refusal) {
+                     finish_with(session, slot, [&](Reply& reply) { refusal ? reply.error(*refusal) : reply.ok(); });
+                   });
 }
 
 void auth(Session& session, Args args, Reply& reply) {
@@ -54,47 +89,61 @@ bool good_name(std::string_view name) {
 
 constexpr std::string_view kBadName = "ERR Client names cannot contain spaces, newlines or special characters.";
 
-void hello(Session& session, Args args, Reply& reply) {
-  int64_t version = session.protocol();
+struct Hello {
+  int64_t version = 2;
+  bool logs_in = false;
+  std::string user;
+  std::string password;
+  std::optional<std::string> name;
+};
+
+// False: the reply says what is wrong.
+bool read_hello(Session& session, Args args, Reply& reply, Hello& out) {
+  out.version = session.protocol();
+  int64_t& version = out.version;
   size_t i = 1;
   if (args.size() > 1) {
     if (!parse_integer(args[1], version)) {
       reply.error("ERR Protocol version is not an integer or out of range");
-      return;
+      return false;
     }
     if (version < 2 || version > 3) {
       reply.error("NOPROTO unsupported protocol version");
-      return;
+      return false;
     }
     i = 2;
   }
-  std::string_view name;
-  bool named = false;
   while (i < args.size()) {
     const size_t left = args.size() - i - 1;
     if (equal_ignoring_case(args[i], "auth") && left >= 2) {
-      if (!log_in(session, args[i + 1], args[i + 2], reply)) return;
+      out.logs_in = true;
+      out.user = args[i + 1];
+      out.password = args[i + 2];
       i += 3;
     } else if (equal_ignoring_case(args[i], "setname") && left >= 1) {
-      name = args[i + 1];
-      named = true;
-      if (!good_name(name)) {
+      out.name = args[i + 1];
+      if (!good_name(*out.name)) {
         reply.error(kBadName);
-        return;
+        return false;
       }
       i += 2;
     } else {
       reply.error("ERR Syntax error in HELLO option '", args[i]);
-      return;
+      return false;
     }
   }
+  return true;
+}
+
+void greet(Session& session, const Hello& hello, Reply& reply) {
+  const int64_t version = hello.version;
   if (!session.authenticated()) {
     reply.error(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
         "<pass> option can be used to authenticate the client and select the RESP protocol version at the same time");
     return;
   }
-  if (named) session.name = name;
+  if (hello.name) session.name = *hello.name;
   session.set_protocol(static_cast<int>(version));
   session.update_subscribed_mode();
   reply.set_protocol(static_cast<int>(version));
@@ -113,6 +162,30 @@ void hello(Session& session, Args args, Reply& reply) {
   reply.bulk("master");
   reply.bulk("modules");
   reply.array(0);
+}
+
+void hello(Session& session, Args args, Reply& reply) {
+  Hello said;
+  if (!read_hello(session, args, reply, said)) return;
+  if (said.logs_in && !log_in(session, said.user, said.password, reply)) return;
+  greet(session, said, reply);
+}
+
+void hello_by_access(Session& session, Args args) {
+  Slot* const slot = session.begin_operation();
+  auto said = std::make_shared<Hello>();
+  bool good = false;
+  {
+    Reply reply(slot->out, session.protocol());
+    good = read_hello(session, args, reply, *said);
+    if (!good) session.worker().count_error();
+  }
+  if (!good) return session.finish(slot);
+  const auto rest = [&session, slot, said](const std::optional<std::string>& refusal) {
+    finish_with(session, slot, [&](Reply& reply) { refusal ? reply.error(*refusal) : greet(session, *said, reply); });
+  };
+  if (!said->logs_in) return rest(std::nullopt);
+  log_in_by_access(session, said->user, said->password, rest);
 }
 
 // ---- CLIENT --------------------------------------------------------------------------------------------------------
@@ -150,6 +223,7 @@ struct ClientFilter {
   std::string type;  // empty: any
   std::string address;
   std::string local_address;
+  std::string user;
   std::vector<uint64_t> ids;  // empty: any
   uint64_t but_id = 0;
 
@@ -159,6 +233,7 @@ struct ClientFilter {
     if (type == "pubsub" && !session.subscribed()) return false;
     if (type == "normal" && session.subscribed()) return false;
     if (type == "master" || type == "replica") return false;
+    if (!user.empty() && user != session.user()) return false;
     const orbit_net_v1& net = *session.server().interfaces().net;
     char text[80];
     if (!address.empty()) {
@@ -251,7 +326,7 @@ bool read_kill_filter(Session& session, Args args, ClientFilter& filter, bool& o
     } else if (word == "laddr") {
       filter.local_address = value;
     } else if (word == "user") {
-      if (value != "default") return reply.error("ERR No such user '", std::string(value) + "'"), false;
+      filter.user = value;
     } else if (word == "skipme" && (equal_ignoring_case(value, "yes") || equal_ignoring_case(value, "no"))) {
       filter.but_id = equal_ignoring_case(value, "yes") ? session.id() : 0;
     } else {
@@ -383,8 +458,8 @@ void client(Session& session, Args args) {
 }
 
 constexpr SessionCommand kClientCommands[] = {
-    {.name = "auth", .function = &auth},
-    {.name = "hello", .function = &hello, .after_replies = true},
+    {.name = "auth", .function = &auth, .operation = &auth_by_access},
+    {.name = "hello", .function = &hello, .operation = &hello_by_access, .after_replies = true},
     {.name = "client", .operation = &client, .connection = true},
 };
 

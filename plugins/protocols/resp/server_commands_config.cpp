@@ -159,7 +159,7 @@ void put_in_force(Worker& worker, const Settings& settings) {
   worker.settings.connections_max = settings.connections_max;
   worker.settings.parser.bulk_bytes_max = settings.parser.bulk_bytes_max;
   for (const auto& [id, session] : worker.sessions) {
-    if (settings.password.empty()) session->set_authenticated(true);
+    if (settings.password.empty() && !worker.server.access().enabled()) session->set_authenticated(true);
     if (timeout_changed) {
       worker.server.interfaces().net->set_idle_timeout(session->connection(), settings.idle_timeout_ms);
     }

@@ -34,7 +34,7 @@ Session::Session(Worker& worker, orbit_connection* connection)
       id_(worker.server.interfaces().net->id(connection)),
       opened_at_ms_(worker.now_ms()),
       active_at_ms_(worker.now_ms()) {
-  set_authenticated(settings().password.empty());
+  begin_as_nobody();
   worker_.sessions.emplace(id_, this);
   worker_.admit(*this);
 }
@@ -167,10 +167,50 @@ void Session::reset_state() {
   discard_transaction(*this);
   unwatch_all(*this);
   mode_ &= kWritesPaused;
-  set_authenticated(settings().password.empty());
+  begin_as_nobody();
   database_ = 0;
   protocol_ = 2;
   name.clear();
+}
+
+void Session::begin_as_nobody() {
+  const Access& access = server().access();
+  principal_ = access.anonymous();
+  if (!access.enabled()) return set_authenticated(settings().password.empty());
+  if (peer_.empty()) {
+    char peer[80];
+    server().interfaces().net->peer_address(connection_, peer, sizeof peer);
+    peer_ = peer;
+  }
+  set_mode(kChecked, true);
+  set_authenticated(principal_.identity().role_count != 0);
+}
+
+void Session::authenticate_by_certificate() {
+  const orbit_net_v1& net = *server().interfaces().net;
+  orbit_tls_info tls{};
+  tls.struct_size = sizeof tls;
+  if ((mode_ & kChecked) == 0 || net.struct_size <= offsetof(orbit_net_v1, tls) || net.tls(connection_, &tls) == 0 ||
+      tls.peer_certificate.size == 0)
+    return;
+  // Commands wait as for an operation, and the slot keeps the session.
+  Slot* const slot = begin_operation();
+  server().access().authenticate(
+      {.mechanism = ORBIT_MECHANISM_CERTIFICATE, .secret = from_c(tls.peer_certificate), .peer = peer_.c_str()},
+      [this, slot](Result<Principal> who) {
+        if (who) {
+          principal_ = std::move(*who);
+          set_authenticated(true);
+        }
+        finish(slot);
+      });
+}
+
+bool Session::permitted(const CommandEntry& entry, Args args) {
+  const uint32_t database = in_multi() ? transaction_.database.value_or(database_) : database_;
+  const auto why = refuse(caller(), server(), entry, args, database);
+  if (why) reject(*why);
+  return !why;
 }
 
 void Session::set_protocol(int protocol) noexcept { protocol_ = static_cast<uint8_t>(protocol); }
@@ -289,6 +329,7 @@ bool Session::intercept(const CommandEntry& entry, Args args) {
     reject(text, "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
     return true;
   }
+  if ((mode_ & kChecked) != 0 && (spec.flags & kNoAuth) == 0 && !permitted(entry, args)) return true;
   if ((mode_ & kInMulti) == 0 || (entry.session != nullptr && entry.session->in_multi)) return false;
   if ((spec.flags & kNoMulti) != 0 || entry.kind == CommandKind::kUnknown) {
     reject("ERR Command not allowed inside a transaction");
@@ -599,7 +640,7 @@ std::string Session::describe() const {
   number("obl", node.net->output_bytes(connection_));
   number("oll", slots_);
   field("cmd", last_command_ != nullptr ? last_command_->spec->name : "NULL");
-  field("user", "default");
+  field("user", user());
   number("resp", protocol_);
   field("lib-name", library_name);
   field("lib-ver", library_version);

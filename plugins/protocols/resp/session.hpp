@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "parser.hpp"
+#include "permission.hpp"
 #include "pubsub.hpp"
 #include "server.hpp"
 #include "slot.hpp"
@@ -91,6 +92,14 @@ class Session {
   // Closes for another client's sake; what is unread stays unread.
   void kill();
 
+  // Who the commands are run for. Without access control: nobody.
+  const Principal& principal() const noexcept { return principal_; }
+  std::string_view user() const noexcept { return principal_.name().empty() ? std::string_view("default") : principal_.name(); }
+  void set_principal(Principal principal) noexcept { principal_ = std::move(principal); }
+  Caller caller() const noexcept { return {server().access(), principal_, peer_.c_str()}; }
+  // A new connection, or RESET: as whoever gives no credentials; and then, perhaps later, as the client's certificate says.
+  void begin_as_nobody();
+  void authenticate_by_certificate();
   bool authenticated() const noexcept { return (mode_ & kNeedsAuth) == 0; }
   void set_authenticated(bool yes) noexcept { set_mode(kNeedsAuth, !yes); }
   bool in_multi() const noexcept { return (mode_ & kInMulti) != 0; }
@@ -125,6 +134,7 @@ class Session {
     kReplySkipNext = 32,  // CLIENT REPLY SKIP was the last command
     kWritesPaused = 64,   // CLIENT PAUSE WRITE
     kHoldsPushes = 128,
+    kChecked = 256,  // there is access control
   };
   enum Blocked : uint32_t {
     kWaitExecuted = 1,   // a command waits until all before it have run
@@ -147,6 +157,8 @@ class Session {
   // Checks that only matter in special modes. True: the command was answered.
   bool intercept(const CommandEntry& entry, Args args);
   void run(const CommandEntry& entry, Args args);
+  // False: access control forbids it, and the client was told.
+  bool permitted(const CommandEntry& entry, Args args);
   void reject(std::string_view text, std::string_view more = {});
   void reject_unknown(Args args);
   void send_one_key(const CommandEntry& entry, uint32_t key_index, Args args, bool one_of_many = false);
@@ -185,6 +197,8 @@ class Session {
   SteppedExec* exec_ = nullptr;
   BlockedCall* waiting_ = nullptr;
   std::string held_pushes_;
+  Principal principal_;
+  std::string peer_;  // for the audit log; only with access control
   TransactionState transaction_;
   SessionSubscriptions subscriptions_;
 };

@@ -11,8 +11,10 @@ namespace orbit::resp {
 namespace {
 
 constexpr Subcommand kSubcommands[] = {
+    {"acl", "getuser", 3, "Tells the roles of a user."},
     {"acl", "help", 2, "Tells the subcommands."},
-    {"acl", "users", 2, "Tells the names of users: there is one."},
+    {"acl", "list", 2, "Tells the users with their roles."},
+    {"acl", "users", 2, "Tells the names of users."},
     {"acl", "whoami", 2, "Tells the user of this connection."},
     {"client", "getname", 2, "Tells the connection's name."},
     {"client", "getredir", 2, "Tells where invalidations go: always -1."},

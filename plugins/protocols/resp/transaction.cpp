@@ -176,6 +176,7 @@ bool queue_command(Session& session, const CommandEntry& entry, Args args, std::
     to += arg.size();
   }
   transaction.queued_bytes += bytes;
+  transaction.database = database_after(entry, args, transaction.database.value_or(session.database()));
   transaction.after_replies |= entry.session != nullptr && entry.session->after_replies;
   transaction.writes |= may_write(*entry.spec);
   transaction.queue.push_back(std::move(command));
@@ -186,6 +187,7 @@ void discard_transaction(Session& session) {
   TransactionState& transaction = session.transaction();
   std::vector<QueuedCommand>().swap(transaction.queue);
   transaction.queued_bytes = 0;
+  transaction.database.reset();
   transaction.failed = transaction.after_replies = transaction.writes = false;
   session.set_in_multi(false);
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,7 @@ struct TransactionState {
   bool after_replies = false;   // a queued command must come after the replies before it
   bool writes = false;          // a queued command may write
   bool watches_broken = false;  // a watched database was exchanged: EXEC fails
+  std::optional<uint32_t> database;  // where queued SELECTs lead
   std::vector<WatchedKey> watches;
 };
 

@@ -17,7 +17,7 @@ namespace orbit::rest {
 
 class RestPlugin : public Plugin {
  public:
-  static constexpr Option kOptions[] = {
+  static constexpr auto kOptions = with_tls_options({
       option_string("listen", "\"127.0.0.1:8080\"", "Address of the HTTP API; port 0 takes a free one."),
       option_integer("connections_max", "1024", 1, 1048576, "Open connections; more are answered with 503 and closed."),
       option_integer("header_bytes_max", "16384", 1024, 1048576, "Bytes of a request's line and headers; more is 431."),
@@ -36,7 +36,7 @@ class RestPlugin : public Plugin {
       option_integer("idempotency_keep_ms", "86400000", 1000, 2592000000,
                      "How long the answer to a request with an Idempotency-Key is kept."),
       option_integer("stream_heartbeat_ms", "15000", 100, 3600000, "How often an open stream without events says that it lives."),
-  };
+  });
   static constexpr PluginInfo kInfo{.id = "orbit.protocol.rest",
                                     .version = "0.1.0",
                                     .doc = "Every actor over HTTP and JSON, described by OpenAPI.",
@@ -50,6 +50,7 @@ class RestPlugin : public Plugin {
     http::ServerOptions& http = options.http;
     const auto number = [&](const char* key) { return static_cast<uint64_t>(config.integer(key)); };
     http.listen.address = config.string("listen");
+    http.listen.tls = TlsSettings(config);
     http.listen.connections_max = static_cast<uint32_t>(number("connections_max"));
     http.limits.header_bytes_max = static_cast<uint32_t>(number("header_bytes_max"));
     http.limits.request_line_bytes_max = std::min(http.limits.request_line_bytes_max, http.limits.header_bytes_max);

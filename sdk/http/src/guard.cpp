@@ -50,6 +50,12 @@ std::optional<Response> refuse_foreign_page(const Request& request, std::string_
                    "without access control this node answers to loopback names only (localhost, 127.0.0.1, [::1]), not to '" +
                        std::string(host) + "'; " + std::string(advice),
                    request.target);
+  return refuse_foreign_origin(request, authority, cors, advice);
+}
+
+std::optional<Response> refuse_foreign_origin(const Request& request, std::string_view authority, const Cors* cors,
+                                              std::string_view advice) {
+  const std::string_view host = authority.empty() ? request.header("host") : authority;
   const bool reads = request.method == "GET" || request.method == "HEAD";
   if (reads && !is_websocket_upgrade(request)) return std::nullopt;
   if (!request.has_header("origin")) return std::nullopt;

@@ -28,10 +28,12 @@
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "ext/net.h"
 #include "plugin.hpp"
 #include "result.hpp"
+#include "tls.hpp"
 
 namespace orbit {
 
@@ -46,6 +48,9 @@ struct ListenOptions {
   uint64_t input_bytes_max = 1024 * 1024;
   uint64_t output_bytes_max = 64 * 1024 * 1024;  // most bytes waiting to be sent; more closes the connection
   uint64_t output_pause_bytes = 256 * 1024;      // above it received() is not called until half of it is left
+  TlsSettings tls;                // of the plugin's configuration, see orbit/tls.hpp; as made: plain TCP
+  std::vector<const char*> alpn;  // protocols to agree on in TLS, the preferred one first; empty: none
+  bool guarded = false;           // the codec asks every client for credentials of its own, see ORBIT_LISTEN_GUARDED
 };
 
 // One connection, while it is there. The kernel owns the socket; this borrows it, can be moved and not copied, and lets
@@ -87,6 +92,12 @@ class Connection {
   // "127.0.0.1:49152"
   std::string peer_address() const { return address(&orbit_net_v1::peer_address); }
   std::string local_address() const { return address(&orbit_net_v1::local_address); }
+  // What TLS agreed on, and the client's certificate; false: plain TCP, or closed. Borrowed as long as it is open.
+  bool tls(orbit_tls_info& out) const noexcept {
+    out = {};
+    out.struct_size = sizeof out;
+    return raw_ != nullptr && net_->struct_size > offsetof(orbit_net_v1, tls) && net_->tls(raw_, &out) != 0;
+  }
   // Unique in the node since its start; 0 when closed.
   uint64_t id() const noexcept { return raw_ != nullptr ? net_->id(raw_) : 0; }
 
@@ -251,6 +262,12 @@ Result<Listener> listen(Host host, const ListenOptions& options, Shared&... shar
   raw.output_bytes_max = options.output_bytes_max;
   raw.output_pause_bytes = options.output_pause_bytes;
   raw.too_many_connections = options.too_many_connections.empty() ? nullptr : options.too_many_connections.c_str();
+  if (auto good = options.tls.check(); !good) return tl::unexpected<Error>(good.error());
+  std::vector<const char*> alpn = options.alpn;
+  alpn.push_back(nullptr);
+  const orbit_tls_options tls = options.tls.raw(alpn.data());
+  if (options.tls.enabled()) raw.tls = &tls;
+  if (options.guarded) raw.flags |= ORBIT_LISTEN_GUARDED;
   orbit_listener* listener = nullptr;
   ErrorOut error;
   const orbit_code code = net->listen(host.raw(), &raw, &State::kHandler, state.get(), &listener, &error);

@@ -103,7 +103,7 @@ test('status, workers, plugins, config, metrics and ready show the node', () => 
   const status = ok('status');
   assert.match(status, /^name +admin-test$/m);
   assert.match(status, /^state +ready$/m);
-  assert.match(status, new RegExp(`^admin +${node.address}$`, 'm'));
+  assert.match(status, new RegExp(`^admin +${node.address} +this machine only; .*$`, 'm'));
   assert.strictEqual(JSON.parse(ok('status', '--json')).pid, node.process.pid);
   const workers = ok('workers').trimEnd().split('\n');
   assert.strictEqual(workers.length, 3);

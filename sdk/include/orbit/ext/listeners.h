@@ -6,7 +6,7 @@
 #ifndef ORBIT_EXT_LISTENERS_H
 #define ORBIT_EXT_LISTENERS_H
 
-#include "../abi.h"
+#include "net.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +21,14 @@ typedef struct orbit_listeners_v1 {
   void (*announce)(const orbit_host* host, const char* address);
   /* It accepts no more on any address that it announced. [main] */
   void (*withdraw)(const orbit_host* host);
+
+  /* ---- later additions: look at struct_size ---- */
+
+  /* Whether the instance may listen on the address, with the words and reasons of orbit_net_v1.listen; ask it before binding. Of
+   * the options only address, tls (its files are not looked at) and flags count. [main] from start */
+  orbit_code (*may_listen)(const orbit_host* host, const orbit_listen_options* options, orbit_error* error);
+  /* As announce, with what tells whom it is open to; address is the bound one. */
+  void (*announce_with)(const orbit_host* host, const orbit_listen_options* options);
 } orbit_listeners_v1;
 
 #ifdef __cplusplus

@@ -38,6 +38,39 @@ typedef struct orbit_connection_handler {
   int (*peer_finished)(void* context, int all_read);
 } orbit_connection_handler;
 
+typedef uint32_t orbit_client_certificate;
+enum {
+  ORBIT_CLIENT_CERTIFICATE_NONE = 0,     /* not asked for */
+  ORBIT_CLIENT_CERTIFICATE_OPTIONAL = 1, /* asked for; who sends none gets in, who sends a bad one does not */
+  ORBIT_CLIENT_CERTIFICATE_REQUIRED = 2
+};
+
+#define ORBIT_TLS_CERTIFICATE_BYTES_MAX 65536u /* of a client's certificate in DER */
+
+/* TLS of a listener. The host does it all: `opened` comes when the handshake is over, and the codec sees plain bytes. The files
+ * are PEM, are read at once, and again when they change or the node is told to (SIGHUP); a new version that is no good is logged,
+ * and the old one goes on. Connections that are open keep what they have. Versions before 1.2, renegotiation and compression are
+ * refused. */
+typedef struct orbit_tls_options {
+  uint32_t struct_size;
+  orbit_client_certificate client_certificate;
+  const char* certificate;       /* the server's certificate, then those between it and its root */
+  const char* key;
+  const char* client_ca;         /* who signs clients' certificates; null or empty: none are asked for */
+  const char* min_version;       /* "1.2" or "1.3"; null: 1.2 */
+  const char* const* alpn;       /* null-ended protocols, the preferred one first; a client that offers some, and none of these,
+                                    is refused. Null: none */
+  uint64_t handshake_timeout_ms; /* 0: 10 s */
+  uint32_t handshakes_max;       /* of this listener at a time, more are closed at once; 0: 1000 */
+  uint32_t reserved;
+} orbit_tls_options;
+
+enum {
+  /* The codec itself asks every client for credentials (a password or token of its own configuration), so the listener may
+   * have an address that is not loopback. */
+  ORBIT_LISTEN_GUARDED = 1u
+};
+
 typedef struct orbit_listen_options {
   uint32_t struct_size;
   uint32_t connections_max;         /* 0: the node's limit */
@@ -47,13 +80,31 @@ typedef struct orbit_listen_options {
   uint64_t output_bytes_max;        /* most bytes waiting to be sent; more closes it (a client that never reads) */
   uint64_t output_pause_bytes;      /* above it the kernel stops calling received until half of it is left */
   const char* too_many_connections; /* sent before closing a connection over connections_max; may be null */
+
+  /* ---- later additions: read only if struct_size says that they are there ---- */
+
+  const orbit_tls_options* tls;     /* null: plain TCP */
+  uint32_t flags;                   /* ORBIT_LISTEN_... */
+  uint32_t reserved;
 } orbit_listen_options;
+
+/* What TLS agreed on, of a connection. Borrowed as long as the connection is open. */
+typedef struct orbit_tls_info {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const char* version;          /* "TLSv1.3" */
+  const char* cipher;           /* "TLS_AES_256_GCM_SHA384" */
+  orbit_bytes alpn;             /* empty: none */
+  orbit_bytes server_name;      /* the name that the client asked for (SNI); empty: none */
+  orbit_bytes peer_certificate; /* the client's, in DER, verified; empty: it sent none */
+} orbit_tls_info;
 
 typedef struct orbit_net_v1 {
   uint32_t struct_size;
   uint32_t reserved;
   /* Binds at once (errors are told here) and accepts from then on. handler and self must live until the node has stopped.
-   * [main] from start */
+   * FAILED_PRECONDITION: others than this machine could reach the address, and neither access control, nor TLS, nor
+   * ORBIT_LISTEN_GUARDED says who may. [main] from start */
   orbit_code (*listen)(const orbit_host* host, const orbit_listen_options* options, const orbit_connection_handler* handler,
                        void* self, orbit_listener** listener, orbit_error* error);
   /* The bound address as text, e.g. "127.0.0.1:6379"; lives as long as the listener. [any thread] */
@@ -83,6 +134,11 @@ typedef struct orbit_net_v1 {
   uint64_t (*id)(orbit_connection* connection);
   /* Changes the idle timeout of one connection; 0: never. [worker] */
   void (*set_idle_timeout)(orbit_connection* connection, uint64_t idle_timeout_ms);
+
+  /* ---- later additions: look at struct_size ---- */
+
+  /* What TLS agreed on; 0: this connection is plain TCP. out->struct_size is the caller's. [worker] */
+  int (*tls)(orbit_connection* connection, orbit_tls_info* out);
 } orbit_net_v1;
 
 #ifdef __cplusplus

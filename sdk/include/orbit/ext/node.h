@@ -23,7 +23,8 @@ typedef struct orbit_node_v1 {
 
   /* These answer at once. [any thread] */
   void (*node)(orbit_sink json);       /* {name, version, state: starting|ready|draining, started_at, uptime_ms, pid, workers,
-                                          memory_bytes, activations, listeners: [{plugin, address}]} */
+                                          memory_bytes, activations, listeners: [{plugin, address, tls,
+                                          open_to}]} */
   void (*workers)(orbit_sink json);    /* [{worker, activations, memory_bytes, turns_total, messages_total, ..._total}] */
   void (*plugins)(orbit_sink json);    /* [{instance, id, version, file, state, provides, needs, error}] */
   void (*modules)(orbit_sink json);    /* [{name, version, generation, file, state: active|draining|retired, types: [..],

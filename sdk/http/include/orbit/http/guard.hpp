@@ -22,5 +22,8 @@ bool is_loopback(std::string_view host) noexcept;
 // else empty. Origins that `cors` allows may act. `advice` ends the sentences: "configure a token to use other names".
 std::optional<Response> refuse_foreign_page(const Request& request, std::string_view authority, const Cors* cors,
                                             std::string_view advice);
+// The Origin check alone, for who knows callers by their credentials and has names of its own.
+std::optional<Response> refuse_foreign_origin(const Request& request, std::string_view authority, const Cors* cors,
+                                              std::string_view advice);
 
 }  // namespace orbit::http

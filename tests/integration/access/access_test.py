@@ -1,0 +1,527 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR BSD-3-Clause
+"""Who gets in, over what, and to do what: a real node with TLS and access control, and the clients that people use (openssl,
+redis-cli, curl). ORBIT_BUILD names the build tree."""
+
+import base64
+import hashlib
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+from certificates import Authority, Issuer  # noqa: E402
+from orbit_node import PATIENCE_S, Node, plugin, toml_section  # noqa: E402
+
+BUILD = os.environ.get("ORBIT_BUILD", "build/release")
+SANITIZED = bool(os.environ.get("ORBIT_SANITIZE"))  # its allocator keeps freed memory aside
+ORBITD = str(Path(BUILD).resolve() / "bin/orbitd")
+
+
+def run(*command, text=None, check=False):
+    return subprocess.run([str(word) for word in command], input=text, capture_output=True, text=True, timeout=PATIENCE_S,
+                          check=check)
+
+
+def hashed(option, secret):
+    return run(ORBITD, option, text=secret + "\n", check=True).stdout.strip()
+
+
+def cheaply_hashed(password):
+    """As `orbitd --hash-password` does it, with less work."""
+    salt = os.urandom(16)
+    digest = hashlib.scrypt(password.encode(), salt=salt, n=2**10, r=8, p=1, dklen=32)
+    texts = [base64.b64encode(data).rstrip(b"=").decode() for data in (salt, digest)]
+    return "$scrypt$ln=10,r=8,p=1$" + "$".join(texts)
+
+
+def eventually(condition, what):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {PATIENCE_S} s still not: {what}")
+        time.sleep(0.05)  # a poll with a deadline, not a guess
+
+
+class Redis:
+    """redis-cli's answers, one command a call or several in one connection."""
+
+    def __init__(self, node, *options):
+        self.command = ["redis-cli", "-h", "127.0.0.1", "-p", str(node.port), *options]
+
+    def __call__(self, *args):
+        return run(*self.command, *args).stdout.strip()
+
+    def lines(self, *commands):
+        return run(*self.command, text="\n".join(commands) + "\n").stdout.strip().split("\n")
+
+
+class WithFolder(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory(prefix="orbit-access-")
+        cls.addClassCleanup(cls.temporary.cleanup)
+        cls.folder = Path(cls.temporary.name)
+
+    @classmethod
+    def start(cls, **options):
+        node = Node(BUILD, **options)
+        cls.addClassCleanup(cls.end, node)
+        return node
+
+    @staticmethod
+    def end(node):
+        try:
+            node.stop()
+        finally:
+            node.close()
+
+
+class WithTls(WithFolder):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.authority = Authority(cls.folder)
+        cls.certificate, cls.key = cls.authority.sign("server", "node.test", "DNS:node.test,IP:127.0.0.1")
+        cls.ca = cls.authority.pem("authority")
+        cls.tls = {"tls.certificate": cls.certificate, "tls.key": cls.key}
+
+    def s_client(self, port, *options, text=""):
+        return run("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", self.ca, "-verify_return_error",
+                   *options, text=text)
+
+
+class Tls(WithTls):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.node = cls.start(resp=cls.tls | {"tls.handshake_timeout_ms": 1000}, admin=cls.tls)
+
+    def test_openssl_gets_in_with_both_versions_and_no_older_one(self):
+        for version in ("-tls1_2", "-tls1_3"):
+            result = self.s_client(self.node.port, version, "-quiet", text="PING\r\nQUIT\r\n")
+            self.assertEqual(result.stdout.replace("\r", ""), "+PONG\n+OK\n", result.stderr)
+        for version in ("-tls1", "-tls1_1"):
+            result = self.s_client(self.node.port, version, "-cipher", "ALL@SECLEVEL=0", text="PING\r\n")
+            self.assertNotEqual(result.returncode, 0)
+            self.assertNotIn("+PONG", result.stdout)
+
+    def test_redis_cli_and_curl_speak_tls(self):
+        redis = Redis(self.node, "--tls", "--cacert", self.ca)
+        value = "x" * 100_000
+        self.assertEqual(redis("set", "big", value), "OK")
+        self.assertEqual(redis("get", "big"), value)
+        answer = run("curl", "-sS", "--cacert", self.ca, f"https://127.0.0.1:{self.node.admin_port}/v1/node")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        listeners = {entry["plugin"]: entry for entry in json.loads(answer.stdout)["listeners"]}
+        self.assertTrue(listeners["redis"]["tls"])
+        self.assertEqual(listeners["redis"]["open_to"], "this machine only; TLS; no credentials asked, everything allowed")
+
+    def test_clients_refuse_another_name_and_an_unknown_authority(self):
+        result = self.s_client(self.node.port, "-verify_hostname", "other.test")
+        self.assertIn("hostname mismatch", (result.stdout + result.stderr).lower())
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(self.s_client(self.node.port, "-verify_hostname", "node.test", text="QUIT\r\n").returncode, 0)
+        other = Authority(self.folder, "other")
+        answer = run("curl", "-sS", "--cacert", other.pem("other"), f"https://127.0.0.1:{self.node.admin_port}/v1/node")
+        self.assertEqual(answer.returncode, 60, answer.stderr)  # curl: the peer's certificate cannot be authenticated
+
+    def test_clients_refuse_an_expired_certificate(self):
+        certificate, key = self.authority.sign("expired", "node.test", "DNS:node.test,IP:127.0.0.1", days=-1)
+        node = self.start(resp={"tls.certificate": certificate, "tls.key": key})
+        result = self.s_client(node.port)
+        self.assertIn("certificate has expired", result.stdout + result.stderr)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertNotEqual(Redis(node, "--tls", "--cacert", self.ca)("ping"), "PONG")
+
+    def test_plain_text_gets_no_further_than_the_handshake(self):
+        with self.node.connect() as client:
+            client.sendall(b"*1\r\n$4\r\nPING\r\n")
+            client.shutdown(socket.SHUT_WR)
+            answer = b""
+            while part := client.recv(4096):
+                answer += part
+        self.assertNotIn(b"PONG", answer)
+        answer = run("curl", "-sS", f"http://127.0.0.1:{self.node.admin_port}/v1/node")
+        self.assertNotEqual(answer.returncode, 0)
+
+    def test_a_half_open_handshake_ends_after_its_time(self):
+        with self.node.connect() as client:
+            client.sendall(b"\x16\x03\x01\x02\x00\x01")
+            self.assertEqual(client.recv(1), b"")
+
+    def test_idle_connections_cost_little_and_give_back_what_they_had(self):
+        context = ssl.create_default_context(cafile=self.ca)
+        count = 300
+        before_kb = self.node.status("VmRSS")
+        clients = []
+        for _ in range(count):
+            client = context.wrap_socket(self.node.connect(), server_hostname="node.test")
+            client.sendall(b"*2\r\n$4\r\nECHO\r\n$8192\r\n" + b"x" * 8192 + b"\r\n")
+            size = len("$8192\r\n") + 8192 + 2
+            while size > 0:
+                size -= len(client.recv(size))
+            clients.append(client)
+        each_kb = (self.node.status("VmRSS") - before_kb) / count
+        print(f"an idle TLS connection: {each_kb:.1f} KB", file=sys.stderr)
+        for client in clients:
+            client.close()
+        if not SANITIZED:
+            self.assertLess(each_kb, 64)
+
+    def test_renegotiation_is_refused(self):
+        result = self.s_client(self.node.port, "-tls1_2", text="R\nPING\r\n")
+        self.assertIn("no renegotiation", result.stdout + result.stderr)
+        self.assertNotIn("+PONG", result.stdout)
+
+
+class ClientCertificates(WithTls):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        certificates = plugin("certificates", "orbit.access.tls_client", principals=["alice -> reader"])
+        rule = toml_section("[[rule]]", {"roles": ["reader"], "types": ["redis.db0"], "read_only": True})
+        admin_rule = toml_section("[[rule]]", {"roles": ["reader"], "admin": ["*"], "read_only": True})
+        mutual = cls.tls | {"tls.client_ca": cls.ca}
+        cls.node = cls.start(resp=mutual, admin=mutual | {"tls.client_certificate": "optional"},
+                             extra=certificates + rule + admin_rule)
+        cls.authority.sign("alice", "alice")
+        cls.authority.sign("mallory", "mallory")
+        cls.authority.sign("late", "alice", days=-1)
+        cls.foreign = Authority(cls.folder, "foreign")
+        cls.foreign.sign("foreign-alice", "alice")
+
+    def redis(self, name):
+        return Redis(self.node, "--tls", "--cacert", self.ca, "--cert", self.authority.pem(name), "--key", self.authority.key(name))
+
+    def curl(self, path, *options):
+        return run("curl", "-sS", "--cacert", self.ca, *options, f"https://127.0.0.1:{self.node.admin_port}{path}")
+
+    def test_the_certificate_says_who_it_is_and_the_rules_what_that_one_may(self):
+        redis = self.redis("alice")
+        self.assertEqual(redis("acl", "whoami"), "alice")
+        self.assertEqual(redis("get", "x"), "")
+        self.assertEqual(redis("set", "x", "1"), "NOPERM 'alice' may not call set of redis.db0 'x'")
+
+    def test_no_certificate_or_a_bad_one_does_not_get_in(self):
+        self.assertNotEqual(Redis(self.node, "--tls", "--cacert", self.ca)("ping"), "PONG")
+        for name in ("late", "foreign-alice"):
+            self.assertNotEqual(self.redis(name)("ping"), "PONG", name)
+
+    def test_a_good_certificate_of_somebody_unlisted_is_nobody(self):
+        self.assertEqual(self.redis("mallory")("get", "x"), "NOAUTH Authentication required.")
+
+    def test_where_it_is_optional_http_asks_who_it_is(self):
+        alice = ("--cert", self.authority.pem("alice"), "--key", self.authority.key("alice"))
+        self.assertEqual(json.loads(self.curl("/v1/node", *alice).stdout)["state"], "ready")
+        nobody = json.loads(self.curl("/v1/node").stdout)
+        self.assertEqual(nobody["status"], 401)
+        self.assertEqual(nobody["detail"], "nobody may not do node.getNode without credentials")
+
+
+class Reload(WithTls):
+    def served(self, node):
+        result = self.s_client(node.port, text="QUIT\r\n")
+        return [line for line in result.stdout.split("\n") if line.startswith("subject=")]
+
+    def test_a_new_certificate_is_served_without_a_restart_and_nobody_is_cut_off(self):
+        node = self.start(resp=self.tls)
+        self.assertEqual(self.served(node), ["subject=CN = node.test"])
+        stop = threading.Event()
+        failures = []
+
+        def load():
+            redis = Redis(node, "--tls", "--cacert", self.ca)
+            while not stop.is_set():
+                if (answer := redis("ping")) != "PONG":
+                    failures.append(answer)
+
+        # A connection from before, and new ones all the time.
+        before = subprocess.Popen([*Redis(node, "--tls", "--cacert", self.ca).command], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        before.stdin.write("ping\n")
+        before.stdin.flush()
+        self.assertEqual(before.stdout.readline(), "PONG\n")
+        thread = threading.Thread(target=load)
+        thread.start()
+        try:
+            self.replace("second", "second.test")  # seen by the node itself
+            eventually(lambda: self.served(node) == ["subject=CN = second.test"], "the second certificate is served")
+            self.replace("third", "third.test")
+            node.signal(signal.SIGHUP)
+            eventually(lambda: self.served(node) == ["subject=CN = third.test"], "the third certificate is served")
+        finally:
+            stop.set()
+            thread.join()
+        out, _ = before.communicate("ping\n")
+        self.assertEqual(out, "PONG\n")
+        self.assertEqual(failures, [])
+
+    def replace(self, name, common_name):
+        certificate, key = self.authority.sign(name, common_name, "IP:127.0.0.1")
+        os.rename(key, self.key)
+        os.rename(certificate, self.certificate)
+
+
+USERS = "users"
+
+
+class Rules(WithFolder):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.file = cls.folder / USERS
+        cls.alice = cheaply_hashed("alice's")
+        cls.file.write_text(f"# people\nalice:{cls.alice}:own,teller\nroot:{cheaply_hashed('root')}:admin\n"
+                            f"reader:{cheaply_hashed('reads')}:reader\n")
+        rules = [
+            {"roles": ["own"], "types": ["redis.db0"], "keys": ["{name}:*"]},
+            {"roles": ["own"], "types": ["redis.channels"], "keys": ["news"], "methods": ["subscribe", "publish"]},
+            {"roles": ["reader"], "types": ["redis.*"], "read_only": True},
+            {"roles": ["reader"], "types": ["redis.*"], "keys": ["secret*"], "effect": "deny"},
+            {"roles": ["reader"], "admin": ["redis.info"]},
+            {"roles": ["teller"], "types": ["bank.Account"], "keys": ["7"], "methods": ["Get*"]},
+            {"roles": ["teller"], "types": ["bank.Account"], "keys": ["8"], "read_only": True},
+        ]
+        module = Path(BUILD).resolve() / "lib/orbit/modules/bank.so"
+        cls.audit = cls.folder / "audit.json"
+        cls.node = cls.start(
+            extra=plugin("users", "orbit.access.user_file", file=cls.file) + "".join(toml_section("[[rule]]", rule) for rule in rules) +
+            toml_section("[access]", {"audit_file": cls.audit, "remember_ms": 0}) + toml_section("[[module]]", {"path": module}))
+        cls.nobody = Redis(cls.node)
+
+    def as_user(self, name, password):
+        return Redis(self.node, "--user", name, "--pass", password, "--no-auth-warning")
+
+    def test_without_credentials_nobody_may_do_anything(self):
+        for command in (("get", "x"), ("ping",), ("info",), ("subscribe", "news"), ("actor.types",), ("multi",)):
+            self.assertEqual(self.nobody(*command), "NOAUTH Authentication required.", command)
+
+    def test_a_wrong_password_and_an_unknown_user_are_told_the_same(self):
+        wrong = "WRONGPASS invalid username-password pair or user is disabled."
+        self.assertEqual(self.nobody("auth", "alice", "x"), wrong)
+        self.assertEqual(self.nobody("auth", "nobody", "x"), wrong)
+        self.assertEqual(self.nobody("auth", "x"), wrong)
+        self.assertEqual(self.nobody("hello", "3", "auth", "alice", "x"), wrong)
+
+    def test_keys_with_ones_own_name_are_ones_own(self):
+        redis = self.as_user("alice", "alice's")
+        self.assertEqual(redis("acl", "whoami"), "alice")
+        self.assertEqual(redis("set", "alice:1", "a"), "OK")
+        self.assertEqual(redis("mset", "alice:2", "b", "alice:3", "c"), "OK")
+        denied = "NOPERM 'alice' may not call {} of redis.db0 '{}'"
+        self.assertEqual(redis("get", "bob:1"), denied.format("get", "bob:1"))
+        self.assertEqual(redis("mget", "alice:1", "bob:1"), denied.format("mget", "bob:1"))
+        self.assertEqual(redis("rename", "alice:1", "bob:1"), denied.format("rename", "bob:1"))
+        self.assertEqual(redis("copy", "alice:1", "alice:9", "db", "1"), "NOPERM 'alice' may not call copy of redis.db1 'alice:9'")
+        self.assertEqual(redis("move", "alice:1", "1"), "NOPERM 'alice' may not call move of redis.db1 'alice:1'")
+        self.assertEqual(redis("blpop", "bob:1", "1"), denied.format("blpop", "bob:1"))
+        self.assertEqual(redis("zunionstore", "alice:z", "2", "alice:1", "bob:1"), denied.format("zunionstore", "bob:1"))
+        self.assertEqual(redis("sort", "alice:l", "by", "bob:*"), denied.format("sort", "*"))
+        for whole in (("keys", "*"), ("scan", "0"), ("randomkey",), ("dbsize",), ("flushdb",)):
+            self.assertEqual(redis(*whole), denied.format(whole[0], "*"))
+        self.assertEqual(redis("publish", "news", "x"), "0")
+        self.assertEqual(redis("publish", "other", "x"), "NOPERM 'alice' may not call publish of redis.channels 'other'")
+        self.assertEqual(redis("info"), "NOPERM 'alice' may not do redis.info")
+        self.assertEqual(redis("config", "set", "timeout", "1"), "NOPERM 'alice' may not do redis.config.set on 'timeout'")
+        self.assertEqual(redis("client", "kill", "id", "1"), "NOPERM 'alice' may not do redis.client.kill on 'id'")
+
+    def test_a_transaction_is_checked_command_by_command_in_the_database_it_has_come_to(self):
+        redis = self.as_user("alice", "alice's")
+        self.assertEqual(redis.lines("MULTI", "SET alice:t 1", "GET bob:t", "EXEC"),
+                         ["OK", "QUEUED", "NOPERM 'alice' may not call get of redis.db0 'bob:t'", "",
+                          "EXECABORT Transaction discarded because of previous errors."])
+        out = redis.lines("MULTI", "SELECT 1", "GET alice:t", "DISCARD")
+        self.assertIn("NOPERM 'alice' may not call get of redis.db1 'alice:t'", out)
+        self.assertEqual(redis("exists", "alice:t"), "0")
+
+    def test_a_denying_rule_counts_more_and_read_only_is_what_it_says(self):
+        redis = self.as_user("reader", "reads")
+        self.assertEqual(redis("get", "x"), "")
+        self.assertEqual(redis("get", "secret1"), "NOPERM 'reader' may not call get of redis.db0 'secret1'")
+        self.assertEqual(redis("set", "x", "1"), "NOPERM 'reader' may not call set of redis.db0 'x'")
+        self.assertEqual(redis("getdel", "x"), "NOPERM 'reader' may not call getdel of redis.db0 'x'")
+        self.assertIn("redis_version", redis("info"))
+
+    def test_actors_of_modules_have_the_same_rules_and_their_types_say_what_is_read_only(self):
+        redis = self.as_user("alice", "alice's")
+        self.assertIn("cents", redis("actor.call", "bank.Account", "7", "GetBalance") + '"cents"')
+        self.assertTrue(redis("actor.call", "bank.Account", "8", "GetBalance").startswith("{"))
+        self.assertEqual(redis("actor.call", "bank.Account", "7", "Deposit", '{"cents":1}'),
+                         "NOPERM 'alice' may not call Deposit of bank.Account '7'")
+        self.assertEqual(redis("actor.call", "bank.Account", "8", "Deposit", '{"cents":1}'),
+                         "NOPERM 'alice' may not call Deposit of bank.Account '8'")
+        self.assertEqual(redis("actor.list", "bank.Account"), "NOPERM 'alice' may not call list of bank.Account '*'")
+        root = self.as_user("root", "root")
+        self.assertIn('"cents"', root("actor.call", "bank.Account", "9", "Deposit", '{"cents":1}'))
+
+    def test_a_hash_of_the_usual_work_lets_in(self):
+        self.file.write_text(self.file.read_text() + f"usual:{hashed('--hash-password', 'usual')}:reader\n")
+        self.assertEqual(self.as_user("usual", "usual")("acl", "whoami"), "usual")
+
+    def test_users_come_and_go_with_their_file(self):
+        self.file.write_text(self.file.read_text() + f"late:{cheaply_hashed('late')}:reader\n")
+        self.assertEqual(self.as_user("late", "late")("acl", "whoami"), "late")
+        self.assertIn("late", self.as_user("root", "root")("acl", "users").split("\n"))
+        self.assertIn("user late on @reader", self.as_user("root", "root")("acl", "list").split("\n"))
+        self.file.write_text("\n".join(line for line in self.file.read_text().split("\n") if not line.startswith("late")))
+        self.assertIn("WRONGPASS", self.nobody("auth", "late", "late"))
+        self.file.write_text(self.file.read_text() + "\nbroken line\n")
+        self.assertEqual(self.as_user("reader", "reads")("acl", "whoami"), "reader")
+        self.file.write_text(self.file.read_text().replace("\nbroken line\n", ""))
+
+    def test_what_was_denied_is_in_the_audit_log(self):
+        redis = self.as_user("alice", "alice's")
+        redis("get", "bob:audit")
+        self.nobody("auth", "eve", "x")
+        self.as_user("root", "root")("config", "set", "timeout", "0")
+
+        def logged(**fields):
+            return any(all(line.get(name) == value for name, value in fields.items())
+                       for line in map(json.loads, self.audit.read_text().splitlines()))
+
+        eventually(lambda: logged(message="denied", principal="alice", type="redis.db0", key="bob:audit", method="get", wire="redis"),
+                   "the denied call is logged")
+        eventually(lambda: logged(message="credentials refused", name="eve", mechanism="password"), "bad credentials are logged")
+        eventually(lambda: logged(message="administrative action", principal="root", action="redis.config.set", target="timeout"),
+                   "the administrative action is logged")
+
+
+class Tokens(WithFolder):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.issuer = Issuer(cls.folder)
+        cls.jwks = cls.folder / "jwks.json"
+        cls.jwks.write_text(json.dumps({"keys": [cls.issuer.jwk()]}))
+        file = cls.folder / USERS
+        file.write_text(f"ci:{hashed('--hash-token', 'ci-token')}:deployer\n")
+        rules = [{"roles": ["deployer"], "admin": ["modules.*", "node.*"]},
+                 {"roles": ["viewer"], "admin": ["*"], "read_only": True}]
+        cls.node = cls.start(
+            admin={"token": "the-admin-token"},
+            extra=plugin("users", "orbit.access.user_file", file=file) +
+            plugin("jwt", "orbit.access.jwt", jwks=cls.jwks, issuer="https://login.test/", audiences=["orbit"],
+                   roles_claim="realm.roles") + "".join(toml_section("[[rule]]", rule) for rule in rules) +
+            toml_section("[access]", {"remember_ms": 0}))
+
+    def ask(self, method, path, token=None, body=None):
+        command = ["curl", "-sS", "-X", method, "-w", "\n%{http_code}", f"http://127.0.0.1:{self.node.admin_port}{path}"]
+        if token is not None:
+            command += ["-H", f"Authorization: Bearer {token}"]
+        if body is not None:
+            command += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+        *lines, status = run(*command).stdout.split("\n")
+        return int(status), "\n".join(lines)
+
+    def claims(self, **more):
+        return {"sub": "victor", "iss": "https://login.test/", "aud": ["orbit"], "exp": int(time.time()) + 300,
+                "realm": {"roles": ["viewer", "admin"]}} | more
+
+    def test_the_configured_token_is_a_principal_that_may_do_everything(self):
+        self.assertEqual(self.ask("GET", "/v1/node", "the-admin-token")[0], 200)
+        self.assertEqual(self.ask("PUT", "/v1/log/levels", "the-admin-token", {"default": "info"})[0], 200)
+
+    def test_nobody_and_a_wrong_token_are_refused_but_probes_are_open(self):
+        self.assertEqual(self.ask("GET", "/v1/node")[0], 401)
+        self.assertEqual(self.ask("GET", "/v1/node", "wrong")[0], 401)
+        self.assertEqual(self.ask("GET", "/healthz")[0], 200)
+
+    def test_a_stored_token_has_its_roles(self):
+        self.assertEqual(self.ask("GET", "/v1/node", "ci-token")[0], 200)
+        status, body = self.ask("GET", "/v1/activations", "ci-token")
+        self.assertEqual(status, 403)
+        self.assertEqual(json.loads(body)["detail"], "'ci' may not do actors.listActivations")
+
+    def test_a_signed_token_is_believed_and_what_is_wrong_with_one_is_not_told(self):
+        good = self.issuer.token(self.claims())
+        self.assertEqual(self.ask("GET", "/v1/node", good)[0], 200)
+        # The claim's role "admin" does not count unless the configuration says so.
+        self.assertEqual(self.ask("PUT", "/v1/log/levels", good, {"default": "info"})[0], 403)
+        other = Issuer(self.folder, "k2")
+        now = int(time.time())
+        for name, token in {
+                "expired": self.issuer.token(self.claims(exp=now - 300)),
+                "not yet": self.issuer.token(self.claims(nbf=now + 300)),
+                "no expiry": self.issuer.token({name: value for name, value in self.claims().items() if name != "exp"}),
+                "issuer": self.issuer.token(self.claims(iss="https://evil.test/")),
+                "audience": self.issuer.token(self.claims(aud="somebody else")),
+                "key": other.token(self.claims()),
+                "none": self.issuer.token(self.claims(), alg="none"),
+                "HS256": self.issuer.token(self.claims(), alg="HS256"),
+                "changed": good[:-10] + ("A" * 10),
+        }.items():
+            status, body = self.ask("GET", "/v1/node", token)
+            self.assertEqual((name, status), (name, 401))
+            self.assertEqual(json.loads(body)["detail"], "the credentials are wrong or have expired")
+
+    def test_new_keys_count_when_their_file_changes(self):
+        other = Issuer(self.folder, "k3")
+        token = other.token(self.claims())
+        self.assertEqual(self.ask("GET", "/v1/node", token)[0], 401)
+        self.jwks.write_text(json.dumps({"keys": [self.issuer.jwk(), other.jwk()]}))
+        self.assertEqual(self.ask("GET", "/v1/node", token)[0], 200)
+
+    def test_a_call_of_an_actor_is_refused_in_the_words_of_every_wire(self):
+        status, body = self.ask("POST", "/v1/actors/bank.Account/7/Deposit", "ci-token", {"cents": 1})
+        self.assertEqual(status, 403)
+        self.assertEqual(json.loads(body)["detail"], "'ci' may not call Deposit of bank.Account '7'")
+
+
+class Defaults(WithFolder):
+    def configured(self, extra="", **resp):
+        return "\n".join([
+            toml_section("[node]", {"data_dir": self.folder / "node", "plugin_paths": [str(Path(BUILD).resolve() / "lib/orbit/plugins")]}),
+            plugin("store", "orbit.storage.memory"), plugin("redis", "orbit.protocol.resp", **({"listen": "0.0.0.0:0"} | resp)), extra])
+
+    def check(self, text):
+        file = self.folder / "node.toml"
+        file.write_text(text)
+        return run(ORBITD, "--check-config", file)
+
+    def test_nothing_is_open_to_other_machines_until_something_says_who_may(self):
+        result = self.check(self.configured())
+        self.assertEqual(result.returncode, 1)
+        for word in ("'0.0.0.0:0' can be reached by other machines", "[[rule]]", "tls.certificate", "docs/access.md",
+                     "listen on 127.0.0.1", "access.open_listeners = true"):
+            self.assertIn(word, result.stderr)
+        # And so does a node that is started.
+        result = run(ORBITD, "--config", self.folder / "node.toml")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("'0.0.0.0:0' can be reached by other machines", result.stdout + result.stderr)
+
+    def test_what_says_who_may_opens_it(self):
+        rule = toml_section("[[rule]]", {"roles": ["x"], "types": ["*"]})
+        for text in (self.configured(password="secret"), self.configured(rule), self.configured(listen="127.0.0.1:0"),
+                     self.configured(toml_section("[access]", {"open_listeners": True})),
+                     self.configured(**{"tls.certificate": "/c.pem", "tls.key": "/k.pem"})):
+            result = self.check(text)
+            self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_the_node_says_at_its_start_what_is_open_to_whom(self):
+        node = self.start(resp={"listen": "0.0.0.0:0", "password": "secret"})
+        self.assertIn("(open to: whoever reaches it; by the plugin's own password or token)", node.log())
+        node = self.start()
+        self.assertIn("(open to: this machine only; no credentials asked, everything allowed)", node.log())
+
+    def test_rules_that_mean_nothing_are_mistakes(self):
+        for rule, what in (({"roles": ["x"]}, "expected 'types' or 'admin'"),
+                           ({"roles": [], "types": ["*"]}, "expected at least one role"),
+                           ({"roles": ["x"], "types": ["*"], "keys": ["{nam}"]}, "expected {name} or"),
+                           ({"roles": ["x"], "types": ["*"], "effect": "maybe"}, "'effect'")):
+            result = self.check(self.configured(toml_section("[[rule]]", rule), listen="127.0.0.1:0"))
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(what, result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
