@@ -132,15 +132,18 @@ std::optional<std::string> header(const http::Request& request, std::string_view
 
 class ConnectionFront final : public http::Handler {
  public:
-  ConnectionFront(Front& front, std::string peer) : front_(front), peer_(std::move(peer)) {}
+  ConnectionFront(Front& front, Connection& connection) : front_(front), peer_(connection.peer_address()) {
+    if (orbit_tls_info tls; connection.tls(tls)) certificate_ = from_c(tls.peer_certificate);
+  }
   std::optional<http::Response> admit(const http::Request& head) override { return front_.admit(head); }
   void handle(http::Request request, http::Responder responder) override {
-    front_.handle(std::move(request), std::move(responder), peer_);
+    front_.handle(std::move(request), std::move(responder), peer_, certificate_);
   }
 
  private:
   Front& front_;
   const std::string peer_;
+  std::string certificate_;  // of the client, DER; empty: none
 };
 
 bool accepts(std::string_view accept, std::string_view type) {
@@ -198,7 +201,7 @@ void Front::stop() noexcept {
 }
 
 std::unique_ptr<http::Handler> Front::connected(Connection& connection) {
-  return std::make_unique<ConnectionFront>(*this, connection.peer_address());
+  return std::make_unique<ConnectionFront>(*this, connection);
 }
 
 void Front::post(uint32_t worker, std::function<void()> function) const {
@@ -254,11 +257,11 @@ std::optional<http::Response> Front::admit(const http::Request& head) const {
   return std::nullopt;
 }
 
-void Front::handle(http::Request request, http::Responder responder, std::string peer) {
+void Front::handle(http::Request request, http::Responder responder, const std::string& peer, const std::string& certificate) {
   auto caller = std::make_shared<NodeCaller>();
-  caller->peer = std::move(peer);
+  caller->peer = peer;
   const std::string_view authorization = request.header("authorization");
-  if (authorization.empty()) {
+  if (authorization.empty() && certificate.empty()) {
     caller->principal = access_.anonymous();
     return run(request, std::move(caller), std::make_shared<HttpOutlet>(std::move(responder)));
   }
@@ -268,7 +271,10 @@ void Front::handle(http::Request request, http::Responder responder, std::string
   Credentials credentials;
   std::string user;
   std::string password;
-  if (http::equal_ignoring_case(scheme, "bearer")) {
+  if (authorization.empty()) {
+    credentials.mechanism = ORBIT_MECHANISM_CERTIFICATE;
+    credentials.secret = certificate;
+  } else if (http::equal_ignoring_case(scheme, "bearer")) {
     credentials.mechanism = ORBIT_MECHANISM_BEARER;
     credentials.secret = secret;
   } else if (http::equal_ignoring_case(scheme, "basic")) {

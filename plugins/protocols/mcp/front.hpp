@@ -39,7 +39,8 @@ class Front final : public http::Service {
   Reports& reports() noexcept { return reports_; }
   // The refusal of a head, if there is one.
   std::optional<http::Response> admit(const http::Request& head) const;
-  void handle(http::Request request, http::Responder responder, std::string peer);
+  // certificate: of a TLS client, for requests without other credentials; empty: none.
+  void handle(http::Request request, http::Responder responder, const std::string& peer, const std::string& certificate);
 
  private:
   void run(const http::Request& request, CallerPtr caller, OutletPtr outlet);
