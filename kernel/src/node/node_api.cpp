@@ -116,6 +116,13 @@ void log_levels(orbit_sink sink) {
                  json::object{{"default", log_level_name(log.default_level())}, {"loggers", std::move(loggers)}}));
 }
 
+void log_tail(uint64_t after, size_t limit, orbit_sink sink) {
+  Log::Tail tail = this_node()->log().tail(after, limit);
+  json::array lines;
+  for (const std::string& line : tail.lines) lines.emplace_back(line);
+  emit(sink, json::serialize(json::object{{"position", tail.position}, {"lines", std::move(lines)}}));
+}
+
 constexpr orbit_node_v1 kNodeTable = {
     .struct_size = sizeof(orbit_node_v1),
     .reserved = 0,
@@ -145,6 +152,7 @@ constexpr orbit_node_v1 kNodeTable = {
         },
     .load_module = &load_module,
     .retire_module = &retire_module,
+    .log_tail = &log_tail,
 };
 
 }  // namespace

@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <utility>
 
@@ -42,10 +44,20 @@ class FdSink final : public spdlog::sinks::base_sink<std::mutex> {
     if (!file_.empty()) ::close(fd_);
   }
 
+  Log::Tail tail(uint64_t after, size_t most) {
+    const std::lock_guard lock(mutex_);
+    const uint64_t first = position_ - recent_.size();  // of the lines before the kept ones
+    const uint64_t from = std::max(std::max(after, first), position_ - std::min<uint64_t>(position_, most));
+    Log::Tail out{position_, {}};
+    for (uint64_t i = from; i < position_; ++i) out.lines.push_back(recent_[static_cast<size_t>(i - first)]);
+    return out;
+  }
+
  private:
   void sink_it_(const spdlog::details::log_msg& msg) override {
     spdlog::memory_buf_t line;
     formatter_->format(msg, line);
+    keep({line.data(), line.size()});
     if (bytes_max_ != 0 && bytes_ != 0 && bytes_ + line.size() > bytes_max_) rotate();
     bytes_ += line.size();
     const char* data = line.data();
@@ -62,6 +74,14 @@ class FdSink final : public spdlog::sinks::base_sink<std::mutex> {
     }
   }
   void flush_() override {}
+
+  void keep(std::string_view line) {
+    ++position_;
+    if (recent_.size() == kLogTailMax) recent_.pop_front();
+    line = line.substr(0, std::min(kLogTailLineBytesMax, line.size()));
+    if (line.ends_with('\n')) line.remove_suffix(1);
+    recent_.emplace_back(line);
+  }
 
   // When that fails, lines go on into the file that is open, and it is tried again after as many bytes.
   void rotate() {
@@ -91,6 +111,8 @@ class FdSink final : public spdlog::sinks::base_sink<std::mutex> {
   const uint32_t files_kept_;
   uint64_t bytes_ = 0;      // in the file
   std::atomic<uint64_t>& errors_;
+  std::deque<std::string> recent_;
+  uint64_t position_ = 0;  // lines since the start
 };
 
 void append_hex(std::string& out, unsigned char c) {
@@ -269,6 +291,8 @@ void Log::close() {
   const std::lock_guard lock(impl_->mutex);
   impl_->pool.reset();  // loggers hold it weakly
 }
+
+Log::Tail Log::tail(uint64_t after, size_t most) const { return impl_->sink->tail(after, most); }
 
 uint64_t Log::dropped_total() const noexcept { return impl_->pool ? impl_->pool->overrun_counter() : 0; }
 uint64_t Log::write_errors_total() const noexcept { return impl_->write_errors.load(std::memory_order_relaxed); }

@@ -47,6 +47,9 @@ struct LogField {
 
 class Log;
 
+inline constexpr size_t kLogTailMax = 1000;        // lines
+inline constexpr size_t kLogTailLineBytesMax = 2048; // a longer one is cut
+
 // A named source of log lines: "node", "net", a plugin's instance name. Lives as long as its Log. [any thread]
 class Logger {
  public:
@@ -98,6 +101,14 @@ class Log {
   Result<> set_level(std::string_view logger, LogLevel level);
   LogLevel default_level() const noexcept;
   std::map<std::string, LogLevel> levels() const;
+
+  // The last lines that were written, at most kLogTailMax, and how many there were since the start. [any thread]
+  struct Tail {
+    uint64_t position = 0;
+    std::vector<std::string> lines;
+  };
+  // Those behind a position; 0: all that are kept.
+  Tail tail(uint64_t after, size_t most) const;
 
   // Writes out what is queued; later lines go nowhere. For a process that ends without destructors.
   void close();

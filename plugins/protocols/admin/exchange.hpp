@@ -27,6 +27,7 @@ struct Services {
   std::function<uint64_t()> monotonic_ns;
   uint64_t call_timeout_ms = 0;
   std::string openapi;  // the document, as text
+  std::function<std::string()> message_forms;  // of the messages that methods take, as JSON
 };
 
 // Owned by whoever has to answer: a handler, then perhaps a call's context. Lives on the worker that owns the

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "handlers.hpp"
 
+#include "console.hpp"
+
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
@@ -338,6 +340,25 @@ void backup(const Services& services, ExchangePtr exchange) {
 void metrics(const Services& services, ExchangePtr exchange) {
   exchange->answer({200, "text/plain; version=0.0.4; charset=utf-8", read(services.node->metrics), {}});
 }
+
+void log_tail(const Services& services, ExchangePtr exchange) {
+  constexpr uint64_t kMost = 1000;
+  const auto after = parse_number(exchange->query("after", "0"), 0, UINT64_MAX);
+  if (!after) return exchange->fail(Code::invalid_argument, "'after' must be a position, as 'position' of an answer is");
+  const auto limit = parse_number(exchange->query("limit", "1000"), 1, kMost);
+  if (!limit) return exchange->fail(Code::invalid_argument, "'limit' must be a number from 1 to 1000");
+  std::string text;
+  services.node->log_tail(*after, static_cast<size_t>(*limit), {&text, [](void* ctx, orbit_bytes part) {
+                                                                  static_cast<std::string*>(ctx)->append(from_c(part));
+                                                                }});
+  exchange->answer(json_response(200, valid_utf8(text)));
+}
+
+void message_forms(const Services& services, ExchangePtr exchange) {
+  exchange->answer(json_response(200, services.message_forms()));
+}
+
+void console(const Services&, ExchangePtr exchange) { exchange->answer(console_page()); }
 
 void openapi(const Services& services, ExchangePtr exchange) { exchange->answer(json_response(200, services.openapi)); }
 

@@ -34,6 +34,9 @@ void backups(const Services& services, ExchangePtr exchange);
 void backup(const Services& services, ExchangePtr exchange);
 void migrate(const Services& services, ExchangePtr exchange);
 void metrics(const Services& services, ExchangePtr exchange);
+void log_tail(const Services& services, ExchangePtr exchange);
+void console(const Services& services, ExchangePtr exchange);
+void message_forms(const Services& services, ExchangePtr exchange);
 void openapi(const Services& services, ExchangePtr exchange);
 
 }  // namespace orbit::admin::handlers

@@ -4,6 +4,7 @@
 #include "guard.hpp"
 #include "orbit/access.hpp"
 #include "orbit/ext/actors.h"
+#include "orbit/ext/descriptors.h"
 #include "orbit/ext/introspection.h"
 #include "orbit/ext/net.h"
 #include "orbit/ext/node.h"
@@ -34,7 +35,7 @@ class AdminPlugin : public Plugin {
                                     .version = kVersion,
                                     .doc = "REST API to see the node and act on it, described by OpenAPI.",
                                     .needs = {ORBIT_ACCESS_V1, ORBIT_NET_V1, ORBIT_NODE_V1, ORBIT_ACTORS_V1, ORBIT_WORKERS_V1,
-                                              ORBIT_STORAGE_OPS_V1, ORBIT_INTROSPECTION_V1},
+                                              ORBIT_STORAGE_OPS_V1, ORBIT_INTROSPECTION_V1, ORBIT_DESCRIPTORS_V1},
                                     .options = kOptions};
 
   static Result<std::unique_ptr<AdminPlugin>> create(Host host, const Config& config) {

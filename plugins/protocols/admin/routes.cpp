@@ -45,6 +45,10 @@ constexpr Parameter kWaitsQuery[] = {
 constexpr Parameter kNewestQuery[] = {
     {"limit", "Most entries in the answer.", R"({"type":"integer","minimum":1,"maximum":1000,"default":100})"},
 };
+constexpr Parameter kLogQuery[] = {
+    {"after", "`position` of an answer: only lines that were written since.", R"({"type":"integer","minimum":0,"default":0})"},
+    {"limit", "Most lines, the last ones.", R"({"type":"integer","minimum":1,"maximum":1000,"default":1000})"},
+};
 constexpr Parameter kCallQuery[] = {
     {"timeout_ms", "Time that the call may take, at most the node's `call_timeout_ms`, which is also the default.",
      R"({"type":"integer","minimum":1})"},
@@ -77,6 +81,9 @@ constexpr Answer kBackups[] = {{200, "The backups.", kJsonMedia, "BackupList"}};
 constexpr Answer kBackup[] = {{200, "The backup has begun.", kJsonMedia, "Backup"}};
 constexpr Answer kMigration[] = {{200, "The migration has begun.", kJsonMedia, "Migration"}};
 constexpr Answer kMetrics[] = {{200, "All metrics in Prometheus' text format.", kMetricsMedia, nullptr}};
+constexpr Answer kLog[] = {{200, "The lines.", kJsonMedia, "LogTail"}};
+constexpr Answer kForms[] = {{200, "The messages.", kJsonMedia, "MessageForms"}};
+constexpr Answer kConsole[] = {{200, "The page.", "text/html", nullptr}};
 constexpr Answer kOpenApi[] = {{200, "This document.", kJsonMedia, "OpenApi"}};
 
 constexpr int kNotReady[] = {503};
@@ -88,6 +95,15 @@ constexpr int kCallErrors[] = {404, 409, 415, 429, 501, 503, 504};
 constexpr int kLevelErrors[] = {404, 415};
 
 constexpr Route kRoutes[] = {
+    {.method = "GET",
+     .path = "/",
+     .operation = "getConsole",
+     .tag = "node",
+     .summary = "The console",
+     .doc = "A page for a browser that shows the node and calls actors. Needs no token itself; it asks for one.",
+     .handle = handlers::console,
+     .answers = kConsole,
+     .open = true},
     {.method = "GET",
      .path = "/healthz",
      .operation = "getHealth",
@@ -139,6 +155,15 @@ constexpr Route kRoutes[] = {
      .doc = "Defaults filled in; a secret shows as set or unset only.",
      .handle = handlers::config,
      .answers = kConfig},
+    {.method = "GET",
+     .path = "/v1/log",
+     .operation = "getLog",
+     .tag = "node",
+     .summary = "The last lines of the log",
+     .doc = "The node keeps the last 1000 lines in memory, wherever the log goes. Lines above 2 KiB are cut.",
+     .handle = handlers::log_tail,
+     .answers = kLog,
+     .query = kLogQuery},
     {.method = "GET",
      .path = "/v1/log/levels",
      .operation = "getLogLevels",
@@ -198,6 +223,14 @@ constexpr Route kRoutes[] = {
      .doc = "With their methods.",
      .handle = handlers::types,
      .answers = kTypes},
+    {.method = "GET",
+     .path = "/v1/messages",
+     .operation = "listMessages",
+     .tag = "actors",
+     .summary = "The messages that methods take",
+     .doc = "Field by field, so that a form can be made of each: of every message that a method takes, and of those within.",
+     .handle = handlers::message_forms,
+     .answers = kForms},
     {.method = "GET",
      .path = "/v1/types/{type}",
      .operation = "getType",
@@ -378,6 +411,7 @@ std::string_view next_segment(std::string_view& path) {
 bool matches(const Route& route, std::span<const std::string> segments, std::vector<std::string>& parameters) {
   parameters.clear();
   std::string_view path = route.path;
+  if (path == "/") return segments.empty();
   for (const std::string& segment : segments) {
     if (path.empty()) return false;
     const std::string_view expected = next_segment(path);

@@ -24,6 +24,33 @@ const char* const kSchemas = R"json({
              "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
              "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"]
   },
+  "LogTail": {
+    "type": "object", "required": ["position", "lines"],
+    "properties": {
+      "position": {"type": "integer", "minimum": 0, "description": "Lines since the start of the node; `after` for the next request."},
+      "lines": {"type": "array", "items": {"type": "string"}}
+    }
+  },
+  "MessageForms": {
+    "type": "object", "required": ["messages"],
+    "properties": {
+      "messages": {"type": "object", "description": "By full name.", "additionalProperties": {"$ref": "#/components/schemas/MessageForm"}}
+    }
+  },
+  "MessageForm": {
+    "type": "object", "required": ["fields"],
+    "properties": {"fields": {"type": "array", "items": {"$ref": "#/components/schemas/FormField"}}}
+  },
+  "FormField": {
+    "type": "object", "required": ["name", "kind", "repeated"],
+    "properties": {
+      "name": {"type": "string", "description": "As in JSON."},
+      "kind": {"type": "string", "description": "A scalar type of protobuf, `enum`, `message` or `map`."},
+      "repeated": {"type": "boolean"},
+      "values": {"type": "array", "items": {"type": "string"}, "description": "Of an enum."},
+      "message": {"type": "string", "description": "Full name of a message."}
+    }
+  },
   "Health": {
     "type": "object", "required": ["status"],
     "properties": {"status": {"const": "ok"}}

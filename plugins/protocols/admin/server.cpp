@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "server.hpp"
 
+#include "message_forms.hpp"
 #include "openapi.hpp"
 #include "session.hpp"
 
@@ -24,6 +25,9 @@ Server::Server(Host host, ServerOptions options)
   services_.introspection = host.require<orbit_introspection_v1>(ORBIT_INTROSPECTION_V1);
   services_.monotonic_ns = [this] { return http_.workers().monotonic_ns(host_.raw()); };
   services_.call_timeout_ms = options.call_timeout_ms;
+  services_.message_forms = [forms = std::make_shared<MessageForms>(host.require<orbit_descriptors_v1>(ORBIT_DESCRIPTORS_V1))] {
+    return forms->json();
+  };
   services_.openapi = openapi_document(guard_.has_token());
 }
 

@@ -60,6 +60,7 @@ Result<Target> parse_target(std::string_view text) {
     // An IPv6 literal's brackets are the only reserved characters of an authority that are not in the table.
     for (const char c : authority)
       if (!kUriChars[static_cast<unsigned char>(c)] && c != '[' && c != ']') return no_uri();
+    if (authority.empty()) return no_uri();
     out.authority = authority.substr(authority.rfind('@') + 1);
     text.remove_prefix(path);
   }

@@ -185,7 +185,7 @@ TEST_CASE("a target is taken apart and decoded") {
   REQUIRE(absolute);
   CHECK(absolute->authority == "[::1]:80");
   CHECK(absolute->segments == std::vector<std::string>{"x"});
-  for (const char* wrong : {"*", "", "x", "/%", "/%2", "/%2g", "/a\"b", "/a#b", "/a?%", "://a", "/<>", "/a|b", "http://a\\b/"}) {
+  for (const char* wrong : {"*", "", "x", "/%", "/%2", "/%2g", "/a\"b", "/a#b", "/a?%", "://a", "/<>", "/a|b", "http://a\\b/", "http://", "http:///x"}) {
     CAPTURE(std::string(wrong));
     CHECK_FALSE(parse_target(wrong));
   }

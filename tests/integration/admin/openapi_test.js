@@ -54,7 +54,7 @@ test('every documented answer is given by a live node and matches its schema', a
     return answer;
   };
 
-  for (const target of ['/healthz', '/readyz', '/v1/node', '/v1/workers', '/v1/plugins', '/v1/config', '/v1/log/levels',
+  for (const target of ['/', '/healthz', '/readyz', '/v1/node', '/v1/workers', '/v1/plugins', '/v1/config', '/v1/log/levels', '/v1/log', '/v1/messages',
     '/v1/modules', '/v1/types', '/v1/activations', '/v1/top', '/v1/waits', '/v1/slow-turns', '/v1/dead-letters', '/v1/storage', '/v1/storage/backups', '/v1/storage/migrations',
     '/metrics', '/openapi.json'])
     await expect(200, 'GET', target);

@@ -49,6 +49,24 @@ TEST_CASE("what the node tells at once is passed on") {
   CHECK(request(host, "GET", "/openapi.json").json().at("openapi").as_string() == "3.1.0");
 }
 
+TEST_CASE("the log's last lines are passed on, as UTF-8") {
+  FakeHost host;
+  CHECK(request(host, "GET", "/v1/log?after=5&limit=3").json().at("lines").as_array()[0].as_string() == "after 5 limit 3 \xEF\xBF\xBD");
+  CHECK(request(host, "GET", "/v1/log").body.find("after 0 limit 1000") != std::string::npos);
+  for (const char* wrong : {"after=x", "after=-1", "limit=0", "limit=1001"})
+    CHECK(request(host, "GET", "/v1/log?" + std::string(wrong)).status == 400);
+}
+
+TEST_CASE("the console is served without a token and loads nothing from elsewhere") {
+  FakeHost host({.token = "secret"});
+  const auto page = request(host, "GET", "/");
+  CHECK(page.status == 200);
+  CHECK(page.headers.at("Content-Type") == "text/html");
+  CHECK(page.body.starts_with("<!doctype html>"));
+  CHECK(page.headers.at("Content-Security-Policy").find("default-src 'none'") != std::string::npos);
+  CHECK(request(host, "GET", "/v1/messages").status == 401);
+}
+
 TEST_CASE("an error is a problem document with all its members") {
   FakeHost host;
   const auto answer = request(host, "GET", "/nowhere?x=1");

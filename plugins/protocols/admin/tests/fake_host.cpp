@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "orbit/ext/descriptors.h"
+
 namespace orbit::admin::test {
 
 namespace {
@@ -73,6 +75,10 @@ const orbit_node_v1 kNode = {
     .load_module = [](orbit_bytes path, orbit_node_done done, void* ctx) { ask("load " + words({path}), done, ctx); },
     .retire_module = [](orbit_bytes name, orbit_node_done done,
                         void* ctx) { ask("retire " + words({name}), done, ctx); },
+    .log_tail =
+        [](uint64_t after, size_t limit, orbit_sink json) {
+          put(json, R"({"position":7,"lines":["after )" + std::to_string(after) + " limit " + std::to_string(limit) + " \xff\"]}");
+        },
 };
 
 orbit_actors_v1 make_actors() {
@@ -101,6 +107,13 @@ const orbit_introspection_v1 kIntrospection = {
 };
 const orbit_actors_v1 kActors = make_actors();
 
+const orbit_descriptors_v1 kDescriptors = {
+    .struct_size = sizeof(orbit_descriptors_v1),
+    .reserved = 0,
+    .generation = [] { return uint64_t{1}; },
+    .each = [](void (*)(void*, const orbit_callable_type*), void*) { return uint64_t{1}; },
+};
+
 const orbit_storage_ops_v1 kStorageOps = {
     .struct_size = sizeof(orbit_storage_ops_v1),
     .reserved = 0,
@@ -116,6 +129,7 @@ const orbit_storage_ops_v1 kStorageOps = {
 FakeHost& FakeHost::current() { return static_cast<FakeHost&>(FakeNet::current()); }
 
 const void* FakeHost::extension(std::string_view id) {
+  if (id == ORBIT_DESCRIPTORS_V1) return &kDescriptors;
   if (id == ORBIT_NODE_V1) return &kNode;
   if (id == ORBIT_ACTORS_V1) return &kActors;
   if (id == ORBIT_STORAGE_OPS_V1) return &kStorageOps;

@@ -47,6 +47,12 @@ typedef struct orbit_node_v1 {
   void (*load_module)(orbit_bytes path, orbit_node_done done, void* ctx);
   /* Drains a module's activations; its types answer NOT_FOUND afterwards. */
   void (*retire_module)(orbit_bytes name, orbit_node_done done, void* ctx);
+
+  /* ---- later additions: look at struct_size ---- */
+
+  /* {position, lines: [..]}: the last lines of the log behind a position of an earlier answer (0: all that are kept, at most 1000),
+   * at most `limit` of them. Longer ones than 2 KiB are cut. [any thread] */
+  void (*log_tail)(uint64_t after, size_t limit, orbit_sink json);
 } orbit_node_v1;
 
 #ifdef __cplusplus
