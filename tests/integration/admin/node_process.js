@@ -109,4 +109,4 @@ class NodeProcess {
   }
 }
 
-module.exports = { BUILD, NodeProcess, eventually };
+module.exports = { BUILD, NodeProcess, eventually, section };

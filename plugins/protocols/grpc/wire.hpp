@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// What all RPCs of one server share, and who handles which.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "details.hpp"
+#include "handover.hpp"
+#include "orbit/access.hpp"
+#include "orbit/bytes_call.hpp"
+#include "orbit/ext/node.h"
+#include "orbit/ext/observe.h"
+#include "orbit/ext/streams.h"
+#include "orbit/plugin.hpp"
+#include "route_table.hpp"
+#include "rpc.hpp"
+
+namespace orbit::grpc_wire {
+
+struct Limits {
+  uint32_t calls_max = 100'000;         // RPCs open at a time
+  uint32_t batch_calls_max = 1'000;     // of one Batch
+  uint32_t stream_calls_max = 1'000;    // of one InvokeStream, received and not yet answered
+  uint32_t subscription_events_max = 10'000;  // of one Subscribe, not yet taken by its client
+  bool reflection = true;
+};
+
+class RpcHandler;
+
+class Wire {
+ public:
+  Wire(Host host, const Limits& limits);
+  Wire(const Wire&) = delete;
+  Wire& operator=(const Wire&) = delete;
+
+  // Who handles an RPC that has come in. Never null.
+  Handler* accept(Rpc& rpc);
+  // From now on new RPCs are refused, and those that have no end of their own are ended. [main]
+  void drain();
+  bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
+
+  // Why the caller may not, or nothing. `who` may be empty without access control.
+  Result<> check(const Principal& who, const Route& route, Bytes key, const std::string& peer) const;
+  // A worker for what belongs to no actor, in turn.
+  uint32_t any_worker() noexcept { return next_worker_.fetch_add(1, std::memory_order_relaxed) % handover.count(); }
+
+  const Host host;
+  const orbit_actors_v1& actors;
+  const orbit_workers_v1& workers;
+  const orbit_streams_v1& streams;
+  const orbit_node_v1& node;
+  const orbit_descriptors_v1& descriptors;
+  const Access access;
+  const bool access_enabled;
+  const Limits limits;
+  RouteTable routes;
+  Handover handover;
+
+ private:
+  friend class RpcHandler;
+  friend class EndlessHandler;
+  const orbit_metrics_v1* metrics_;
+  orbit_counter* accepted_;
+  orbit_counter* refused_;
+  orbit_gauge* open_gauge_;
+  std::atomic<bool> draining_{false};
+  std::atomic<uint32_t> next_worker_{0};
+  std::atomic<uint32_t> open_{0};
+  std::mutex mutex_;
+  std::unordered_set<class EndlessHandler*> endless_;  // under mutex_
+};
+
+// Base of all handlers: counts who still uses it, and finds out who calls before begin().
+class RpcHandler : public Handler {
+ public:
+  void start() final;
+  void done() override;
+  void cancelled() override {}
+  void no_more_messages() override { rpc_.finish({Code::invalid_argument, "the client sent no request message", {}}); }
+
+ protected:
+  RpcHandler(Wire& wire, Rpc& rpc) : wire_(wire), rpc_(rpc) {}
+  ~RpcHandler() override;
+
+  // The caller is known. [gRPC's thread, or one of the I/O pool]
+  virtual void begin() = 0;
+
+  void retain() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+  void fail(const Error& error, const Target& target = {}) { rpc_.finish(outcome_of(error, target)); }
+  // What the client's metadata and identity put into the context of its calls; borrowed from the RPC and the caller.
+  std::vector<orbit_context_entry> context() const;
+
+  Wire& wire_;
+  Rpc& rpc_;
+  Principal caller_;  // empty without access control
+
+ private:
+  std::atomic<uint32_t> refs_{1};
+};
+
+// Of RPCs that do not end by themselves. drain() may come at any time before done(), on the main thread.
+class EndlessHandler : public RpcHandler {
+ public:
+  virtual void drain() = 0;
+  void done() final;
+
+ protected:
+  EndlessHandler(Wire& wire, Rpc& rpc);
+};
+
+// Text for a field of type string: what is no UTF-8 would make the message unreadable.
+void set_text(std::string* field, std::string_view text);
+
+// The kinds of handlers; each in a file of its own.
+Handler* handle_native(Wire& wire, Rpc& rpc, std::shared_ptr<const Routes> routes, Route route);
+Handler* handle_invoke(Wire& wire, Rpc& rpc, bool one_way);
+Handler* handle_batch(Wire& wire, Rpc& rpc);
+Handler* handle_invoke_stream(Wire& wire, Rpc& rpc);
+Handler* handle_subscribe(Wire& wire, Rpc& rpc);
+Handler* handle_health_check(Wire& wire, Rpc& rpc);
+Handler* handle_health_watch(Wire& wire, Rpc& rpc);
+Handler* handle_reflection(Wire& wire, Rpc& rpc);
+// Ends the RPC with that.
+Handler* handle_refused(Wire& wire, Rpc& rpc, Error error);
+
+}  // namespace orbit::grpc_wire
