@@ -69,7 +69,9 @@ test('a caller sees the tools that it may call, and calls the actors that it may
 
   const reader = await connect('reader');
   assert.deepStrictEqual(await names(reader), ['counter_Counter_Get']);
-  await assert.rejects(reader.callTool({ name: 'counter_Counter_Add', arguments: { key: 'mine-1', by: 1 } }), { code: -32602 });
+  const unlisted = await reader.callTool({ name: 'counter_Counter_Add', arguments: { key: 'mine-1', by: 1 } });
+  assert.strictEqual(unlisted.isError, true);
+  assert.strictEqual(unlisted.content[0].text, "PERMISSION_DENIED: 'reader' may not call Add of counter.Counter 'mine-1'");
   const read = await reader.callTool({ name: 'counter_Counter_Get', arguments: { key: 'mine-1' } });
   assert.deepStrictEqual(read.structuredContent, { value: '2' });
   const { contents } = await reader.readResource({ uri: 'orbit://actors/counter.Counter/mine-1' });

@@ -121,16 +121,20 @@ TEST_CASE("an actor's error is the tool's result, with its code") {
   }
 }
 
-TEST_CASE("tools that are not there, and those that the caller may not see, look the same") {
+TEST_CASE("a tool that the caller may not call is not listed; a call of it is refused in the node's words") {
   Bench bench;
   const std::string session = bench.begin();
-  const auto unknown = bench.post(Bench::request("tools/call", {{"name", "fly"}}), session);
-  CHECK(error_code(*unknown) == kInvalidParams);
   bench.backend.forbidden = [](const Caller&, const Offer& offer) { return offer.name == "deposit"; };
-  const auto hidden = bench.post(Bench::request("tools/call", {{"name", "deposit"}, {"arguments", {{"key", "a"}}}}), session);
-  CHECK(error_code(*hidden) == kInvalidParams);
   CHECK(bench.post(Bench::request("tools/list"), session)->body.find("deposit") == std::string::npos);
-  CHECK(bench.backend.calls.empty());
+  const auto refused = bench.post(Bench::request("tools/call", {{"name", "deposit"}, {"arguments", {{"key", "a"}}}}), session);
+  bench.backend.reply(Error{Code::permission_denied, "'ann' may not"});
+  CHECK(result_of(*refused).at("isError") == true);
+  CHECK(text_of(result_of(*refused)) == "PERMISSION_DENIED: 'ann' may not");
+  SUBCASE("one that is not there is an error of the request") {
+    const auto unknown = bench.post(Bench::request("tools/call", {{"name", "fly"}}), session);
+    CHECK(error_code(*unknown) == kInvalidParams);
+    CHECK(bench.backend.calls.empty());
+  }
 }
 
 TEST_CASE("progress and log lines come before the answer, as events of one stream, also when they take another way") {
