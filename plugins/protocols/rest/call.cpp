@@ -34,7 +34,7 @@ class Call {
   // Owns itself from here on.
   static void start(std::unique_ptr<Call> call, const std::string& peer) {
     Call& self = *call;
-    if (auto ready = self.prepare(peer); !ready) return self.respond(http::problem(ready.error(), self.request_.target));
+    if (auto ready = self.prepare(peer); !ready) return self.respond(problem_of(ready.error(), self.request_.target));
     call.release();
     if (self.idempotency_key_.empty())
       self.send();
@@ -274,8 +274,8 @@ http::Response Call::response_of(orbit_envelope* reply) {
   if (reply->code != ORBIT_OK) {
     const auto code = static_cast<Code>(reply->code);
     const std::string_view text = reply->message != nullptr ? reply->message : "";
-    const int status = if_match_failed_ || if_none_match_failed_ ? 412 : http::status_of(code);
-    return http::problem(status, code, text, request_.target);
+    if (if_match_failed_ || if_none_match_failed_) return http::problem(412, code, text, request_.target);
+    return problem_of({code, std::string(text)}, request_.target);
   }
   const uint64_t version = service_.actors().version(reply);
   http::Response response{200, std::string(http::kJson), {}, {}};
@@ -421,7 +421,7 @@ Result<std::string> fields_as_json(const MessagePlan& plan, const std::vector<st
 
 void read_state(Service& service, std::shared_ptr<const Catalog> catalog, http::Request request, http::Responder responder,
                 Route route, const Principal& caller, const std::string& peer) {
-  const auto refuse = [&](const Error& error) { responder.answer(http::problem(error, request.target)); };
+  const auto refuse = [&](const Error& error) { responder.answer(problem_of(error, request.target)); };
   if (service.access().enabled()) {
     auto allowed = service.access().check(caller, {.type = route.type->wire->name,
                                                    .key = route.key,

@@ -63,7 +63,9 @@ std::string types_json(const Catalog& catalog) {
 }  // namespace
 
 Handler::Handler(Service& service, Connection& connection) : service_(service), anonymous_(service.access().anonymous()) {
-  if (service.access().enabled()) peer_ = connection.peer_address();
+  if (!service.access().enabled()) return;
+  peer_ = connection.peer_address();
+  if (orbit_tls_info tls; connection.tls(tls)) certificate_ = from_c(tls.peer_certificate);
 }
 
 std::optional<http::Response> Handler::admit(const http::Request& head) {
@@ -195,12 +197,9 @@ void Handler::handle(http::Request request, http::Responder responder) {
     return serve(std::move(request), std::move(responder), anonymous_, std::move(route_), catalog_);
   std::string decoded;
   auto credentials = credentials_of(request, decoded);
-  const auto refuse = [](http::Responder& to, const Error& error, std::string_view target) {
-    http::Response response = http::problem(error, target);
-    if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"orbit\", Bearer realm=\"orbit\"");
-    to.answer(std::move(response));
-  };
-  if (!credentials) return refuse(responder, credentials.error(), request.target);
+  if (!credentials) return responder.answer(problem_of(credentials.error(), request.target));
+  if (!*credentials && !certificate_.empty())
+    *credentials = Credentials{.mechanism = ORBIT_MECHANISM_CERTIFICATE, .name = {}, .secret = certificate_};
   if (!*credentials) return serve(std::move(request), std::move(responder), anonymous_, std::move(route_), catalog_);
   (*credentials)->peer = peer_.c_str();
   // The handler may be gone when the answer comes; what is needed of it travels along.
@@ -214,9 +213,9 @@ void Handler::handle(http::Request request, http::Responder responder) {
   };
   auto waiting = std::make_shared<Waiting>(
       Waiting{std::move(request), std::move(responder), std::move(route_), catalog_, service_, peer_});
-  service_.access().authenticate(**credentials, [waiting, refuse](Result<Principal> who) {
+  service_.access().authenticate(**credentials, [waiting](Result<Principal> who) {
     Waiting& w = *waiting;
-    if (!who) return refuse(w.responder, who.error(), w.request.target);
+    if (!who) return w.responder.answer(problem_of(who.error(), w.request.target));
     serve(w.service, std::move(w.request), std::move(w.responder), *who, w.peer, std::move(w.route), std::move(w.catalog));
   });
 }

@@ -44,6 +44,7 @@ class Handler final : public http::Handler {
 
   Service& service_;
   std::string peer_;
+  std::string certificate_;  // of the client, DER; empty: none, or nobody asks
   Principal anonymous_;
   std::shared_ptr<const Catalog> catalog_;
   Route route_;  // of the current request, from admit to handle

@@ -16,6 +16,12 @@ http::ServerOptions with_names(http::ServerOptions options) {
 
 }  // namespace
 
+http::Response problem_of(const Error& error, std::string_view target) {
+  http::Response response = http::problem(error, target);
+  if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"orbit\", Bearer realm=\"orbit\"");
+  return response;
+}
+
 Service::Service(Host host, Options options)
     : host_(host),
       options_(std::move(options)),

@@ -23,6 +23,9 @@ struct Options {
   uint64_t stream_heartbeat_ms = 15'000;
 };
 
+// Problem details. Who is asked for credentials is told how to give them (RFC 9110, 11.6.1).
+http::Response problem_of(const Error& error, std::string_view target);
+
 class Service final : public http::Service {
  public:
   Service(Host host, Options options);

@@ -193,7 +193,7 @@ Result<uint64_t> start_of(const http::Request& request, std::string_view query) 
 
 void open_stream(Service& service, std::shared_ptr<const Catalog> catalog, http::Request request, http::Responder responder,
                  Route route, const Principal& caller, const std::string& peer) {
-  const auto refuse = [&](const Error& error) { responder.answer(http::problem(error, request.target)); };
+  const auto refuse = [&](const Error& error) { responder.answer(problem_of(error, request.target)); };
   auto from = start_of(request, route.query);
   if (!from) return refuse(from.error());
   if (service.access().enabled()) {
