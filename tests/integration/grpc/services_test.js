@@ -3,7 +3,6 @@
 'use strict';
 
 const assert = require('node:assert');
-const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const http2 = require('node:http2');
 const os = require('node:os');
@@ -14,6 +13,7 @@ const protobuf = require('protobufjs');
 require('protobufjs/ext/descriptor');
 
 const { eventually } = require('../admin/node_process');
+const { sign } = require('./certificates');
 const { abandon, ask, bank, collect, grpc, health, insecure, next, orbit, reflection, refusal, startNode, wire, withKey } = require('./wire_client');
 
 const { status } = grpc;
@@ -167,22 +167,7 @@ test('answers are compressed for clients that accept it, and for no others', asy
 // ---- TLS ----
 
 // An authority, a server and a client that it vouches for, and a client of another authority.
-function certificates(folder) {
-  const run = (...args) => {
-    const { status: code, stderr } = spawnSync('openssl', args, { cwd: folder, encoding: 'utf8' });
-    assert.strictEqual(code, 0, stderr);
-  };
-  fs.writeFileSync(path.join(folder, 'server.ext'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  for (const ca of ['ca', 'other'])
-    run('req', '-x509', ...key, '-keyout', `${ca}.key`, '-out', `${ca}.pem`, '-days', '2', '-subj', `/CN=${ca}`);
-  for (const [name, ca] of [['server', 'ca'], ['client', 'ca'], ['stranger', 'other'], ['server2', 'other']]) {
-    run('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    run('x509', '-req', '-in', `${name}.csr`, '-CA', `${ca}.pem`, '-CAkey', `${ca}.key`, '-CAcreateserial', '-days', '2',
-      '-out', `${name}.pem`, '-extfile', 'server.ext');
-  }
-  return (name) => fs.readFileSync(path.join(folder, name));
-}
+const certificates = (folder) => sign(folder, { server: 'ca', client: 'ca', stranger: 'other', server2: 'other' });
 
 test('with mutual TLS only clients of the authority get in, and a new certificate is taken without a restart', async (t) => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'orbit-grpc-tls-'));

@@ -5,7 +5,7 @@
 const assert = require('node:assert');
 const { after, before, test } = require('node:test');
 
-const { closeAll, connectAll, refusal, startNode } = require('./wires');
+const { closeAll, connectAll, everybodySees, refusal, startNode } = require('./wires');
 
 // Keys of bank.Account are numbers: alice is who has this account.
 const ALICE = '1001';
@@ -20,35 +20,23 @@ after(async () => {
   assert.strictEqual(await node?.stop(), 0, 'the node ends in order');
 });
 
-// Everything that any wire tells of the account is this. (Of gRPC and Redis the bookings stand for the version: they count the
-// same, since every booking is one change of the state.)
-async function everybodySees(key, cents, version) {
-  const reads = await Promise.all(Object.entries(wires).map(async ([name, wire]) => [name, await wire.call(key, 'GetBalance')]));
-  const called = { cents, bookings: version };
-  assert.deepStrictEqual(Object.fromEntries(reads),
-    { grpc: called, rest: { ...called, version }, mcp: called, resp: called, admin: called });
-  assert.deepStrictEqual(await wires.rest.state(key), { ...called, version });
-  assert.deepStrictEqual(await wires.mcp.resource(key), { ...called, version });
-  assert.strictEqual(await wires.admin.version(key), version);
-}
-
 test('alice is credited over gRPC, debited over REST, and read over MCP and Redis', async () => {
   assert.deepStrictEqual(await wires.grpc.call(ALICE, 'Deposit', { cents: 500 }), { cents: 500, bookings: 1 });
-  await everybodySees(ALICE, 500, 1);
+  await everybodySees(wires, ALICE, 500, 1);
 
   // The version that the credit made is the one that the debit may ask for, and no older one.
   const late = await refusal(wires.rest.call(ALICE, 'Withdraw', { cents: 200 }, { 'if-match': '"0"' }));
   assert.deepStrictEqual([late.code, late.form.status], ['FAILED_PRECONDITION', 412]);
   assert.deepStrictEqual(await wires.rest.call(ALICE, 'Withdraw', { cents: 200 }, { 'if-match': '"1"' }),
     { cents: 300, bookings: 2, version: 2 });
-  await everybodySees(ALICE, 300, 2);
+  await everybodySees(wires, ALICE, 300, 2);
 
   assert.deepStrictEqual(await wires.mcp.call(ALICE, 'GetBalance'), { cents: 300, bookings: 2 });
   assert.deepStrictEqual(await wires.mcp.resource(ALICE), { cents: 300, bookings: 2, version: 2 });
-  await everybodySees(ALICE, 300, 2);
+  await everybodySees(wires, ALICE, 300, 2);
 
   assert.deepStrictEqual(await wires.resp.call(ALICE, 'GetBalance'), { cents: 300, bookings: 2 });
-  await everybodySees(ALICE, 300, 2);
+  await everybodySees(wires, ALICE, 300, 2);
 });
 
 test('whichever wire books, all see it at once', async () => {
@@ -56,9 +44,9 @@ test('whichever wire books, all see it at once', async () => {
   let version = 0;
   for (const wire of Object.values(wires)) {
     await wire.call(key, 'Deposit', { cents: 100 });
-    await everybodySees(key, 100, ++version);
+    await everybodySees(wires, key, 100, ++version);
     await wire.call(key, 'Withdraw', { cents: 100 });
-    await everybodySees(key, 0, ++version);
+    await everybodySees(wires, key, 0, ++version);
   }
 });
 
@@ -71,7 +59,7 @@ test('bookings that come over all wires together are each carried out once', asy
   const total = each * Object.keys(wires).length;
   const expected = Array.from({ length: total }, (_, i) => [i + 1, i + 1]);
   assert.deepStrictEqual(booked.map(({ cents, bookings }) => [cents, bookings]).sort(([a], [b]) => a - b), expected);
-  await everybodySees(key, total, total);
+  await everybodySees(wires, key, total, total);
 });
 
 test('what the account refuses is refused with one code and one text', async () => {
@@ -88,7 +76,7 @@ test('what the account refuses is refused with one code and one text', async () 
       assert.deepStrictEqual([name, refused.code, refused.text], [name, code, text]);
     }
   }
-  await everybodySees(key, 5, 1);
+  await everybodySees(wires, key, 5, 1);
 });
 
 test('a key that is no account number is the same mistake on every wire', async () => {

@@ -3,6 +3,10 @@
 // a call resolves to {cents, bookings}, with the version where the wire tells it, or rejects with a Refusal.
 'use strict';
 
+const assert = require('node:assert');
+const https = require('node:https');
+const { Readable } = require('node:stream');
+
 const Redis = require('ioredis');
 const { Client } = require('@modelcontextprotocol/sdk/client/index.js');
 const { StreamableHTTPClientTransport } = require('@modelcontextprotocol/sdk/client/streamableHttp.js');
@@ -21,23 +25,46 @@ class Refusal extends Error {
 }
 
 const balance = ({ cents = 0, bookings = 0 }) => ({ cents: Number(cents), bookings: Number(bookings) });
-const basic = ({ name, password }) => `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`;
-// credentials: {name, password}, {token}, or undefined.
-const authorization = (credentials) => (credentials === undefined ? {}
-  : { authorization: credentials.token === undefined ? basic(credentials) : `Bearer ${credentials.token}` });
 
-async function startNode({ extra = '' } = {}) {
+// What clients of this node say of themselves: {password: {name, password}}, {token}, {tls: {ca, cert, key}}, or nothing.
+const authorization = ({ password, token }) => (
+  password !== undefined ? { authorization: `Basic ${Buffer.from(`${password.name}:${password.password}`).toString('base64')}` }
+    : token !== undefined ? { authorization: `Bearer ${token}` } : {});
+
+// fetch, which knows nothing of client certificates, for who has one.
+function fetchFor({ tls }) {
+  if (tls === undefined) return fetch;
+  return (url, { method = 'GET', headers, body, signal } = {}) => new Promise((resolve, reject) => {
+    const sent = https.request(url, { method, headers: Object.fromEntries(new Headers(headers)), signal, ...tls }, (answer) => {
+      const empty = [204, 304].includes(answer.statusCode);
+      if (empty) answer.resume();
+      resolve(new Response(empty ? null : Readable.toWeb(answer), { status: answer.statusCode, headers: answer.headers }));
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+const urlOf = (node, wire, { tls }) => `${tls === undefined ? 'http' : 'https'}://${node.listeners[wire]}`;
+
+// tls: the settings of TLS that all listeners have; extra: more of the file.
+async function startNode({ extra = '', tls = {} } = {}) {
+  const settings = (names) => Object.fromEntries(Object.entries(names).map(([name, value]) => [`tls.${name}`, value]));
+  const { client_certificate, ...common } = tls;
+  const http = settings(tls);
   const wires = ['grpc', 'rest', 'mcp', 'resp'].map((name) =>
     section('[[plugin]]', { name, id: `orbit.protocol.${name}`, required: true }) +
-    section('[plugin.config]', { listen: '127.0.0.1:0' }));
+    section('[plugin.config]', { listen: '127.0.0.1:0', ...(name !== 'grpc' || client_certificate === undefined ? http
+      : settings({ ...common, client_certificates: client_certificate })) }));
   const bankModule = section('[[module]]', { path: process.env.WIRE_BANK_MODULE, required: true });
-  return NodeProcess.start({ extra: [...wires, bankModule, extra].join('\n') });
+  return NodeProcess.start({ admin: http, extra: [...wires, bankModule, extra].join('\n') });
 }
 
 class Grpc {
-  constructor(node, credentials) {
-    this.client = new bank.Account(node.listeners.grpc, insecure());
-    this.metadata = authorization(credentials);
+  constructor(node, caller) {
+    const { tls } = caller;
+    this.client = new bank.Account(node.listeners.grpc,
+      tls === undefined ? insecure() : grpc.credentials.createSsl(tls.ca, tls.key ?? null, tls.cert ?? null));
+    this.metadata = authorization(caller);
   }
   async call(key, method, request = {}) {
     try {
@@ -49,46 +76,73 @@ class Grpc {
   close() { this.client.close(); }
 }
 
-// Problem details of an HTTP wire.
-async function problem(answer) {
-  const { code, detail, status } = await answer.json();
-  return new Refusal(code, detail, {
-    status: answer.status, same_status: status === answer.status, type: answer.headers.get('content-type'),
-    challenges: answer.headers.has('www-authenticate') });
-}
-
-class Rest {
-  constructor(node, credentials) {
-    this.url = `http://${node.listeners.rest}/v1/actors/${TYPE}`;
-    this.headers = authorization(credentials);
+// One of the wires that are HTTP, JSON and problem details.
+class Http {
+  constructor(node, caller, wire, path) {
+    this.url = `${urlOf(node, wire, caller)}/${path}`;
+    this.fetch = fetchFor(caller);
+    this.headers = authorization(caller);
   }
-  async fetch(path, { method = 'POST', request, headers } = {}) {
-    const answer = await fetch(`${this.url}/${path}`, {
-      method, body: request === undefined ? undefined : JSON.stringify(request),
-      headers: { ...this.headers, ...headers, ...(request === undefined ? {} : { 'content-type': 'application/json' }) } });
-    if (!answer.ok) throw await problem(answer);
-    // Without a state there is no version, and no ETag.
-    const [, version] = /^"(\d+)"$/.exec(answer.headers.get('etag') ?? '"0"');
-    return { ...balance(await answer.json()), version: Number(version) };
+  // Resolves to {json, headers}.
+  async request(method, path, { json, headers } = {}) {
+    const answer = await this.fetch(`${this.url}/${path}`, {
+      method, body: json === undefined ? undefined : JSON.stringify(json),
+      headers: { ...this.headers, ...headers, ...(json === undefined ? {} : { 'content-type': 'application/json' }) } });
+    if (answer.ok) return { json: await answer.json(), headers: answer.headers };
+    const { code, detail, status } = await answer.json();
+    throw new Refusal(code, detail, { status: answer.status, sameStatus: status === answer.status,
+      type: answer.headers.get('content-type'), challenges: answer.headers.has('www-authenticate') });
   }
-  call(key, method, request = {}, headers = {}) { return this.fetch(`${key}/${method}`, { request, headers }); }
-  state(key) { return this.fetch(`${key}/state`, { method: 'GET' }); }
   close() {}
 }
 
+class Rest extends Http {
+  constructor(node, caller) { super(node, caller, 'rest', `v1/actors/${TYPE}`); }
+  // Without a state there is no version, and no ETag.
+  static versioned({ json, headers }) {
+    return { ...balance(json), version: Number(/^"(\d+)"$/.exec(headers.get('etag') ?? '"0"')[1]) };
+  }
+  async call(key, method, request = {}, headers = {}) {
+    return Rest.versioned(await this.request('POST', `${key}/${method}`, { json: request, headers }));
+  }
+  async state(key) { return Rest.versioned(await this.request('GET', `${key}/state`)); }
+}
+
+class Admin extends Http {
+  constructor(node, caller) { super(node, caller, 'admin', 'v1'); }
+  async call(key, method, request = {}) {
+    return balance((await this.request('POST', `actors/${TYPE}/${key}/${method}`, { json: request })).json);
+  }
+  async version(key) { return (await this.request('GET', `activations/${TYPE}/${key}`)).json.version; }
+}
+
 class Mcp {
-  static async connect(node, credentials) {
+  static async connect(node, caller) {
     const wire = new Mcp();
+    const url = `${urlOf(node, 'mcp', caller)}/mcp`;
     wire.client = new Client({ name: 'story', version: '1' });
-    await wire.client.connect(new StreamableHTTPClientTransport(new URL(`http://${node.listeners.mcp}/mcp`), {
-      requestInit: { headers: authorization(credentials) } }));
+    const heard = {};  // the client does not pass on what HTTP says
+    const listening = async (...args) => {
+      const answer = await fetchFor(caller)(...args);
+      if (!answer.ok && answer.status !== 405)
+        Object.assign(heard, { status: answer.status, challenges: answer.headers.has('www-authenticate'),
+          body: await answer.clone().text() });
+      return answer;
+    };
+    try {
+      await wire.client.connect(new StreamableHTTPClientTransport(new URL(url), {
+        requestInit: { headers: authorization(caller) }, fetch: listening }));
+    } catch (error) {
+      if (heard.status !== 401) throw error;
+      throw new Refusal('UNAUTHENTICATED', JSON.parse(heard.body).error.message, { status: heard.status, challenges: heard.challenges });
+    }
     return wire;
   }
   async call(key, method, request = {}) {
     const result = await this.client.callTool({ name: `bank_Account_${method}`, arguments: { key, ...request } });
     if (!result.isError) return balance(result.structuredContent);
     const [, code, text] = /^([A-Z_]+): (.*)$/s.exec(result.content[0].text);
-    throw new Refusal(code, text, { is_error: true });
+    throw new Refusal(code, text, { isError: true });
   }
   async tools() { return (await this.client.listTools()).tools.map(({ name }) => name); }
   async resource(key) {
@@ -99,13 +153,21 @@ class Mcp {
   close() { return this.client.close(); }
 }
 
+const CODES = { NOPERM: 'PERMISSION_DENIED', NOAUTH: 'UNAUTHENTICATED', WRONGPASS: 'UNAUTHENTICATED' };
+
 class Resp {
-  static async connect(node, credentials) {
+  static async connect(node, { password, tls }) {
     const wire = new Resp();
     const [host, port] = node.listeners.resp.split(':');
     // INFO, with which ioredis would see whether the server is ready, is nothing that everybody may ask.
-    wire.redis = new Redis({ host, port: Number(port), enableReadyCheck: false, retryStrategy: null });
-    if (credentials !== undefined) await wire.send('AUTH', credentials.name, credentials.password);
+    wire.redis = new Redis({ host, port: Number(port), tls, enableReadyCheck: false, retryStrategy: null });
+    if (password === undefined) return wire;
+    try {
+      await wire.send('AUTH', password.name, password.password);
+    } catch (error) {
+      wire.close();
+      throw error;
+    }
     return wire;
   }
   async send(...command) {
@@ -113,8 +175,7 @@ class Resp {
       return await this.redis.call(...command);
     } catch (error) {
       const [, prefix, code, text] = /^([A-Z]+) (?:([A-Z_]+): )?(.*)$/s.exec(error.message);
-      throw new Refusal(code ?? { NOPERM: 'PERMISSION_DENIED', NOAUTH: 'UNAUTHENTICATED', WRONGPASS: 'UNAUTHENTICATED' }[prefix],
-        text, { prefix });
+      throw new Refusal(code ?? CODES[prefix], text, { prefix });
     }
   }
   async call(key, method, request) {
@@ -124,38 +185,34 @@ class Resp {
   close() { this.redis.disconnect(); }
 }
 
-class Admin {
-  constructor(node, credentials) {
-    this.url = `${node.url}/v1`;
-    this.headers = authorization(credentials);
-  }
-  async fetch(path, { method = 'GET', request } = {}) {
-    const answer = await fetch(`${this.url}/${path}`, {
-      method, body: request === undefined ? undefined : JSON.stringify(request),
-      headers: { ...this.headers, ...(request === undefined ? {} : { 'content-type': 'application/json' }) } });
-    if (!answer.ok) throw await problem(answer);
-    return answer.json();
-  }
-  async call(key, method, request = {}) {
-    return balance(await this.fetch(`actors/${TYPE}/${key}/${method}`, { method: 'POST', request }));
-  }
-  async version(key) { return (await this.fetch(`activations/${TYPE}/${key}`)).version; }
-  close() {}
-}
-
 const WIRES = { grpc: Grpc, rest: Rest, mcp: Mcp, resp: Resp, admin: Admin };
 
-// One client of each wire, by its name. A caller is {password: {name, password}, token: {token}}: Redis knows but the one, the admin
-// API but the other, and the rest takes what `prefer` says.
+// One client of a wire. A caller's password and token are two ways to say the same; Redis takes but the first and the admin API but the
+// second, and the others what `prefer` says.
+async function connect(name, node, { password, token, tls }, prefer) {
+  const takes = { resp: 'password', admin: 'token' }[name] ?? prefer;
+  const caller = { tls, ...(takes === 'password' ? { password } : { token }) };
+  return WIRES[name].connect?.(node, caller) ?? new WIRES[name](node, caller);
+}
+// One of each, by its name.
 async function connectAll(node, caller = {}, prefer = 'password') {
   const wires = {};
-  for (const [name, Wire] of Object.entries(WIRES)) {
-    const credentials = caller[{ resp: 'password', admin: 'token' }[name] ?? prefer];
-    wires[name] = await (Wire.connect?.(node, credentials) ?? new Wire(node, credentials));
-  }
+  for (const name of Object.keys(WIRES)) wires[name] = await connect(name, node, caller, prefer);
   return wires;
 }
 const closeAll = (wires = {}) => Promise.all(Object.values(wires).map((wire) => wire.close()));
+
+// Everything that any wire tells of the account is this. (Of gRPC and Redis the bookings stand for the version: they count the
+// same, since every booking is one change of the state.)
+async function everybodySees(wires, key, cents, version) {
+  const reads = await Promise.all(Object.entries(wires).map(async ([name, wire]) => [name, await wire.call(key, 'GetBalance')]));
+  const called = { cents, bookings: version };
+  assert.deepStrictEqual(Object.fromEntries(reads),
+    { grpc: called, rest: { ...called, version }, mcp: called, resp: called, admin: called });
+  assert.deepStrictEqual(await wires.rest.state(key), { ...called, version });
+  assert.deepStrictEqual(await wires.mcp.resource(key), { ...called, version });
+  assert.strictEqual(await wires.admin.version(key), version);
+}
 
 // Resolves to the Refusal; fails when there is an answer instead, or another failure.
 const refusal = (answer) => Promise.resolve(answer).then(
@@ -164,5 +221,35 @@ const refusal = (answer) => Promise.resolve(answer).then(
     if (!(error instanceof Refusal)) throw error;
     return error;
   });
+// What each wire says of a call: {code, text, form} by its name.
+async function refusedOnEach(node, caller, prefer, key, method, request = {}) {
+  const out = {};
+  for (const name of Object.keys(WIRES)) {
+    let wire;
+    const { code, text, form } = await refusal(connect(name, node, caller, prefer).then((connected) => {
+      wire = connected;
+      return wire.call(key, method, request);
+    }));
+    out[name] = { code, text, form };
+    await wire?.close();
+  }
+  return out;
+}
 
-module.exports = { Admin, Grpc, Mcp, Resp, Rest, Refusal, authorization, closeAll, connectAll, refusal, startNode };
+// How each wire is to show a refusal.
+function everywhere(code, text, { status, grpcStatus, prefix, prefixText = text, mcp = { isError: true } }) {
+  const problem = { status, sameStatus: true, type: 'application/problem+json', challenges: status === 401 };
+  const forms = { grpc: { status: grpcStatus }, rest: problem, mcp, resp: { prefix }, admin: problem };
+  return Object.fromEntries(Object.entries(forms).map(([name, form]) => [name, { code, text: name === 'resp' ? prefixText : text, form }]));
+}
+const denied = (who, method, key) => everywhere('PERMISSION_DENIED', `'${who}' may not call ${method} of ${TYPE} '${key}'`,
+  { status: 403, grpcStatus: grpc.status.PERMISSION_DENIED, prefix: 'NOPERM' });
+// Of nobody and of bad credentials Redis speaks in redis-server's words, by which its clients know them.
+const nobody = (method, key) => everywhere('UNAUTHENTICATED', `nobody may not call ${method} of ${TYPE} '${key}' without credentials`,
+  { status: 401, grpcStatus: grpc.status.UNAUTHENTICATED, prefix: 'NOAUTH', prefixText: 'Authentication required.' });
+const badCredentials = () => everywhere('UNAUTHENTICATED', 'the credentials are wrong or have expired',
+  { status: 401, grpcStatus: grpc.status.UNAUTHENTICATED, prefix: 'WRONGPASS',
+    prefixText: 'invalid username-password pair or user is disabled.',
+    mcp: { status: 401, challenges: true } });  // a session would begin with them, so HTTP says it
+
+module.exports = { badCredentials, closeAll, connectAll, denied, everybodySees, nobody, refusal, refusedOnEach, startNode };
