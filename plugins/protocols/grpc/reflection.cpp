@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "reflection.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include <grpc/reflection/v1/reflection.pb.h>
@@ -77,7 +78,9 @@ class Reflection final : public EndlessHandler {
   void message(std::string bytes) override {
     const auto routes = wire_.routes.current();
     Result<std::string> answer = reflect(routes->types(), bytes, [this](const WireType& type) {
-      return !wire_.access_enabled || wire_.access.may(caller_, {.type = type.name, .key = {}, .method = {}, .read_only = true});
+      return !wire_.access_enabled || std::any_of(type.methods.begin(), type.methods.end(), [&](const WireMethod& method) {
+        return wire_.access.may(caller_, {.type = type.name, .method = method.name(), .read_only = method.read_only()});
+      });
     });
     if (!answer) return fail(answer.error());
     rpc_.write(std::move(*answer));

@@ -29,8 +29,8 @@ class Subscription final : public EndlessHandler, private Job {
       const std::string peer = rpc_.peer();
       const auto allowed = wire_.access.check(
           caller_,
-          {.type = ORBIT_STREAM_TYPE, .key = stream_, .method = "Subscribe", .read_only = true, .peer = peer.c_str()});
-      if (!allowed) return fail(allowed.error(), {ORBIT_STREAM_TYPE, stream_, "Subscribe"});
+          {.type = ORBIT_STREAM_TYPE, .key = stream_, .method = "observe", .read_only = true, .peer = peer.c_str()});
+      if (!allowed) return fail(allowed.error(), {ORBIT_STREAM_TYPE, stream_, "observe"});
     }
     retain();  // until the subscription has ended
     wire_.handover.push(worker_, this);
@@ -123,7 +123,7 @@ class Subscription final : public EndlessHandler, private Job {
     if (ended_) return;
     ended_ = true;
     if (timer_ != 0) wire_.workers.cancel(wire_.host.raw(), timer_);
-    fail(error, {ORBIT_STREAM_TYPE, stream_, "Subscribe"});
+    fail(error, {ORBIT_STREAM_TYPE, stream_, "observe"});
     if (observing_)
       wire_.streams.cancel(observer_);  // observation_ended lets go
     else
