@@ -9,12 +9,6 @@ namespace orbit::grpc_wire {
 
 namespace {
 
-// "127.0.0.1:7090", "[::1]:7090", "localhost:7090".
-bool is_loopback(std::string_view address) noexcept {
-  const std::string_view host = address.substr(0, address.rfind(':'));
-  return host.starts_with("127.") || host == "[::1]" || host == "localhost";
-}
-
 constexpr const char* kClientCertificates[] = {"none", "optional", "required", nullptr};
 constexpr const char* kCompressions[] = {"none", "low", "medium", "high", nullptr};
 
@@ -26,10 +20,11 @@ Result<ServerOptions> read_options(const Config& config) {
   options.certificate = config.string("tls.certificate");
   options.key = config.string("tls.key");
   options.client_ca = config.string("tls.client_ca");
-  const std::string client = config.string("tls.client_certificates");
-  options.client_certificates = client == "required"   ? ClientCertificates::required
-                                : client == "optional" ? ClientCertificates::optional
-                                                       : ClientCertificates::none;
+  const std::string client = config.string("tls.client_certificate");
+  if (!options.client_ca.empty())
+    options.client_certificate = client == "required"   ? ORBIT_CLIENT_CERTIFICATE_REQUIRED
+                                 : client == "optional" ? ORBIT_CLIENT_CERTIFICATE_OPTIONAL
+                                                        : ORBIT_CLIENT_CERTIFICATE_NONE;
   options.reload_interval_s = count("tls.reload_interval_s");
   options.message_bytes_max = number("message_bytes_max");
   options.reply_bytes_max = number("reply_bytes_max");
@@ -52,9 +47,8 @@ Result<ServerOptions> read_options(const Config& config) {
   if (options.certificate.empty() != options.key.empty())
     return fail(Code::invalid_argument, "tls: certificate and key belong together; found only " +
                                             std::string(options.key.empty() ? "tls.certificate" : "tls.key"));
-  if (options.client_certificates != ClientCertificates::none && (options.client_ca.empty() || options.certificate.empty()))
-    return fail(Code::invalid_argument,
-                "tls.client_certificates = \"" + client + "\" needs tls.certificate, tls.key, and tls.client_ca to check them with");
+  if (options.certificate.empty() && !options.client_ca.empty())
+    return fail(Code::invalid_argument, "tls.client_ca is set, but tls.certificate is not");
   return options;
 }
 
@@ -64,12 +58,13 @@ class GrpcPlugin final : public Plugin {
  public:
   static constexpr Option kOptions[] = {
       option_string("listen", "\"127.0.0.1:7090\"",
-                    "Address to listen on; port 0 takes a free one. Other than a loopback address needs access control or "
-                    "tls.client_certificates = \"required\"."),
+                    "Address to listen on; port 0 takes a free one. Other than a loopback address needs access control or TLS."),
       option_string("tls.certificate", "\"\"", "PEM file with the server's certificate and those between it and the root; empty: no TLS."),
       option_string("tls.key", "\"\"", "PEM file with the certificate's private key."),
-      option_string("tls.client_ca", "\"\"", "PEM file with the authorities that client certificates must come from."),
-      option_string("tls.client_certificates", "\"none\"", "Whether clients are asked for a certificate.", kClientCertificates),
+      option_string("tls.client_ca", "\"\"",
+                    "PEM file with the authorities that client certificates must come from; empty: clients are not asked for one."),
+      option_string("tls.client_certificate", "\"required\"",
+                    "Whether a client must have a certificate; counts when client_ca is set.", kClientCertificates),
       option_integer("tls.reload_interval_s", "10", 1, 86400, "The files are looked at so often; new connections get what is new."),
       option_integer("message_bytes_max", "4194304", 1024, 1073741824, "Bytes of one message from a client, decompressed."),
       option_integer("reply_bytes_max", "67108864", 1024, 1073741824, "Bytes of one message to a client."),
@@ -109,16 +104,18 @@ class GrpcPlugin final : public Plugin {
       : host_(host),
         listeners_(host.require<orbit_listeners_v1>(ORBIT_LISTENERS_V1)),
         listen_(options.listen),
-        guarded_(options.client_certificates == ClientCertificates::required),
+        has_tls_(!options.certificate.empty()),
+        tls_{.struct_size = sizeof(orbit_tls_options), .client_certificate = options.client_certificate},
         server_(host, std::move(options)) {}
 
   Result<> start() override {
-    if (!is_loopback(listen_) && !guarded_ && !Access(host_).enabled())
-      return fail(Code::failed_precondition,
-                  "listen = '" + listen_ + "' lets everybody in who reaches it: found neither access control nor "
-                  "tls.client_certificates = \"required\"; configure one of them, or listen on a loopback address");
+    const orbit_listen_options wanted = listening_on(listen_);
+    ErrorOut error;
+    if (const orbit_code refused = listeners_->may_listen(host_.raw(), &wanted, &error); refused != ORBIT_OK)
+      return tl::unexpected<Error>(error.take(refused));
     if (auto started = server_.start(); !started) return started;
-    listeners_->announce(host_.raw(), server_.address().c_str());
+    const orbit_listen_options got = listening_on(server_.address());
+    listeners_->announce_with(host_.raw(), &got);
     return {};
   }
 
@@ -128,10 +125,20 @@ class GrpcPlugin final : public Plugin {
   }
 
  private:
+  // What says whom it is open to; borrows.
+  orbit_listen_options listening_on(const std::string& address) const noexcept {
+    orbit_listen_options out{};
+    out.struct_size = sizeof out;
+    out.address = address.c_str();
+    out.tls = has_tls_ ? &tls_ : nullptr;
+    return out;
+  }
+
   Host host_;
   const orbit_listeners_v1* listeners_;
   std::string listen_;
-  bool guarded_;
+  bool has_tls_;
+  orbit_tls_options tls_;
   Server server_;
 };
 

@@ -213,13 +213,13 @@ class Service final : public ::grpc::CallbackGenericService {
 
 std::shared_ptr<::grpc::ServerCredentials> credentials_of(const ServerOptions& options) {
   if (options.certificate.empty()) return ::grpc::InsecureServerCredentials();
-  const bool asks = options.client_certificates != ClientCertificates::none;
+  const bool asks = options.client_certificate != ORBIT_CLIENT_CERTIFICATE_NONE;
   const auto provider = std::make_shared<::grpc::experimental::FileWatcherCertificateProvider>(
       options.key, options.certificate, asks ? options.client_ca : std::string(), options.reload_interval_s);
   ::grpc::experimental::TlsServerCredentialsOptions tls(provider);
   tls.watch_identity_key_cert_pairs();
   if (asks) tls.watch_root_certs();
-  tls.set_cert_request_type(options.client_certificates == ClientCertificates::required
+  tls.set_cert_request_type(options.client_certificate == ORBIT_CLIENT_CERTIFICATE_REQUIRED
                                 ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
                             : asks ? GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY
                                    : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);

@@ -6,19 +6,18 @@
 #include <memory>
 #include <string>
 
+#include "orbit/ext/net.h"
 #include "orbit/plugin.hpp"
 #include "wire.hpp"
 
 namespace orbit::grpc_wire {
-
-enum class ClientCertificates { none, optional, required };
 
 struct ServerOptions {
   std::string listen;
   std::string certificate;  // files; empty: no TLS
   std::string key;
   std::string client_ca;
-  ClientCertificates client_certificates = ClientCertificates::none;
+  orbit_client_certificate client_certificate = ORBIT_CLIENT_CERTIFICATE_NONE;
   uint32_t reload_interval_s = 10;
   int message_bytes_max = 0;
   int reply_bytes_max = 0;

@@ -18,7 +18,7 @@ const ALICE = '1001';
 const BOB = '1002';
 const RULES = [
   // Everybody looks at all accounts; alice and bob also book, each on one account.
-  { roles: ['looker'], types: ['bank.Account'], admin: ['actors.getActivation'], read_only: true },
+  { roles: ['looker'], types: ['bank.Account'], admin: ['actors.getActivation', 'node.getNode'], read_only: true },
   { roles: ['alice'], types: ['bank.Account'], keys: [ALICE] },
   { roles: ['bob'], types: ['bank.Account'], keys: [BOB] },
 ].map((rule) => section('[[rule]]', rule));
@@ -132,6 +132,15 @@ test('with a certificate alice books on every wire, and who may look is refused 
   await story(await as(identity('alice'), 'certificate', secureNode), await as(identity('viewer'), 'certificate', secureNode));
   assert.deepStrictEqual(await refusedOnEach(secureNode, identity('viewer'), 'certificate', ALICE, 'Withdraw', { cents: 1 }),
     denied('viewer', 'Withdraw', ALICE));
+});
+
+test('the node says of every listener alike whom it is open to', async () => {
+  for (const [of, caller, prefer, tls] of [[node, callers.viewer, 'token', ''],
+    [secureNode, identity('viewer'), 'certificate', '; TLS with client certificates']]) {
+    const { json } = await (await as(caller, prefer, of)).admin.request('GET', 'node');
+    assert.deepStrictEqual(Object.fromEntries(json.listeners.map((listener) => [listener.plugin, listener.open_to])),
+      Object.fromEntries(Object.keys(of.listeners).map((name) => [name, `this machine only${tls}; by the rules of access control`])));
+  }
 });
 
 test('a good certificate of somebody unlisted is refused on every wire', async () => {

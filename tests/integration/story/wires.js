@@ -48,15 +48,12 @@ const urlOf = (node, wire, { tls }) => `${tls === undefined ? 'http' : 'https'}:
 
 // tls: the settings of TLS that all listeners have; extra: more of the file.
 async function startNode({ extra = '', tls = {} } = {}) {
-  const settings = (names) => Object.fromEntries(Object.entries(names).map(([name, value]) => [`tls.${name}`, value]));
-  const { client_certificate, ...common } = tls;
-  const http = settings(tls);
+  const listening = { listen: '127.0.0.1:0', ...Object.fromEntries(Object.entries(tls).map(([name, value]) => [`tls.${name}`, value])) };
   const wires = ['grpc', 'rest', 'mcp', 'resp'].map((name) =>
     section('[[plugin]]', { name, id: `orbit.protocol.${name}`, required: true }) +
-    section('[plugin.config]', { listen: '127.0.0.1:0', ...(name !== 'grpc' || client_certificate === undefined ? http
-      : settings({ ...common, client_certificates: client_certificate })) }));
+    section('[plugin.config]', listening));
   const bankModule = section('[[module]]', { path: process.env.WIRE_BANK_MODULE, required: true });
-  return NodeProcess.start({ admin: http, extra: [...wires, bankModule, extra].join('\n') });
+  return NodeProcess.start({ admin: listening, extra: [...wires, bankModule, extra].join('\n') });
 }
 
 class Grpc {
