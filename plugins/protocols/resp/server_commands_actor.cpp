@@ -33,7 +33,7 @@ void call(Session& session, Args args) {
         const std::unique_ptr<Waiting> done(static_cast<Waiting*>(ctx));
         finish_with(done->session, done->slot, [&](Reply& reply) {
           if (code == ORBIT_OK) return reply.bulk(from_c(json_or_message));
-          write_error(reply, true, code, from_c(json_or_message));
+          write_error(reply, false, code, from_c(json_or_message));  // the actor's own code, whatever it writes
         });
       },
       waiting);

@@ -5,7 +5,7 @@
 const assert = require('node:assert');
 const { after, before, test } = require('node:test');
 
-const { closeAll, connectAll, everybodySees, refusal, startNode } = require('./wires');
+const { CODES_OF_ERRORS, closeAll, connectAll, everybodySees, refusal, startNode } = require('./wires');
 
 // Keys of bank.Account are numbers: alice is who has this account.
 const ALICE = '1001';
@@ -77,6 +77,20 @@ test('what the account refuses is refused with one code and one text', async () 
     }
   }
   await everybodySees(wires, key, 5, 1);
+});
+
+test('an error of any code that an actor ends with has that code and its text on every wire', async () => {
+  const failing = await connectAll(node, { type: 'wire.Echo' });
+  const told = {};
+  const expected = {};
+  for (const [code, number] of CODES_OF_ERRORS)
+    for (const [name, wire] of Object.entries(failing)) {
+      const refused = await refusal(wire.call('failing', 'Fail', { code: number, message: `it is ${code}` }));
+      told[`${name} ${code}`] = [refused.code, refused.text];
+      expected[`${name} ${code}`] = [code, `it is ${code}`];
+    }
+  await closeAll(failing);
+  assert.deepStrictEqual(told, expected);
 });
 
 test('a key that is no account number is the same mistake on every wire', async () => {

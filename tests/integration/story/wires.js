@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// A node with every wire, and bank.Account called over each of them. However a wire writes its answers, here they are the same:
+// A node with every wire, and bank.Account (or another type) called over each of them. However a wire writes its answers, here they are the same:
 // a call resolves to {cents, bookings}, with the version where the wire tells it, or rejects with a Refusal.
 'use strict';
 
@@ -12,9 +12,10 @@ const { Client } = require('@modelcontextprotocol/sdk/client/index.js');
 const { StreamableHTTPClientTransport } = require('@modelcontextprotocol/sdk/client/streamableHttp.js');
 
 const { NodeProcess, section } = require('../admin/node_process');
-const { ask, bank, grpc, insecure, withKey } = require('../grpc/wire_client');
+const { ask, bank, grpc, insecure, wire: testing, withKey } = require('../grpc/wire_client');
 
-const TYPE = 'bank.Account';
+const ACCOUNT = 'bank.Account';
+const STUBS = { [ACCOUNT]: bank.Account, 'wire.Echo': testing.Echo };
 
 // code and text are the same on every wire; form is how this one shows them.
 class Refusal extends Error {
@@ -26,7 +27,7 @@ class Refusal extends Error {
 
 const balance = ({ cents = 0, bookings = 0 }) => ({ cents: Number(cents), bookings: Number(bookings) });
 
-// What clients of this node say of themselves: {password: {name, password}}, {token}, {tls: {ca, cert, key}}, or nothing.
+// What clients say of themselves: {password: {name, password}}, {token}, {tls: {ca, cert, key}}, or nothing; and the type that they call.
 const authorization = ({ password, token }) => (
   password !== undefined ? { authorization: `Basic ${Buffer.from(`${password.name}:${password.password}`).toString('base64')}` }
     : token !== undefined ? { authorization: `Bearer ${token}` } : {});
@@ -52,14 +53,15 @@ async function startNode({ extra = '', tls = {} } = {}) {
   const wires = ['grpc', 'rest', 'mcp', 'resp'].map((name) =>
     section('[[plugin]]', { name, id: `orbit.protocol.${name}`, required: true }) +
     section('[plugin.config]', listening));
-  const bankModule = section('[[module]]', { path: process.env.WIRE_BANK_MODULE, required: true });
-  return NodeProcess.start({ admin: listening, extra: [...wires, bankModule, extra].join('\n') });
+  const modules = [process.env.WIRE_BANK_MODULE, process.env.WIRE_ECHO_MODULE].map((file) =>
+    section('[[module]]', { path: file, required: true }));
+  return NodeProcess.start({ admin: listening, extra: [...wires, ...modules, extra].join('\n') });
 }
 
 class Grpc {
   constructor(node, caller) {
-    const { tls } = caller;
-    this.client = new bank.Account(node.listeners.grpc,
+    const { tls, type } = caller;
+    this.client = new STUBS[type](node.listeners.grpc,
       tls === undefined ? insecure() : grpc.credentials.createSsl(tls.ca, tls.key ?? null, tls.cert ?? null));
     this.metadata = authorization(caller);
   }
@@ -94,7 +96,7 @@ class Http {
 }
 
 class Rest extends Http {
-  constructor(node, caller) { super(node, caller, 'rest', `v1/actors/${TYPE}`); }
+  constructor(node, caller) { super(node, caller, 'rest', `v1/actors/${caller.type}`); }
   // Without a state there is no version, and no ETag.
   static versioned({ json, headers }) {
     return { ...balance(json), version: Number(/^"(\d+)"$/.exec(headers.get('etag') ?? '"0"')[1]) };
@@ -106,16 +108,20 @@ class Rest extends Http {
 }
 
 class Admin extends Http {
-  constructor(node, caller) { super(node, caller, 'admin', 'v1'); }
-  async call(key, method, request = {}) {
-    return balance((await this.request('POST', `actors/${TYPE}/${key}/${method}`, { json: request })).json);
+  constructor(node, caller) {
+    super(node, caller, 'admin', 'v1');
+    this.type = caller.type;
   }
-  async version(key) { return (await this.request('GET', `activations/${TYPE}/${key}`)).json.version; }
+  async call(key, method, request = {}) {
+    return balance((await this.request('POST', `actors/${this.type}/${key}/${method}`, { json: request })).json);
+  }
+  async version(key) { return (await this.request('GET', `activations/${this.type}/${key}`)).json.version; }
 }
 
 class Mcp {
   static async connect(node, caller) {
     const wire = new Mcp();
+    wire.type = caller.type;
     const url = `${urlOf(node, 'mcp', caller)}/mcp`;
     wire.client = new Client({ name: 'story', version: '1' });
     const heard = {};  // the client does not pass on what HTTP says
@@ -136,25 +142,28 @@ class Mcp {
     return wire;
   }
   async call(key, method, request = {}) {
-    const result = await this.client.callTool({ name: `bank_Account_${method}`, arguments: { key, ...request } });
+    const result = await this.client.callTool({ name: `${this.type.replace('.', '_')}_${method}`, arguments: { key, ...request } });
     if (!result.isError) return balance(result.structuredContent);
     const [, code, text] = /^([A-Z_]+): (.*)$/s.exec(result.content[0].text);
     throw new Refusal(code, text, { isError: true });
   }
   async tools() { return (await this.client.listTools()).tools.map(({ name }) => name); }
   async resource(key) {
-    const { contents } = await this.client.readResource({ uri: `orbit://actors/${TYPE}/${key}` });
+    const { contents } = await this.client.readResource({ uri: `orbit://actors/${this.type}/${key}` });
     const { state, version } = JSON.parse(contents[0].text);
     return { ...balance(state), version };
   }
   close() { return this.client.close(); }
 }
 
+// google.rpc.Code's names, all but OK.
+const CODES_OF_ERRORS = Object.entries(grpc.status).filter(([name, code]) => typeof code === 'number' && code !== 0);
 const CODES = { NOPERM: 'PERMISSION_DENIED', NOAUTH: 'UNAUTHENTICATED', WRONGPASS: 'UNAUTHENTICATED' };
 
 class Resp {
-  static async connect(node, { password, tls }) {
+  static async connect(node, { password, tls, type }) {
     const wire = new Resp();
+    wire.type = type;
     const [host, port] = node.listeners.resp.split(':');
     // INFO, with which ioredis would see whether the server is ready, is nothing that everybody may ask.
     wire.redis = new Redis({ host, port: Number(port), tls, enableReadyCheck: false, retryStrategy: null });
@@ -177,7 +186,7 @@ class Resp {
   }
   async call(key, method, request) {
     const json = request === undefined ? [] : [JSON.stringify(request)];
-    return balance(JSON.parse(await this.send('ACTOR.CALL', TYPE, key, method, ...json)));
+    return balance(JSON.parse(await this.send('ACTOR.CALL', this.type, key, method, ...json)));
   }
   close() { this.redis.disconnect(); }
 }
@@ -186,9 +195,9 @@ const WIRES = { grpc: Grpc, rest: Rest, mcp: Mcp, resp: Resp, admin: Admin };
 
 // One client of a wire. A caller's password and token are two ways to say the same; Redis takes but the first and the admin API but the
 // second, and the others what `prefer` says.
-async function connect(name, node, { password, token, tls }, prefer) {
+async function connect(name, node, { password, token, tls, type = ACCOUNT }, prefer) {
   const takes = { resp: 'password', admin: 'token' }[name] ?? prefer;
-  const caller = { tls, ...(takes === 'password' ? { password } : { token }) };
+  const caller = { tls, type, ...(takes === 'password' ? { password } : { token }) };
   return WIRES[name].connect?.(node, caller) ?? new WIRES[name](node, caller);
 }
 // One of each, by its name.
@@ -239,14 +248,14 @@ function everywhere(code, text, { status, grpcStatus, prefix, prefixText = text,
   const forms = { grpc: { status: grpcStatus }, rest: problem, mcp, resp: { prefix }, admin: problem };
   return Object.fromEntries(Object.entries(forms).map(([name, form]) => [name, { code, text: name === 'resp' ? prefixText : text, form }]));
 }
-const denied = (who, method, key) => everywhere('PERMISSION_DENIED', `'${who}' may not call ${method} of ${TYPE} '${key}'`,
+const denied = (who, method, key) => everywhere('PERMISSION_DENIED', `'${who}' may not call ${method} of ${ACCOUNT} '${key}'`,
   { status: 403, grpcStatus: grpc.status.PERMISSION_DENIED, prefix: 'NOPERM' });
 // Of nobody and of bad credentials Redis speaks in redis-server's words, by which its clients know them.
-const nobody = (method, key) => everywhere('UNAUTHENTICATED', `nobody may not call ${method} of ${TYPE} '${key}' without credentials`,
+const nobody = (method, key) => everywhere('UNAUTHENTICATED', `nobody may not call ${method} of ${ACCOUNT} '${key}' without credentials`,
   { status: 401, grpcStatus: grpc.status.UNAUTHENTICATED, prefix: 'NOAUTH', prefixText: 'Authentication required.' });
 const badCredentials = () => everywhere('UNAUTHENTICATED', 'the credentials are wrong or have expired',
   { status: 401, grpcStatus: grpc.status.UNAUTHENTICATED, prefix: 'WRONGPASS',
     prefixText: 'invalid username-password pair or user is disabled.',
     mcp: { status: 401, challenges: true } });  // a session would begin with them, so HTTP says it
 
-module.exports = { badCredentials, closeAll, connectAll, denied, everybodySees, nobody, refusal, refusedOnEach, startNode };
+module.exports = { CODES_OF_ERRORS, badCredentials, closeAll, connectAll, denied, everybodySees, nobody, refusal, refusedOnEach, startNode };
