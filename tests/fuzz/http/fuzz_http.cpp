@@ -40,6 +40,7 @@ struct Echo final : http::Handler {
     }
     if (request.target == "/late") {
       late.emplace(std::move(responder));
+      late->on_gone([this] { late.reset(); });
       return;
     }
     responder.answer({200, "text/plain", request.body, {}});

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 
 #include "codec_pool.hpp"
 
@@ -15,6 +17,17 @@ namespace {
 
 void require(bool condition) {
   if (!condition) std::abort();
+}
+
+// libprotobuf reads -0 as the integer, which has no sign.
+std::string without_negative_zeros(std::string text) {
+  constexpr std::string_view kZero = ": -0\n";
+  for (size_t at = 0; (at = text.find(kZero, at)) != std::string::npos;) {
+    const size_t line = text.rfind('\n', at) + 1;  // npos + 1 is the beginning
+    text.erase(line, at + kZero.size() - line);
+    at = line == 0 ? 0 : line - 1;
+  }
+  return text;
 }
 
 struct World {
@@ -43,7 +56,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!codec.to_binary(plan, input, bytes)) return 0;
     std::string theirs;
     // Where libprotobuf is stricter or has a bug of its own (numbers at the edge of a float), ours only has to be a message.
-    if (codec.to_binary_slow(plan, input, theirs)) require(world.canonical(bytes) == world.canonical(theirs));
+    if (codec.to_binary_slow(plan, input, theirs))
+      require(without_negative_zeros(world.canonical(bytes)) == without_negative_zeros(world.canonical(theirs)));
   } else {
     std::unique_ptr<google::protobuf::Message> message(world.factory.GetPrototype(plan.descriptor)->New());
     if (!message->ParseFromString(input)) return 0;
@@ -55,6 +69,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!codec.to_binary(plan, json, again)) return 0;  // strings that were no UTF-8
   std::string json_again;
   require(codec.to_json(plan, again, json_again).has_value());
-  require(json == json_again);
+  // The order of an object's members means nothing, and depends on which way a message was written.
+  std::string last;
+  require(codec.to_binary(plan, json_again, last).has_value());
+  require(world.canonical(again) == world.canonical(last));
   return 0;
 }

@@ -63,7 +63,8 @@ struct ServerOptions {
 };
 
 // The duty to answer one request, and the right to. Used on the connection's worker; may outlive the connection, and then
-// what it is told goes nowhere. Destroyed without an answer it answers 500.
+// what it is told goes nowhere. Destroyed without an answer it answers 500. It keeps the connection's handler alive: a handler that
+// keeps it in itself lets go of it in on_gone, or neither ever goes.
 class Responder {
  public:
   explicit Responder(std::shared_ptr<Session> session) noexcept : session_(std::move(session)) {}
