@@ -64,7 +64,7 @@ Result<orbit_listener*> listen(Server& server) {
   const Settings& settings = server.settings();
   const Interfaces& node = server.interfaces();
   const orbit_tls_options tls = settings.tls.raw();
-  const orbit_listen_options options = {
+  orbit_listen_options options = {
       .struct_size = sizeof(orbit_listen_options),
       .connections_max = settings.connections_max,
       .address = settings.listen.c_str(),
@@ -81,6 +81,12 @@ Result<orbit_listener*> listen(Server& server) {
   if (const orbit_code code = node.net->listen(node.host, &options, &kHandler, &server, &listener, &error);
       code != ORBIT_OK) {
     return tl::unexpected<Error>(error.take(code));
+  }
+  // May it listen without the password? If not, CONFIG SET must not take it away.
+  if (options.flags != 0 && node.listeners != nullptr) {
+    options.flags = 0;
+    ErrorOut open;
+    server.must_have_password.store(node.listeners->may_listen(node.host, &options, &open) != ORBIT_OK);
   }
   const std::string_view address = node.net->address(listener);
   const std::string_view digits = address.substr(address.rfind(':') + 1);

@@ -93,7 +93,7 @@ class RespPlugin final : public Plugin {
       : host_(host),
         server_({host.raw(), host.require<orbit_net_v1>(ORBIT_NET_V1), host.require<orbit_actors_v1>(ORBIT_ACTORS_V1),
                  host.require<orbit_workers_v1>(ORBIT_WORKERS_V1), host.require<orbit_metrics_v1>(ORBIT_METRICS_V1),
-                 host.extension<orbit_node_v1>(ORBIT_NODE_V1)},
+                 host.extension<orbit_node_v1>(ORBIT_NODE_V1), host.extension<orbit_listeners_v1>(ORBIT_LISTENERS_V1)},
                 Access(host), read_settings(config)) {}
 
   const void* extension(std::string_view id) noexcept override {

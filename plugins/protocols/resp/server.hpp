@@ -17,6 +17,7 @@
 #include "gate.hpp"
 #include "key_actor.hpp"
 #include "orbit/access.hpp"
+#include "orbit/ext/listeners.h"
 #include "orbit/ext/net.h"
 #include "orbit/ext/node.h"
 #include "orbit/ext/observe.h"
@@ -62,6 +63,7 @@ struct Interfaces {
   const orbit_workers_v1* workers = nullptr;
   const orbit_metrics_v1* metrics = nullptr;
   const orbit_node_v1* node = nullptr;
+  const orbit_listeners_v1* listeners = nullptr;
 };
 
 // A command that the session runs. Answers at once through `reply`.
@@ -187,6 +189,7 @@ class Server {
   uint64_t started_at_ms = 0;
   std::string run_id;  // 40 hexadecimal digits
   std::atomic<uint16_t> port{0};  // where it listens
+  std::atomic<bool> must_have_password{false};  // nothing else guards the listener
 
  private:
   Interfaces interfaces_;

@@ -107,7 +107,9 @@ constexpr Changeable kChangeable[] = {
        return nullptr;
      }},
     {"requirepass",
-     [](const Server&, std::string_view text, Settings& settings) -> const char* {
+     [](const Server& server, std::string_view text, Settings& settings) -> const char* {
+       if (text.empty() && server.must_have_password.load())
+         return "other machines can reach this listener, and only the password guards it; see docs/access.md";
        settings.password = text;
        return nullptr;
      }},

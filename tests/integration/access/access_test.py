@@ -513,6 +513,21 @@ class Defaults(WithFolder):
         node = self.start()
         self.assertIn("(open to: this machine only; no credentials asked, everything allowed)", node.log())
 
+    def test_a_password_that_alone_guards_a_listener_stays(self):
+        def answers(port, *lines):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client, client.makefile("rb") as replies:
+                client.sendall("".join(line + "\r\n" for line in lines).encode())
+                return [replies.readline().decode().strip() for _ in lines]
+
+        node = self.start(resp={"listen": "0.0.0.0:0", "password": "secret"})
+        refused = answers(node.port, "AUTH secret", 'CONFIG SET requirepass ""')[1]
+        self.assertIn("only the password guards it", refused)
+        self.assertIn("NOAUTH", answers(node.port, "GET key")[0])
+        self.assertEqual(answers(node.port, "AUTH secret", "CONFIG SET requirepass other"), ["+OK", "+OK"])
+        # Where nobody else comes, it may go.
+        node = self.start(resp={"password": "secret"})
+        self.assertEqual(answers(node.port, "AUTH secret", 'CONFIG SET requirepass ""', "GET key"), ["+OK", "+OK", "$-1"])
+
     def test_rules_that_mean_nothing_are_mistakes(self):
         for rule, what in (({"roles": ["x"]}, "expected 'types' or 'admin'"),
                            ({"roles": [], "types": ["*"]}, "expected at least one role"),
