@@ -43,7 +43,9 @@ class Poller {
   template <class Still>
   void wait_for_wake(int64_t timeout_ns, Still&& still) noexcept {
     forget_wakes();
-    if (still()) sleep_until_wake(timeout_ns);
+    if (!still()) return;
+    ++pauses_;
+    sleep_until_wake(timeout_ns);
   }
   // Ends the wait that goes on, or the next one. [any thread]
   void wake() noexcept;
@@ -57,6 +59,8 @@ class Poller {
   // Readable when wait would not block; for sleeping in another reactor.
   int fd() const noexcept { return epoll_fd_; }
   size_t watched() const noexcept { return watched_; }
+  // How many waits were for wake() alone. [worker]
+  uint64_t pauses() const noexcept { return pauses_; }
 
  private:
   int fetch(int64_t timeout_ns) noexcept;
@@ -67,6 +71,7 @@ class Poller {
   int epoll_fd_ = -1;
   int wake_fd_ = -1;
   size_t watched_ = 0;
+  uint64_t pauses_ = 0;
   std::atomic<uint64_t> progress_{0};
   int cursor_ = 0;
   int count_ = 0;

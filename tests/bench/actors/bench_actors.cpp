@@ -101,6 +101,14 @@ std::vector<Workload> workloads() {
       [=](auto&) { return caf->ping_pong(1'000'000, false); });
   add(latency("two workers", 250, 0), "CAF, two detached", [](auto&) { return kOrbit.ping_pong(1'000'000, true); },
       [=](auto&) { return caf->ping_pong(20'000, true); });
+  const auto beside = [&](const char* what, int64_t calls, bool durable) {
+    const std::string name = std::string(what) + ", other worker burning, p";
+    add({{name + "50", "ns", 0, true}, {name + "99", "ns", 1, true, true}, {name + "99.9", "ns", 0, true}}, "Orbit, nothing burning",
+        [=](auto& folder) { return orbit_calls_beside(true, calls, durable ? folder : std::string()); },
+        [=](auto& folder) { return orbit_calls_beside(false, calls, durable ? folder : std::string()); });
+  };
+  beside("call", 2'000'000, false);
+  beside("durable call", 2'000, true);
   add({{"activations from the memory engine", "M/s", 2, false}}, "CAF, spawn",
       [=](auto&) { return Figures{orbit_activations(kActivations, 100, {})}; },
       [=](auto&) { return Figures{spawns(kActivations)}; });

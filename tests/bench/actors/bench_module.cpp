@@ -64,6 +64,21 @@ class DurableActor final : public DurableBase<DurableActor> {
   }
 };
 
+namespace {
+
+Score score_of(std::vector<uint64_t> took, double parts, const Quantiles& quantiles) {
+  Score score;
+  score.set_over(true);
+  std::sort(took.begin(), took.end());
+  for (const double at : quantiles.at()) {
+    const auto index = static_cast<size_t>(at * static_cast<double>(took.size() - 1));
+    score.add_nanoseconds(static_cast<double>(took[index]) / parts / quantiles.ticks_per_ns());
+  }
+  return score;
+}
+
+}  // namespace
+
 class PlayerActor final : public PlayerBase<PlayerActor> {
  public:
   Empty begin(const Match& match) {
@@ -88,15 +103,9 @@ class PlayerActor final : public PlayerBase<PlayerActor> {
     partner_->ball([left = stroke.left() - 1](Stroke& next) { next.set_left(left); });
   }
   Score read(const Quantiles& quantiles) const {
+    if (over_ && !rounds_.empty()) return score_of(rounds_, 2, quantiles);
     Score score;
     score.set_over(over_);
-    if (!over_ || rounds_.empty()) return score;
-    std::vector<uint64_t> sorted = rounds_;
-    std::sort(sorted.begin(), sorted.end());
-    for (const double at : quantiles.at()) {
-      const auto index = static_cast<size_t>(at * static_cast<double>(sorted.size() - 1));
-      score.add_nanoseconds(static_cast<double>(sorted[index]) / 2 / quantiles.ticks_per_ns());
-    }
     return score;
   }
 
@@ -106,6 +115,16 @@ class PlayerActor final : public PlayerBase<PlayerActor> {
   uint64_t last_ = 0;
   bool measures_ = false;
   bool over_ = false;
+};
+
+class BurnerActor final : public BurnerBase<BurnerActor> {
+ public:
+  void burn(const Number& nanoseconds) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(nanoseconds.value());
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    Burner(key()).burn(nanoseconds);
+  }
 };
 
 class DriverActor final : public DriverBase<DriverActor> {
@@ -128,6 +147,22 @@ class DriverActor final : public DriverBase<DriverActor> {
     const Stopwatch watch;
     for (int64_t i = 0; i < plan.messages(); ++i) co_await sink.ask([i](Number& number) { number.set_value(i); });
     co_return watch.read(plan.messages());
+  }
+
+  orbit::Task<Score> latencies(Plan plan) {
+    const Sink sink(key() * 1000);
+    const Durable durable(key() * 1000);
+    std::vector<uint64_t> took;
+    took.reserve(static_cast<size_t>(plan.messages()));
+    for (int64_t i = 0; i < plan.messages(); ++i) {
+      const uint64_t begin = ticks();
+      if (plan.durable())
+        co_await durable.add([i](Number& number) { number.set_value(i); });
+      else
+        co_await sink.ask([i](Number& number) { number.set_value(i); });
+      took.push_back(ticks() - begin);
+    }
+    co_return score_of(std::move(took), 1, plan.quantiles());
   }
 
   orbit::Task<Took> random(Plan plan) {
@@ -185,4 +220,4 @@ class DriverActor final : public DriverBase<DriverActor> {
 }  // namespace bench
 
 ORBIT_ACTOR_MODULE("bench", "1.0.0", bench::SinkActor, bench::HolderActor, bench::DurableActor, bench::PlayerActor,
-                   bench::DriverActor)
+                   bench::BurnerActor, bench::DriverActor)

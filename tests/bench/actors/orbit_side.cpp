@@ -81,6 +81,25 @@ double orbit_activations(int64_t actors, int64_t state_bytes, const std::string&
   return node.rate("TouchHolders", plan);
 }
 
+std::vector<double> orbit_calls_beside(bool burner, int64_t calls, const std::string& folder) {
+  BenchNode node(2, folder.empty() ? Engine() : Engine(ROCKSDB_PLUGIN, {{"path", folder}}));
+  if (burner) {
+    ::bench::Number nanoseconds;
+    nanoseconds.set_value(20'000'000);
+    node.call({{"bench.Burner", node.key_on_worker("bench.Burner", 1), "Burn", nanoseconds.SerializeAsString()}});
+  }
+  ::bench::Plan plan = plan_of({calls, 1, 1});
+  plan.set_durable(!folder.empty());
+  plan.mutable_quantiles()->set_ticks_per_ns(::bench::ticks_per_ns());
+  for (const double at : kQuantiles) plan.mutable_quantiles()->add_at(at);
+  const char* const asked = folder.empty() ? "bench.Sink" : "bench.Durable";
+  int64_t key = node.key_on_worker("bench.Driver", 0);
+  while (node.key_on_worker(asked, 0, key * 1000) != key * 1000) key = node.key_on_worker("bench.Driver", 0, key + 1);
+  ::bench::Score score;
+  score.ParseFromString(node.call({{"bench.Driver", key, "Latencies", plan.SerializeAsString()}})[0]);
+  return {score.nanoseconds().begin(), score.nanoseconds().end()};
+}
+
 namespace {
 
 // Keeps one call to an actor of its own in flight, until the time is over.

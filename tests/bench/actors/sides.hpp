@@ -42,6 +42,10 @@ double caf_spawns(int64_t actors);
 double orbit_durable_turns(uint32_t in_flight, uint32_t milliseconds, const std::string& folder);
 double rocksdb_durable_puts(uint32_t milliseconds, const std::string& folder);
 
+// A worker's calls to its own actors, one in flight, while an actor of the other worker burns turns of 20 ms, or while nothing
+// does; nanoseconds at kQuantiles. `folder`: turns are durable, in an engine there; empty: they only read.
+std::vector<double> orbit_calls_beside(bool burner, int64_t calls, const std::string& folder);
+
 // Of this process, now.
 double resident_bytes();
 

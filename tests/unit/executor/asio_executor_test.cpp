@@ -267,6 +267,8 @@ TEST_CASE("a worker that lets requests gather is woken by a job at once, and loo
   }
   post(executor, 1, [&] { executor.poller(1).remove(ends[0], &readable); });
   executor.stop();
+  CHECK(executor.poller(0).pauses() == 0);
+  CHECK(executor.poller(1).pauses() > 0);
   ::close(ends[0]);
   ::close(ends[1]);
 }
