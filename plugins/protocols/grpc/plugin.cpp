@@ -39,6 +39,7 @@ Result<ServerOptions> read_options(const Config& config) {
   options.stop_grace_ms = static_cast<uint64_t>(config.integer("stop_grace_ms"));
   options.limits.calls_max = count("calls_max");
   options.limits.batch_calls_max = count("batch_calls_max");
+  options.limits.lease_ms_max = static_cast<uint64_t>(config.integer("lease_ms_max"));
   options.limits.stream_calls_max = count("stream_calls_max");
   options.limits.subscription_events_max = count("subscription_events_max");
   options.limits.reflection = config.boolean("reflection");
@@ -71,7 +72,9 @@ class GrpcPlugin final : public Plugin {
       option_integer("metadata_bytes_max", "16384", 1024, 1048576, "Bytes of an RPC's metadata."),
       option_integer("calls_max", "100000", 1, 10000000, "RPCs open at a time; more are refused with RESOURCE_EXHAUSTED."),
       option_integer("connection_calls_max", "1000", 1, 1000000, "RPCs open on one connection; clients wait with more."),
-      option_integer("batch_calls_max", "1000", 1, 100000, "Calls in one ActorService.Batch."),
+      option_integer("batch_calls_max", "1000", 1, 100000, "Calls in one ActorService.Batch; actors in one ActorService.Lease."),
+      option_integer("lease_ms_max", "600000", 1000, 86400000,
+                     "For so long at most one ActorService.Lease keeps an actor in memory; a longer one is cut to that."),
       option_integer("stream_calls_max", "1000", 1, 100000,
                      "Calls of one ActorService.InvokeStream that are not answered yet; above it nothing more is read."),
       option_integer("subscription_events_max", "10000", 1, 1000000,

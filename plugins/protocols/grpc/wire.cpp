@@ -64,6 +64,7 @@ Handler* Wire::accept(Rpc& rpc) {
     if (method == "OneWay") return handle_invoke(*this, rpc, true);
     if (method == "Batch") return handle_batch(*this, rpc);
     if (method == "InvokeStream") return handle_invoke_stream(*this, rpc);
+    if (method == "Lease") return handle_lease(*this, rpc);
     if (method == "Subscribe") return handle_subscribe(*this, rpc);
   }
   if (path == "/grpc.health.v1.Health/Check") return handle_health_check(*this, rpc);

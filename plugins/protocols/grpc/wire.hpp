@@ -25,7 +25,8 @@ namespace orbit::grpc_wire {
 
 struct Limits {
   uint32_t calls_max = 100'000;         // RPCs open at a time
-  uint32_t batch_calls_max = 1'000;     // of one Batch
+  uint32_t batch_calls_max = 1'000;     // of one Batch, and actors of one Lease
+  uint64_t lease_ms_max = 600'000;      // of one Lease
   uint32_t stream_calls_max = 1'000;    // of one InvokeStream, received and not yet answered
   uint32_t subscription_events_max = 10'000;  // of one Subscribe, not yet taken by its client
   bool reflection = true;
@@ -126,6 +127,7 @@ Handler* handle_invoke(Wire& wire, Rpc& rpc, bool one_way);
 Handler* handle_batch(Wire& wire, Rpc& rpc);
 Handler* handle_invoke_stream(Wire& wire, Rpc& rpc);
 Handler* handle_subscribe(Wire& wire, Rpc& rpc);
+Handler* handle_lease(Wire& wire, Rpc& rpc);
 Handler* handle_health_check(Wire& wire, Rpc& rpc);
 Handler* handle_health_watch(Wire& wire, Rpc& rpc);
 Handler* handle_reflection(Wire& wire, Rpc& rpc);
