@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // ActorService.Lease: actors that a client holds stay in memory until their leases run out.
+#include <cstddef>
+
 #include "orbit/v1/actor_service.pb.h"
 #include "wire.hpp"
 
@@ -21,6 +23,8 @@ class Lease final : public RpcHandler, private Job {
                                                  std::to_string(wire_.limits.batch_calls_max) + " are allowed (batch_calls_max)"});
     if (request_.duration_ms() == 0)
       return fail({Code::invalid_argument, "duration_ms is 0; say for how long the actors are to stay in memory"});
+    if (wire_.node.struct_size <= offsetof(orbit_node_v1, keep))
+      return fail({Code::unimplemented, "this node is older than leases: its orbit.node/1 has no `keep`"});
     retain();  // until it is answered
     wire_.handover.push(worker_, this);
   }
