@@ -79,7 +79,7 @@ TEST_CASE("an actor's error comes with its code, message and details, and is not
   CHECK(client.figures().attempts == 1);
 }
 
-TEST_CASE("UNAVAILABLE from an actor is tried again only for methods that may run twice") {
+TEST_CASE("UNAVAILABLE from an actor is not tried again when the method may not run twice") {
   Client client = calls_node().client({.retry = {.attempts_max = 3, .delay = 1ms}});
   wire::Failure unavailable;
   unavailable.set_code(static_cast<int>(Code::unavailable));
@@ -207,7 +207,7 @@ TEST_CASE("a client that closes waits for what may still end, and cancels the re
   await([&] { return seen(echo).waiting() == 1; }, "Wait waits");
   REQUIRE(quick.get());
   std::thread closing([&] { client.close(60s); });
-  // With the gate open to a cancelled turn only, the grace would run out; so the other end is opened.
+  // The call that waits keeps it from closing until its caller gives it up.
   await([&] { return !account.Deposit(cents(1)); }, "the client takes no more calls");
   CHECK(account.Deposit(cents(1)).error().message == "the client is closed");
   CHECK_FALSE(held.done());

@@ -2,6 +2,7 @@
 // Nodes that stop, die and come back, while clients call.
 #include <atomic>
 #include <thread>
+#include <vector>
 
 #include "client_node.hpp"
 
@@ -103,24 +104,27 @@ TEST_CASE("with several endpoints calls go to those that are there") {
 }
 
 TEST_CASE("an empty budget ends retries") {
-  ClientNode one;
-  ClientNode two;
+  ClientNode node;
   ClientOptions options = patient();
   options.retry.per_call = 0;
   options.retry.per_second = 0;
-  Client client = one.client(options);
-  const auto wait = client.actor<wire::Echo>("budget");
-  REQUIRE(client.actor<wire::Echo>("budget").Seen({}));
-  // Many reads that are under way when the node dies: with a budget they would all be made again.
-  std::vector<Pending<wire::Nothing>> writes;
-  for (int i = 0; i < 10; ++i) writes.push_back(wait.WaitAsync({}));
-  await([&] { return wait.Seen({})->waiting() == 10; }, "Wait waits");
-  one.process.kill();
-  for (const auto& each : writes) {
-    const auto answer = each.get();
+  Client client = node.client(options);
+  Client other = node.client();
+  const auto echo = other.actor<wire::Echo>("budget");
+  // Repeatable calls, under way when the node dies: with a budget they would be made again.
+  std::vector<Answer<std::string>> answers(5, std::string());
+  std::vector<std::thread> threads;
+  for (Answer<std::string>& answer : answers)
+    threads.emplace_back([&] { answer = client.invoke("wire.Echo", "budget", "Wait", "", {}, true); });
+  await([&] { return echo.Seen({})->waiting() == answers.size(); }, "all calls wait");
+  node.process.kill();
+  for (std::thread& thread : threads) thread.join();
+  for (const Answer<std::string>& answer : answers) {
     REQUIRE_FALSE(answer);
     CHECK(answer.error().code == Code::unavailable);
     CHECK(answer.error().may_have_run);
     CHECK(answer.error().attempts == 1);
   }
+  CHECK(client.figures().retries == 0);
+  CHECK(client.figures().retries_refused == answers.size());
 }
