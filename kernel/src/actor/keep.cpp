@@ -8,6 +8,7 @@
 #include "actor/names.hpp"
 #include "actor/scheduler.hpp"
 #include "orbit/ext/node.h"
+#include "state/record_format.hpp"
 
 namespace orbit::kernel {
 
@@ -38,7 +39,8 @@ struct Keeping {
       it->runtime->post(it->home, [it, here, kept_ns] {
         if (here) return it->done(ORBIT_OK, "{\"kept_ms\":" + std::to_string(kept_ns / 1'000'000) + "}");
         if (it->activated)
-          return it->done(ORBIT_UNAVAILABLE, actor_name(it->type->name, it->key) + " left memory as soon as it was there; try again");
+          return it->done(ORBIT_UNAVAILABLE,
+                          actor_name(it->type->name, it->key) + " left memory as soon as it was there; try again");
         activate(std::make_unique<Keeping>(std::move(*it)));
       });
     });

@@ -17,8 +17,8 @@ struct Kept {
   std::string text;
 };
 
-Kept keep(SimNode& node, const std::string& type, const std::string& key, uint64_t duration_ms, uint32_t from_worker = 0,
-          uint64_t deadline_ns = 0) {
+Kept keep(SimNode& node, const std::string& type, const std::string& key, uint64_t duration_ms,
+          uint32_t from_worker = 0, uint64_t deadline_ns = 0) {
   std::optional<Kept> answer;
   node.on_worker(from_worker, [&] {
     keep_activation(node.runtime, type, key, duration_ms, deadline_ns,
@@ -50,7 +50,8 @@ TEST_CASE("an actor that is kept stays past its idle timeout, for as long as it 
   publish_short(node);
   node.call("short", "kept", kAdd, 1);
   node.call("short", "other", kAdd, 1);
-  for (uint32_t worker = 0; worker < 3; ++worker) CHECK(keep(node, "short", "kept", 10'000, worker).text == "{\"kept_ms\":10000}");
+  for (uint32_t worker = 0; worker < 3; ++worker)
+    CHECK(keep(node, "short", "kept", 10'000, worker).text == "{\"kept_ms\":10000}");
   node.pass_ms(8000);
   CHECK(node.cell("short", "kept") != nullptr);
   CHECK(node.cell("short", "other") == nullptr);
@@ -78,7 +79,8 @@ TEST_CASE("a shorter lease does not take away from a longer one, nor does the ac
   publish_short(node);
   node.call("short", "a", kAdd, 1);
   keep(node, "short", "a", 20'000);
-  CHECK(keep(node, "short", "a", 1000).text == "{\"kept_ms\":20000}");
+  // Less what little time has passed.
+  CHECK(std::stoull(keep(node, "short", "a", 1000).text.substr(std::string("{\"kept_ms\":").size())) >= 19'000);
   node.on_worker(0, [&] {
     Runtime::api()->delay_deactivation(node.cell("short", "a")->activation, 5000);
     Runtime::api()->delay_deactivation(node.cell("short", "a")->activation, 0);
