@@ -23,13 +23,14 @@ bool check_names(const Service& service, std::string* error) {
   std::set<std::string> names;
   for (const Method& method : service.methods) {
     if (taken().contains(method.proto_name) || method.proto_name == service.name + "Client") {
-      *error = service.full_name + "." + method.proto_name + ": is the name of something else in the client's proxy; choose another name";
+      *error = service.full_name + "." + method.proto_name +
+               ": is the name of something else in the client's proxy; choose another name";
       return false;
     }
     for (const char* ending : {"", "Async"}) {
       if (names.insert(method.proto_name + ending).second) continue;
-      *error = service.full_name + "." + method.proto_name + ": the client's proxy has two members " + method.proto_name + ending +
-               "; choose another name";
+      *error = service.full_name + "." + method.proto_name + ": the client's proxy has two members " +
+               method.proto_name + ending + "; choose another name";
       return false;
     }
   }
@@ -44,18 +45,22 @@ void emit_method(const Service& service, const Method& method, pb::io::Printer& 
                                {"one_way", method.one_way ? "true" : "false"},
                                {"full_name", service.full_name}};
   out.Print("\n");
-  if (method.one_way) out.Print("  // One-way: the answer says that the node has taken the message, not that a turn has handled it.\n");
+  if (method.one_way)
+    out.Print("  // One-way: the answer says that the node has taken the message, not that a turn has handled it.\n");
   out.Print(variables,
-            "  orbit::client::Answer<$Reply$> $Method$(const $Request$& request, orbit::client::CallOptions options = {}) const {\n"
+            "  orbit::client::Answer<$Reply$> $Method$(const $Request$& request, orbit::client::CallOptions options = "
+            "{}) const {\n"
             "    return $Method$Async(request, std::move(options)).get();\n"
             "  }\n"
-            "  orbit::client::Pending<$Reply$> $Method$Async(const $Request$& request, orbit::client::CallOptions options = {}) const {\n"
+            "  orbit::client::Pending<$Reply$> $Method$Async(const $Request$& request, orbit::client::CallOptions "
+            "options = {}) const {\n"
             "    return start<$Reply$>({kType, \"$Method$\", $repeatable$, $one_way$}, request, std::move(options));\n"
             "  }\n");
 }
 
 void emit_proxy(const Service& service, pb::io::Printer& out) {
-  const Variables variables = {{"Service", service.name}, {"full_name", service.full_name}, {"key_kind", service.key_kind}};
+  const Variables variables = {
+      {"Service", service.name}, {"full_name", service.full_name}, {"key_kind", service.key_kind}};
   out.Print(variables,
             "class $Service$;  // names the type: client.actor<$Service$>(key)\n"
             "\n"
@@ -70,7 +75,8 @@ void emit_proxy(const Service& service, pb::io::Printer& out) {
 
 }  // namespace
 
-bool emit_client(const pb::FileDescriptor& file, const std::vector<Service>& services, pb::io::Printer& out, std::string* error) {
+bool emit_client(const pb::FileDescriptor& file, const std::vector<Service>& services, pb::io::Printer& out,
+                 std::string* error) {
   for (const Service& service : services) {
     if (!check_names(service, error)) return false;
     if (file.FindMessageTypeByName(service.name + "Client") == nullptr) continue;

@@ -34,7 +34,8 @@ std::string content(const std::filesystem::path& file) {
 }
 
 void replace_all(std::string* text, std::string_view what, std::string_view with) {
-  for (size_t at = 0; (at = text->find(what, at)) != std::string::npos; at += with.size()) text->replace(at, what.size(), with);
+  for (size_t at = 0; (at = text->find(what, at)) != std::string::npos; at += with.size())
+    text->replace(at, what.size(), with);
 }
 
 }  // namespace
@@ -61,8 +62,8 @@ void NodeProcess::start() {
   // Where each plugin listened the last time; the marks are "listen = \"127.0.0.1:0\" # NAME".
   for (const auto& [plugin, address] : addresses_)
     replace_all(&config, "\"127.0.0.1:0\" # " + plugin + "\n", "\"" + address + "\"\n");
-  std::ofstream(file) << "[node]\nname = \"test\"\nworkers = 2\ndata_dir = \"" << (folder / "node").string() << "\"\nplugin_paths = [\""
-                      << plugins_ << "\"]\n"
+  std::ofstream(file) << "[node]\nname = \"test\"\nworkers = 2\ndata_dir = \"" << (folder / "node").string()
+                      << "\"\nplugin_paths = [\"" << plugins_ << "\"]\n"
                       << config;
   pid_ = fork();
   if (pid_ < 0) give_up("fork");

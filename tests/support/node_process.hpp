@@ -12,7 +12,8 @@
 
 namespace orbit::test {
 
-// Everything throws std::runtime_error on failure; nothing waits longer than ORBIT_TEST_PATIENCE_S, a minute by default.
+// Everything throws std::runtime_error on failure; nothing waits longer than ORBIT_TEST_PATIENCE_S, a minute by
+// default.
 class NodeProcess {
  public:
   // orbitd: its file. config: node.toml without [node]; "{folder}" in it stands for the node's folder. Starts it.

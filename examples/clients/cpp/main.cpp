@@ -19,7 +19,8 @@ namespace {
 template <class T>
 T good(Answer<T> answer) {
   if (answer) return std::move(*answer);
-  std::fprintf(stderr, "%s: %s\n", std::string(orbit::code_name(answer.error().code)).c_str(), answer.error().message.c_str());
+  std::fprintf(stderr, "%s: %s\n", std::string(orbit::code_name(answer.error().code)).c_str(),
+               answer.error().message.c_str());
   std::exit(1);
 }
 
@@ -51,9 +52,8 @@ int main(int argc, char* argv[]) {
   transfer.set_to(7002);
   transfer.set_cents(200);
   std::promise<Answer<bank::TransferReply>> moved;
-  client.actor<bank::Teller>("anna").TransferAsync(transfer).then([&moved](Answer<bank::TransferReply> answer) {
-    moved.set_value(std::move(answer));
-  });
+  client.actor<bank::Teller>("anna").TransferAsync(transfer).then(
+      [&moved](Answer<bank::TransferReply> answer) { moved.set_value(std::move(answer)); });
   const bank::TransferReply reply = good(moved.get_future().get());
   std::printf("anna moved 200 cents: %lld and %lld\n", cents(reply.from()), cents(reply.to()));
 

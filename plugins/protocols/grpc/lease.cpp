@@ -17,10 +17,12 @@ class Lease final : public RpcHandler, private Job {
 
   void message(std::string bytes) override {
     if (!request_.ParseFromString(bytes))
-      return fail({Code::invalid_argument, std::to_string(bytes.size()) + " bytes are no message of type orbit.v1.LeaseRequest"});
+      return fail({Code::invalid_argument,
+                   std::to_string(bytes.size()) + " bytes are no message of type orbit.v1.LeaseRequest"});
     if (const auto count = static_cast<uint32_t>(request_.actors_size()); count > wire_.limits.batch_calls_max)
       return fail({Code::resource_exhausted, "the request has " + std::to_string(count) + " actors, at most " +
-                                                 std::to_string(wire_.limits.batch_calls_max) + " are allowed (batch_calls_max)"});
+                                                 std::to_string(wire_.limits.batch_calls_max) +
+                                                 " are allowed (batch_calls_max)"});
     if (request_.duration_ms() == 0)
       return fail({Code::invalid_argument, "duration_ms is 0; say for how long the actors are to stay in memory"});
     if (wire_.node.struct_size <= offsetof(orbit_node_v1, keep))
@@ -67,11 +69,13 @@ class Lease final : public RpcHandler, private Job {
   Result<> check(const Routes& routes, const v1::ActorRef& actor, const std::string& peer) const {
     const WireType* const type = routes.types().find(actor.type());
     if (type == nullptr)
-      return orbit::fail(Code::not_found, "no actor type '" + actor.type().substr(0, 255) + "' can be called on this node");
+      return orbit::fail(Code::not_found,
+                         "no actor type '" + actor.type().substr(0, 255) + "' can be called on this node");
     if (Result<> good = check_key(type->key_kind, actor.key()); !good) return good;
     if (!wire_.access_enabled) return {};
     return wire_.access.check(
-        caller_, {.type = actor.type(), .key = actor.key(), .method = "lease", .read_only = true, .peer = peer.c_str()});
+        caller_,
+        {.type = actor.type(), .key = actor.key(), .method = "lease", .read_only = true, .peer = peer.c_str()});
   }
 
   void set_result(int i, orbit_code code, std::string_view text) {

@@ -28,7 +28,8 @@ class StreamCall final : public Exchange {
 class CallReactor final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
                           public std::enable_shared_from_this<CallReactor> {
  public:
-  CallReactor(std::shared_ptr<Core> core, const CallStreamOptions& options) : core_(std::move(core)), options_(options) {}
+  CallReactor(std::shared_ptr<Core> core, const CallStreamOptions& options)
+      : core_(std::move(core)), options_(options) {}
 
   void begin() {
     const auto cancel_this = [weak = weak_from_this()] {
@@ -51,18 +52,21 @@ class CallReactor final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc:
     StartCall();
   }
 
-  std::shared_ptr<Exchange> start(const Method& method, std::string key, std::string request, const CallOptions& options) {
+  std::shared_ptr<Exchange> start(const Method& method, std::string key, std::string request,
+                                  const CallOptions& options) {
     const auto deadline = core_->deadline_of(options);
     const std::lock_guard lock(mutex_);
     if (!open_) return failed_exchange(ended_ ? *ended_ : own_failure(Code::unavailable, "the stream of calls ends"));
     // Of calls that were given up messages may still wait: a node that does not read must not make this grow.
     if (calls_.size() >= options_.calls_max || outgoing_.size() >= 2 * size_t{options_.calls_max})
-      return failed_exchange(own_failure(Code::resource_exhausted, "the stream's bound: " + std::to_string(options_.calls_max) +
-                                                                       " calls are not answered or not sent yet (calls_max)"));
+      return failed_exchange(
+          own_failure(Code::resource_exhausted, "the stream's bound: " + std::to_string(options_.calls_max) +
+                                                    " calls are not answered or not sent yet (calls_max)"));
     if (request.size() > core_->options.request_bytes_max)
-      return failed_exchange(own_failure(Code::resource_exhausted,
-                                         "the request has " + std::to_string(request.size()) + " bytes, the client's bound is " +
-                                             std::to_string(core_->options.request_bytes_max) + " (request_bytes_max)"));
+      return failed_exchange(own_failure(
+          Code::resource_exhausted, "the request has " + std::to_string(request.size()) +
+                                        " bytes, the client's bound is " +
+                                        std::to_string(core_->options.request_bytes_max) + " (request_bytes_max)"));
     core_->calls.fetch_add(1, std::memory_order_relaxed);
     const uint64_t id = ++last_id_;
     auto call = std::make_shared<StreamCall>(weak_from_this(), id);
@@ -74,7 +78,8 @@ class CallReactor final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc:
     message.mutable_call()->set_method(method.name);
     message.mutable_call()->set_payload(std::move(request));
     call->timer = core_->loop.at(Loop::Clock::now() + deadline, [weak = weak_from_this(), id, deadline] {
-      Failure late = own_failure(Code::deadline_exceeded, "no answer within " + std::to_string(deadline.count()) + " ms");
+      Failure late =
+          own_failure(Code::deadline_exceeded, "no answer within " + std::to_string(deadline.count()) + " ms");
       late.may_have_run = true;
       if (const auto self = weak.lock()) self->give_up(id, std::move(late));
     });
@@ -214,7 +219,8 @@ class StreamTransport final : public Transport {
  public:
   explicit StreamTransport(std::shared_ptr<CallReactor> reactor) : reactor_(std::move(reactor)) {}
   ~StreamTransport() override { reactor_->shut(); }
-  std::shared_ptr<Exchange> start(const Method& method, std::string key, std::string request, CallOptions options) override {
+  std::shared_ptr<Exchange> start(const Method& method, std::string key, std::string request,
+                                  CallOptions options) override {
     return reactor_->start(method, std::move(key), std::move(request), options);
   }
 

@@ -22,8 +22,8 @@ Client& Client::operator=(Client&& other) noexcept {
   return *this;
 }
 
-Answer<std::string> Client::invoke(std::string_view type, std::string_view key, std::string_view method, std::string request,
-                                   CallOptions options, bool repeatable) const {
+Answer<std::string> Client::invoke(std::string_view type, std::string_view key, std::string_view method,
+                                   std::string request, CallOptions options, bool repeatable) const {
   v1::InvokeRequest message;
   message.set_type(std::string(type));
   message.set_key(std::string(key));
@@ -45,7 +45,9 @@ Answer<Lease> Client::hold(std::string_view type, std::string_view key, LeaseOpt
   return Lease(std::move(*held));
 }
 
-CallStream Client::open_stream(CallStreamOptions options) const { return CallStream(detail::open_call_stream(core_, options)); }
+CallStream Client::open_stream(CallStreamOptions options) const {
+  return CallStream(detail::open_call_stream(core_, options));
+}
 
 ClientFigures Client::figures() const {
   ClientFigures out;
@@ -63,7 +65,8 @@ void Client::close(std::chrono::milliseconds grace) { core_->close(grace); }
 
 std::shared_ptr<detail::Transport> Client::transport() const { return std::make_shared<detail::UnaryTransport>(core_); }
 
-std::shared_ptr<detail::EventSource> Client::open_subscription(std::string stream, const SubscribeOptions& options) const {
+std::shared_ptr<detail::EventSource> Client::open_subscription(std::string stream,
+                                                               const SubscribeOptions& options) const {
   return detail::subscribe(core_, std::move(stream), options);
 }
 

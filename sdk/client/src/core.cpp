@@ -75,7 +75,8 @@ void Core::describe(grpc::ClientContext* context, const CallOptions& call) const
   if (!call.tracestate.empty()) context->AddMetadata("tracestate", call.tracestate);
   if (const std::string& tenant = call.tenant.empty() ? options.tenant : call.tenant; !tenant.empty())
     context->AddMetadata("orbit-tenant", tenant);
-  if (const std::string who = call.authorization ? *call.authorization : authorization_of(options.credentials); !who.empty())
+  if (const std::string who = call.authorization ? *call.authorization : authorization_of(options.credentials);
+      !who.empty())
     context->AddMetadata("authorization", who);
 }
 

@@ -41,8 +41,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::shared_ptr<Exchange> start(Request request);
   void close(std::chrono::milliseconds grace);
 
-  // Something that has an end, and that a close cancels and waits for. Refused when there are too many, or the client is closed. *id is
-  // set before anything can call `cancel`.
+  // Something that has an end, and that a close cancels and waits for. Refused when there are too many, or the client
+  // is closed. *id is set before anything can call `cancel`.
   enum class Kind { call, subscription, stream };
   Answer<> enter(Kind kind, std::function<void()> cancel, uint64_t* id);
   // It has ended and calls nobody back any more.
@@ -85,7 +85,8 @@ class Core : public std::enable_shared_from_this<Core> {
 class UnaryTransport final : public Transport {
  public:
   explicit UnaryTransport(std::shared_ptr<Core> core) : core_(std::move(core)) {}
-  std::shared_ptr<Exchange> start(const Method& method, std::string key, std::string request, CallOptions options) override;
+  std::shared_ptr<Exchange> start(const Method& method, std::string key, std::string request,
+                                  CallOptions options) override;
 
  private:
   std::shared_ptr<Core> core_;

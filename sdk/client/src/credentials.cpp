@@ -20,7 +20,9 @@ std::string read(const char* option, const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
-  if (!in || text.str().empty()) refuse(std::string(option) + ": cannot read '" + file + "': " + (errno != 0 ? std::strerror(errno) : "it is empty"));
+  if (!in || text.str().empty())
+    refuse(std::string(option) + ": cannot read '" + file +
+           "': " + (errno != 0 ? std::strerror(errno) : "it is empty"));
   return text.str();
 }
 
@@ -41,7 +43,8 @@ std::string base64(std::string_view bytes) {
   std::string out;
   for (size_t i = 0; i < bytes.size(); i += 3) {
     uint32_t three = 0;
-    for (size_t j = 0; j < 3; ++j) three = three << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
+    for (size_t j = 0; j < 3; ++j)
+      three = three << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
     for (size_t j = 0; j < 4; ++j) out += i + j <= bytes.size() ? kDigits[three >> (18 - 6 * j) & 63] : '=';
   }
   return out;
@@ -55,11 +58,14 @@ void check_options(const ClientOptions& options) {
     if (endpoint.rfind(':') == std::string::npos)
       refuse("endpoints: found '" + endpoint + "', expected a host and a port, as 127.0.0.1:7090");
   if (options.connections_per_endpoint == 0 || options.connections_per_endpoint > 64)
-    refuse("connections_per_endpoint: found " + std::to_string(options.connections_per_endpoint) + ", expected 1 to 64");
+    refuse("connections_per_endpoint: found " + std::to_string(options.connections_per_endpoint) +
+           ", expected 1 to 64");
   if (options.connections_per_endpoint * options.endpoints.size() > kConnectionsMax)
     refuse("connections_per_endpoint: " + std::to_string(options.endpoints.size()) + " endpoints with " +
-           std::to_string(options.connections_per_endpoint) + " connections each are more than " + std::to_string(kConnectionsMax));
-  if (options.deadline.count() <= 0) refuse("deadline: found " + std::to_string(options.deadline.count()) + " ms, expected more than 0");
+           std::to_string(options.connections_per_endpoint) + " connections each are more than " +
+           std::to_string(kConnectionsMax));
+  if (options.deadline.count() <= 0)
+    refuse("deadline: found " + std::to_string(options.deadline.count()) + " ms, expected more than 0");
   if (options.retry.attempts_max == 0) refuse("retry.attempts_max: found 0, expected at least 1, the call itself");
   const TlsOptions& tls = options.tls;
   if (!tls.enabled && !(tls.ca_file + tls.certificate_file + tls.key_file + tls.server_name).empty())
@@ -68,7 +74,8 @@ void check_options(const ClientOptions& options) {
     refuse("tls: certificate_file and key_file belong together; found only one of them");
   const Credentials& who = options.credentials;
   if (who.token && !who.name.empty()) refuse("credentials: found a token and a name; one of them says who calls");
-  if (who.name.find(':') != std::string::npos) refuse("credentials.name: found '" + who.name + "', expected a name without ':'");
+  if (who.name.find(':') != std::string::npos)
+    refuse("credentials.name: found '" + who.name + "', expected a name without ':'");
   if ((who.token || !who.name.empty()) && !tls.enabled && !who.in_clear)
     for (const std::string& endpoint : options.endpoints)
       if (!is_loopback(endpoint))

@@ -32,7 +32,8 @@ Request request_for(const std::vector<std::shared_ptr<HeldActor>>& actors) {
 
 // What the node said of the i-th actor.
 Answer<std::chrono::milliseconds> result_of(const v1::LeaseReply& reply, int i) {
-  if (i >= reply.results_size()) return tl::unexpected(own_failure(Code::internal, "the node's answer has no result for the actor"));
+  if (i >= reply.results_size())
+    return tl::unexpected(own_failure(Code::internal, "the node's answer has no result for the actor"));
   const v1::LeaseResult& result = reply.results(i);
   if (result.status().code() == 0) return std::chrono::milliseconds(result.duration_ms());
   Failure failure = own_failure(static_cast<Code>(result.status().code()), result.status().message());
@@ -67,7 +68,9 @@ std::optional<Failure> HeldActor::failure() const {
   return failure_;
 }
 
-HeldActor::Time renewal_after(Time granted_at, std::chrono::milliseconds granted_for) { return granted_at + granted_for / 3; }
+HeldActor::Time renewal_after(Time granted_at, std::chrono::milliseconds granted_for) {
+  return granted_at + granted_for / 3;
+}
 
 HeldActor::Time renewal_after_failure(Time now, std::chrono::milliseconds duration) {
   return now + std::clamp<std::chrono::milliseconds>(duration / 6, kRetryMin, kRetryMax);
@@ -75,13 +78,15 @@ HeldActor::Time renewal_after_failure(Time now, std::chrono::milliseconds durati
 
 Answer<std::shared_ptr<HeldActor>> Keeper::hold(std::string type, std::string key, std::chrono::milliseconds duration) {
   if (duration.count() <= 0)
-    return tl::unexpected(own_failure(Code::invalid_argument, "a lease of " + std::to_string(duration.count()) + " ms, expected more than 0"));
+    return tl::unexpected(own_failure(Code::invalid_argument,
+                                      "a lease of " + std::to_string(duration.count()) + " ms, expected more than 0"));
   auto actor = std::make_shared<HeldActor>(std::move(type), std::move(key), duration);
   {
     const std::lock_guard lock(mutex_);
     if (held_.size() >= core_.options.leases_max)
-      return tl::unexpected(own_failure(Code::resource_exhausted, "the client's bound: " + std::to_string(core_.options.leases_max) +
-                                                                      " actors are held (leases_max)"));
+      return tl::unexpected(own_failure(
+          Code::resource_exhausted,
+          "the client's bound: " + std::to_string(core_.options.leases_max) + " actors are held (leases_max)"));
     actor->core_ = core_.weak_from_this();
     actor->id_ = ++last_id_;
     // Not due before it was granted.
@@ -152,7 +157,9 @@ void Keeper::renew(Actors actors) {
   const Time sent = std::chrono::steady_clock::now();
   const auto exchange = core_.start(request_for(actors));
   // A call's end comes before its core's.
-  exchange->on_done([this, exchange = exchange.get(), actors = std::move(actors), sent] { renewed(actors, sent, exchange->answer()); });
+  exchange->on_done([this, exchange = exchange.get(), actors = std::move(actors), sent] {
+    renewed(actors, sent, exchange->answer());
+  });
 }
 
 void Keeper::renewed(const Actors& actors, Time sent, Answer<std::string>& answer) {

@@ -43,7 +43,8 @@ void Loop::cancel(uint64_t timer) {
 bool Loop::watch(grpc::Channel& channel, grpc_connectivity_state state, Function function) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return false;
-  channel.NotifyOnStateChange(state, std::chrono::system_clock::now() + kWatchSlice, &queue_, new Event{std::move(function)});
+  channel.NotifyOnStateChange(state, std::chrono::system_clock::now() + kWatchSlice, &queue_,
+                              new Event{std::move(function)});
   return true;
 }
 
@@ -95,7 +96,8 @@ void Loop::run() {
     }
     void* tag = nullptr;
     bool ok = false;
-    const auto until = std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
+    const auto until =
+        std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
     if (queue_.AsyncNext(&tag, &ok, until) != grpc::CompletionQueue::GOT_EVENT) continue;
     const std::unique_ptr<Event> event(static_cast<Event*>(tag));
     event->function();

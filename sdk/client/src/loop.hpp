@@ -29,8 +29,8 @@ class Loop {
   uint64_t at(Clock::time_point when, Function function);
   // It will not run any more, unless it runs now. [any thread]
   void cancel(uint64_t timer);
-  // Runs it on the loop when the channel's state is no longer that one, or a quarter of a second later: a watch cannot be taken back,
-  // and a stop waits for it. False: the loop has stopped. [any thread]
+  // Runs it on the loop when the channel's state is no longer that one, or a quarter of a second later: a watch cannot
+  // be taken back, and a stop waits for it. False: the loop has stopped. [any thread]
   bool watch(grpc::Channel& channel, grpc_connectivity_state state, Function function);
   // Nothing runs any more when it returns; what waits is dropped. [any thread but the loop's]
   void stop();

@@ -14,7 +14,8 @@ struct Candidate {
   uint32_t load = 0;  // calls under way
 };
 
-// The ready one with the least to do; of equals the first one from `start` on, which the caller moves, so that equals take turns.
+// The ready one with the least to do; of equals the first one from `start` on, which the caller moves, so that equals
+// take turns.
 inline std::optional<size_t> pick_least_loaded(std::span<const Candidate> candidates, size_t start) {
   std::optional<size_t> best;
   for (size_t i = 0; i < candidates.size(); ++i) {

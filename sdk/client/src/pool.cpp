@@ -25,7 +25,8 @@ grpc::ChannelArguments arguments_of(const ClientOptions& options) {
   // Without it channels to one endpoint would share one connection.
   out.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   out.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, milliseconds_of(options.reconnect_delay));
-  out.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, milliseconds_of(std::max(options.reconnect_delay, options.reconnect_delay_max)));
+  out.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+             milliseconds_of(std::max(options.reconnect_delay, options.reconnect_delay_max)));
   out.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds_of(options.keepalive));
   out.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   out.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
@@ -43,11 +44,13 @@ struct Probe {
 
 }  // namespace
 
-Pool::Pool(const ClientOptions& options, const std::shared_ptr<grpc::ChannelCredentials>& credentials, Loop& loop) : loop_(loop) {
+Pool::Pool(const ClientOptions& options, const std::shared_ptr<grpc::ChannelCredentials>& credentials, Loop& loop)
+    : loop_(loop) {
   const grpc::ChannelArguments arguments = arguments_of(options);
   for (uint32_t i = 0; i < options.connections_per_endpoint; ++i)
     for (const std::string& endpoint : options.endpoints)
-      connections_.push_back(std::make_unique<Connection>(endpoint, grpc::CreateCustomChannel(endpoint, credentials, arguments)));
+      connections_.push_back(
+          std::make_unique<Connection>(endpoint, grpc::CreateCustomChannel(endpoint, credentials, arguments)));
   watched_.resize(connections_.size());
   for (const auto& connection : connections_) connection->channel->GetState(true);
 }
@@ -120,10 +123,11 @@ void Pool::explain(std::function<void(std::string)> told) {
     if (connection->channel->GetState(false) != GRPC_CHANNEL_TRANSIENT_FAILURE) continue;
     const auto probe = std::make_shared<Probe>();
     probe->context.set_deadline(std::chrono::system_clock::now() + kExplainTime);
-    connection->stub.UnaryCall(&probe->context, "/grpc.health.v1.Health/Check", {}, &probe->request, &probe->reply,
-                               [probe, told = std::move(told)](const grpc::Status& status) {
-                                 told(status.error_code() == grpc::StatusCode::UNAVAILABLE ? status.error_message() : std::string());
-                               });
+    connection->stub.UnaryCall(
+        &probe->context, "/grpc.health.v1.Health/Check", {}, &probe->request, &probe->reply,
+        [probe, told = std::move(told)](const grpc::Status& status) {
+          told(status.error_code() == grpc::StatusCode::UNAVAILABLE ? status.error_message() : std::string());
+        });
     return;
   }
   told({});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// The client's connections: some to each endpoint, each call on the one with the least to do. A call goes out only on a connection that
-// stands, so that what found none is known to have reached nobody.
+// The client's connections: some to each endpoint, each call on the one with the least to do. A call goes out only on a
+// connection that stands, so that what found none is known to have reached nobody.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -38,14 +38,16 @@ class Pool {
  public:
   Pool(const ClientOptions& options, const std::shared_ptr<grpc::ChannelCredentials>& credentials, Loop& loop);
 
-  // The connection that is ready and has the least to do, or null. Every one that is idle begins to connect. [any thread]
+  // The connection that is ready and has the least to do, or null. Every one that is idle begins to connect. [any
+  // thread]
   Connection* pick();
   // Any at all, for what may wait for it in the library.
   Connection* any();
   // Runs `ready` once, on the loop, when pick() is worth another try. 0: it never runs. [any thread]
   uint64_t wait(std::function<void()> ready);
   void stop_waiting(uint64_t waiter);
-  // Tells why there is no connection, for people; asks the library for it with an RPC that changes nothing. [any thread]
+  // Tells why there is no connection, for people; asks the library for it with an RPC that changes nothing. [any
+  // thread]
   void explain(std::function<void(std::string)> told);
 
   const std::vector<std::unique_ptr<Connection>>& connections() const noexcept { return connections_; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// How many calls may be made again: a token bucket that all calls of a client share, so that retries stay a fraction of the calls when
-// a node is in trouble. The rule is that of Finagle's RetryBudget (a share of the calls, and a few each second whatever happens);
-// gRPC's retry throttling (proposal A6) has the same purpose.
+// How many calls may be made again: a token bucket that all calls of a client share, so that retries stay a fraction of
+// the calls when a node is in trouble. The rule is that of Finagle's RetryBudget (a share of the calls, and a few each
+// second whatever happens); gRPC's retry throttling (proposal A6) has the same purpose.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,11 @@ class RetryBudget {
 
   // Begins with what a second gives.
   RetryBudget(double per_call, double per_second, double saved_max, Time now)
-      : per_call_(per_call), per_second_(per_second), saved_max_(saved_max), saved_(std::min(per_second, saved_max)), at_(now) {}
+      : per_call_(per_call),
+        per_second_(per_second),
+        saved_max_(saved_max),
+        saved_(std::min(per_second, saved_max)),
+        at_(now) {}
 
   // A call begins. [any thread]
   void called(Time now) {

@@ -57,9 +57,9 @@ class EventSubscription final : public EventSource, public std::enable_shared_fr
     changed_.wait_for(lock, timeout, [this] { return !events_.empty() || end_.has_value(); });
     if (events_.empty()) {
       if (end_) return tl::unexpected<Failure>(*end_);
-      return tl::unexpected(own_failure(Code::deadline_exceeded,
-                                        "no event of " + stream_ + " within " + std::to_string(timeout.count()) + " ms" +
-                                            (trouble_.empty() ? "" : "; subscribing failed: " + trouble_)));
+      return tl::unexpected(own_failure(
+          Code::deadline_exceeded, "no event of " + stream_ + " within " + std::to_string(timeout.count()) + " ms" +
+                                       (trouble_.empty() ? "" : "; subscribing failed: " + trouble_)));
     }
     StreamedBytes event = std::move(events_.front());
     events_.pop_front();
@@ -125,7 +125,8 @@ class EventSubscription final : public EventSource, public std::enable_shared_fr
     if (!cancelled_ && heals(status)) {
       trouble_ = failure.message;
       ++failures_;
-      const auto delay = backoff(core_->options.retry.delay, core_->options.reconnect_delay_max, failures_, core_->random());
+      const auto delay =
+          backoff(core_->options.retry.delay, core_->options.reconnect_delay_max, failures_, core_->random());
       timer_ = core_->loop.at(Loop::Clock::now() + delay, [self] {
         {
           const std::lock_guard again(self->mutex_);
@@ -144,9 +145,12 @@ class EventSubscription final : public EventSource, public std::enable_shared_fr
   // A broken connection, a node that stops, a client that fell behind: the same request may do better.
   static bool heals(const grpc::Status& status) {
     return status.ok() || status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-           status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED || status.error_code() == grpc::StatusCode::CANCELLED;
+           status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED ||
+           status.error_code() == grpc::StatusCode::CANCELLED;
   }
-  Failure cancellation() const { return own_failure(Code::cancelled, "the subscription to " + stream_ + " was cancelled"); }
+  Failure cancellation() const {
+    return own_failure(Code::cancelled, "the subscription to " + stream_ + " was cancelled");
+  }
 
   void connect() {
     const auto self = shared_from_this();
@@ -234,7 +238,8 @@ void EventReader::OnDone(const grpc::Status& status) {
 
 }  // namespace
 
-std::shared_ptr<EventSource> subscribe(std::shared_ptr<Core> core, std::string stream, const SubscribeOptions& options) {
+std::shared_ptr<EventSource> subscribe(std::shared_ptr<Core> core, std::string stream,
+                                       const SubscribeOptions& options) {
   auto made = std::make_shared<EventSubscription>(std::move(core), std::move(stream), options);
   made->begin();
   return made;

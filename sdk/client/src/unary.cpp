@@ -36,7 +36,8 @@ class UnaryCall final : public Exchange, public std::enable_shared_from_this<Una
     if (request_.bytes.size() > core_->options.request_bytes_max)
       return finish(own_failure(Code::resource_exhausted, "the request has " + std::to_string(request_.bytes.size()) +
                                                               " bytes, the client's bound is " +
-                                                              std::to_string(core_->options.request_bytes_max) + " (request_bytes_max)"));
+                                                              std::to_string(core_->options.request_bytes_max) +
+                                                              " (request_bytes_max)"));
     const auto cancel_this = [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->cancel();
     };
@@ -106,8 +107,8 @@ class UnaryCall final : public Exchange, public std::enable_shared_from_this<Una
       const bool late = Clock::now() >= self->deadline_;
       const auto waited = late ? self->time_ : self->core_->options.connect_timeout;
       Failure failure = own_failure(late ? Code::deadline_exceeded : Code::unavailable,
-                                    "no connection to " + self->core_->pool.endpoints() + " within " + std::to_string(waited.count()) +
-                                        " ms" + (why.empty() ? "" : ": " + why));
+                                    "no connection to " + self->core_->pool.endpoints() + " within " +
+                                        std::to_string(waited.count()) + " ms" + (why.empty() ? "" : ": " + why));
       // An earlier attempt may have been heard.
       failure.may_have_run = self->may_have_run_;
       self->finish(std::move(failure));
@@ -117,7 +118,8 @@ class UnaryCall final : public Exchange, public std::enable_shared_from_this<Una
   void send(Connection& connection) {
     const auto context = std::make_shared<grpc::ClientContext>();
     const auto left = deadline_ - Clock::now();
-    context->set_deadline(std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(left));
+    context->set_deadline(std::chrono::system_clock::now() +
+                          std::chrono::duration_cast<std::chrono::system_clock::duration>(left));
     core_->describe(context.get(), request_.options);
     if (request_.key) context->AddMetadata(is_plain(*request_.key) ? "orbit-key" : "orbit-key-bin", *request_.key);
     {
@@ -150,7 +152,8 @@ class UnaryCall final : public Exchange, public std::enable_shared_from_this<Una
     Failure failure = failure_of(status);
     failure.may_have_run = failure.may_have_run || may_have_run_;
     may_have_run_ = failure.may_have_run;
-    if (failure.code == Code::deadline_exceeded && failure.message == kLibrarysDeadline) failure.message = too_late().message;
+    if (failure.code == Code::deadline_exceeded && failure.message == kLibrarysDeadline)
+      failure.message = too_late().message;
     if (failure.code == Code::cancelled && failure.message == kLibrarysCancel) failure.message = cancellation().message;
     const bool safe = request_.repeatable || !failure.may_have_run;
     if (cancelled || failure.code != Code::unavailable || !request_.options.retry || !safe ||
@@ -234,7 +237,8 @@ std::shared_ptr<Exchange> Core::start(Request request) {
   return call;
 }
 
-std::shared_ptr<Exchange> UnaryTransport::start(const Method& method, std::string key, std::string request, CallOptions options) {
+std::shared_ptr<Exchange> UnaryTransport::start(const Method& method, std::string key, std::string request,
+                                                CallOptions options) {
   return core_->start({.path = std::string("/") + method.type + "/" + method.name,
                        .key = std::move(key),
                        .bytes = std::move(request),

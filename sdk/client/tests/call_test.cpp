@@ -80,12 +80,14 @@ TEST_CASE("an answer that is no message of its type is an error that says so") {
   const Answer<Reply> answer = Pending<Reply>(promised).get();
   REQUIRE_FALSE(answer);
   CHECK(answer.error().code == Code::internal);
-  CHECK(answer.error().message == "the answer's 3 bytes are no orbit.v1.CallStatus: the node's module has another .proto");
+  CHECK(answer.error().message ==
+        "the answer's 3 bytes are no orbit.v1.CallStatus: the node's module has another .proto");
 }
 
 TEST_CASE("without a node a call ends with UNAVAILABLE, names where it tried, and has not run") {
   // Nothing listens on port 1.
-  const auto core = std::make_shared<detail::Core>(ClientOptions{.endpoints = {"127.0.0.1:1"}, .connect_timeout = 100ms});
+  const auto core =
+      std::make_shared<detail::Core>(ClientOptions{.endpoints = {"127.0.0.1:1"}, .connect_timeout = 100ms});
   detail::UnaryTransport transport(core);
   const auto exchange = transport.start({"bank.Account", "Deposit", false, false}, "7", "", {});
   exchange->wait();

@@ -18,7 +18,8 @@ grpc::Status status(const std::map<std::string, std::string>& metadata, const st
   orbit::v1::RetryInfo retry;
   retry.mutable_retry_delay()->set_seconds(1);
   retry.mutable_retry_delay()->set_nanos(250'000'000);
-  for (const auto& [type, value] : {std::pair{"ErrorInfo", info.SerializeAsString()}, {"RetryInfo", retry.SerializeAsString()}}) {
+  for (const auto& [type, value] :
+       {std::pair{"ErrorInfo", info.SerializeAsString()}, {"RetryInfo", retry.SerializeAsString()}}) {
     auto* any = details.add_details();
     any->set_type_url(std::string("type.googleapis.com/google.rpc.") + type);
     any->set_value(value);

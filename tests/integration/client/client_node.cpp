@@ -19,9 +19,14 @@ std::chrono::seconds patience() {
 
 std::string config(const std::string& limits, const std::string& wire, const std::string& more) {
   return "[limits]\n" + limits +
-         "[[plugin]]\nname = \"store\"\nid = \"orbit.storage.cow_btree\"\nrequired = true\n[plugin.config]\npath = \"{folder}/state\"\n"
-         "[[plugin]]\nname = \"grpc\"\nid = \"orbit.protocol.grpc\"\nrequired = true\n[plugin.config]\nlisten = \"127.0.0.1:0\" # grpc\n" +
-         wire + "\n[[module]]\npath = \"" BANK_MODULE "\"\nrequired = true\n[[module]]\npath = \"" ECHO_MODULE "\"\nrequired = true\n" + more;
+         "[[plugin]]\nname = \"store\"\nid = \"orbit.storage.cow_btree\"\nrequired = true\n[plugin.config]\npath = "
+         "\"{folder}/state\"\n"
+         "[[plugin]]\nname = \"grpc\"\nid = \"orbit.protocol.grpc\"\nrequired = true\n[plugin.config]\nlisten = "
+         "\"127.0.0.1:0\" # grpc\n" +
+         wire +
+         "\n[[module]]\npath = \"" BANK_MODULE "\"\nrequired = true\n[[module]]\npath = \"" ECHO_MODULE
+         "\"\nrequired = true\n" +
+         more;
 }
 
 void run(const std::string& folder, const std::string& command) {
@@ -50,10 +55,11 @@ void sign(const std::string& folder, const std::string& authority, const std::st
   const std::string key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes ";
   std::ofstream(folder + "/names.ext") << "subjectAltName=IP:127.0.0.1,DNS:localhost\n";
   if (!std::filesystem::exists(folder + "/" + authority + ".pem"))
-    run(folder, "openssl req -x509 " + key + "-keyout " + authority + ".key -out " + authority + ".pem -days 2 -subj /CN=" + authority);
+    run(folder, "openssl req -x509 " + key + "-keyout " + authority + ".key -out " + authority +
+                    ".pem -days 2 -subj /CN=" + authority);
   run(folder, "openssl req " + key + "-keyout " + name + ".key -out " + name + ".csr -subj /CN=" + name);
-  run(folder, "openssl x509 -req -in " + name + ".csr -CA " + authority + ".pem -CAkey " + authority + ".key -CAcreateserial -days 2 -out " +
-                  name + ".pem -extfile names.ext");
+  run(folder, "openssl x509 -req -in " + name + ".csr -CA " + authority + ".pem -CAkey " + authority +
+                  ".key -CAcreateserial -days 2 -out " + name + ".pem -extfile names.ext");
 }
 
 }  // namespace orbit::test

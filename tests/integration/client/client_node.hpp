@@ -27,7 +27,8 @@ struct ClientNode {
 };
 
 // Looks again and again until it holds; a bound for what is awaited, no time to sleep.
-void await(const std::function<bool()>& holds, const std::string& what, std::chrono::milliseconds between = std::chrono::milliseconds(10));
+void await(const std::function<bool()>& holds, const std::string& what,
+           std::chrono::milliseconds between = std::chrono::milliseconds(10));
 
 // Writes NAME.pem and NAME.key into the folder, signed by `authority`, which is made when it is not there.
 void sign(const std::string& folder, const std::string& authority, const std::string& name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Leases on a real node. What an actor has noted is in memory only: it tells whether the activation is still the same one. (Kernel tests
-// have the rest, with a clock that they move.)
+// Leases on a real node. What an actor has noted is in memory only: it tells whether the activation is still the same
+// one. (Kernel tests have the rest, with a clock that they move.)
 #include <optional>
 
 #include "client_node.hpp"
@@ -27,7 +27,8 @@ void note(const wire::EchoClient& echo) {
 
 }  // namespace
 
-TEST_CASE("an actor that a client holds stays in memory, past its idle timeout and its first lease, until it is let go") {
+TEST_CASE(
+    "an actor that a client holds stays in memory, past its idle timeout and its first lease, until it is let go") {
   ClientNode node("idle_timeout_ms = 1000\n");
   Client client = node.client();
   const auto kept = client.actor<wire::Echo>("kept");

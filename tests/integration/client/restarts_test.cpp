@@ -23,7 +23,9 @@ ClientOptions patient() {
 
 }  // namespace
 
-TEST_CASE("reads go on over restarts; a deposit happens at most once for each call, and exactly once for each that succeeds") {
+TEST_CASE(
+    "reads go on over restarts; a deposit happens at most once for each call, and exactly once for each that "
+    "succeeds") {
   ClientNode node;
   Client client = node.client(patient());
   std::atomic<bool> end{false};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// A stock C++ gRPC client: stubs as grpc_cpp_plugin makes them, nothing of ours. An actor's own service, reflection and health.
+// A stock C++ gRPC client: stubs as grpc_cpp_plugin makes them, nothing of ours. An actor's own service, reflection and
+// health.
 #include <doctest/doctest.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
@@ -20,11 +21,13 @@ namespace reflection = grpc::reflection::v1;
 namespace health = grpc::health::v1;
 
 struct Fixture {
-  orbit::test::NodeProcess node{ORBITD, ORBIT_PLUGINS,
-                                "[[plugin]]\nname = \"store\"\nid = \"orbit.storage.memory\"\nrequired = true\n"
-                                "[[plugin]]\nname = \"grpc\"\nid = \"orbit.protocol.grpc\"\nrequired = true\n[plugin.config]\n"
-                                "listen = \"127.0.0.1:0\" # grpc\n[[module]]\npath = \"" BANK_MODULE "\"\nrequired = true\n"};
-  std::shared_ptr<grpc::Channel> channel = grpc::CreateChannel(node.address("grpc"), grpc::InsecureChannelCredentials());
+  orbit::test::NodeProcess node{
+      ORBITD, ORBIT_PLUGINS,
+      "[[plugin]]\nname = \"store\"\nid = \"orbit.storage.memory\"\nrequired = true\n"
+      "[[plugin]]\nname = \"grpc\"\nid = \"orbit.protocol.grpc\"\nrequired = true\n[plugin.config]\n"
+      "listen = \"127.0.0.1:0\" # grpc\n[[module]]\npath = \"" BANK_MODULE "\"\nrequired = true\n"};
+  std::shared_ptr<grpc::Channel> channel =
+      grpc::CreateChannel(node.address("grpc"), grpc::InsecureChannelCredentials());
 };
 
 void describe(grpc::ClientContext* context, const std::string& key = "") {
@@ -73,7 +76,8 @@ TEST_CASE_FIXTURE(Fixture, "reflection lists the services, and its files build t
   REQUIRE(stream->Read(&response));
   std::set<std::string> services;
   for (const auto& service : response.list_services_response().service()) services.insert(service.name());
-  for (const char* name : {"bank.Account", "bank.Teller", "orbit.v1.ActorService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"})
+  for (const char* name : {"bank.Account", "bank.Teller", "orbit.v1.ActorService", "grpc.health.v1.Health",
+                           "grpc.reflection.v1.ServerReflection"})
     CHECK_MESSAGE(services.contains(name), name);
 
   request.set_file_containing_symbol("bank.Account");

@@ -137,7 +137,8 @@ TEST_CASE("a thousand calls at once over one stream") {
   Client client = node.client();
   const CallStream stream = client.open_stream();
   std::vector<Pending<bank::Balance>> pending;
-  for (int i = 0; i < 1000; ++i) pending.push_back(stream.actor<bank::Account>(i % 10).DepositAsync(cents(1), {.deadline = 60s}));
+  for (int i = 0; i < 1000; ++i)
+    pending.push_back(stream.actor<bank::Account>(i % 10).DepositAsync(cents(1), {.deadline = 60s}));
   for (const auto& each : pending) CHECK(each.get());
   for (int i = 0; i < 10; ++i) CHECK(client.actor<bank::Account>(i).GetBalance({})->cents() == 100);
 }

@@ -18,7 +18,9 @@ struct Certificates {
     sign(folder.path, "stranger", "mallory");
   }
   std::string file(const std::string& name) const { return folder.path + "/" + name; }
-  std::string server() const { return "tls.certificate = \"" + file("server.pem") + "\"\ntls.key = \"" + file("server.key") + "\"\n"; }
+  std::string server() const {
+    return "tls.certificate = \"" + file("server.pem") + "\"\ntls.key = \"" + file("server.key") + "\"\n";
+  }
   TemporaryFolder folder;
 };
 
@@ -61,11 +63,11 @@ TEST_CASE("over TLS a client calls the node whose certificate it trusts, and no 
 }
 
 TEST_CASE("with mutual TLS the client's certificate says who calls") {
-  ClientNode node("",
-                  certificates().server() + "tls.client_ca = \"" + certificates().file("authority.pem") + "\"\n",
-                  "[[plugin]]\nname = \"certificates\"\nid = \"orbit.access.tls_client\"\nrequired = true\n[plugin.config]\n"
-                  "name_from = \"subject_cn\"\nprincipals = [\"alice -> teller\"]\n"
-                  "[[rule]]\nroles = [\"teller\"]\ntypes = [\"bank.Account\"]\nmethods = [\"Deposit\", \"lease\"]\n");
+  ClientNode node(
+      "", certificates().server() + "tls.client_ca = \"" + certificates().file("authority.pem") + "\"\n",
+      "[[plugin]]\nname = \"certificates\"\nid = \"orbit.access.tls_client\"\nrequired = true\n[plugin.config]\n"
+      "name_from = \"subject_cn\"\nprincipals = [\"alice -> teller\"]\n"
+      "[[rule]]\nroles = [\"teller\"]\ntypes = [\"bank.Account\"]\nmethods = [\"Deposit\", \"lease\"]\n");
   Client alice = node.client(with_tls("authority", "alice"));
   const auto deposited = alice.actor<bank::Account>(1).Deposit(cents(1));
   CHECK_MESSAGE(deposited, deposited.error().message);
@@ -92,22 +94,26 @@ TEST_CASE("passwords and tokens say who calls; a token is asked for each time, a
   REQUIRE(std::fread(hash, 1, 64, pipe) == 64);
   pclose(pipe);
   std::ofstream(folder.path + "/users") << "reader:$sha256$" << hash << ":reader\n";
-  ClientNode node("", "",
-                  "[[plugin]]\nname = \"users\"\nid = \"orbit.access.user_file\"\nrequired = true\n[plugin.config]\nfile = \"" +
-                      folder.path + "/users\"\n[[rule]]\nroles = [\"reader\"]\ntypes = [\"bank.Account\"]\nread_only = true\n");
+  ClientNode node(
+      "", "",
+      "[[plugin]]\nname = \"users\"\nid = \"orbit.access.user_file\"\nrequired = true\n[plugin.config]\nfile = \"" +
+          folder.path + "/users\"\n[[rule]]\nroles = [\"reader\"]\ntypes = [\"bank.Account\"]\nread_only = true\n");
   const auto nobody = node.client().actor<bank::Account>(1).GetBalance({});
   REQUIRE_FALSE(nobody);
   CHECK(nobody.error().code == Code::unauthenticated);
 
   int asked = 0;
-  Client reader = node.client({.credentials = {.token = [&asked] { return ++asked, std::string("open-sesame-open-sesame"); }}});
+  Client reader =
+      node.client({.credentials = {.token = [&asked] { return ++asked, std::string("open-sesame-open-sesame"); }}});
   for (int i = 0; i < 3; ++i) {
     const auto balance = reader.actor<bank::Account>(1).GetBalance({});
     CHECK_MESSAGE(balance, balance.error().message);
   }
   CHECK(asked == 3);
   CHECK(reader.actor<bank::Account>(1).Deposit(cents(1)).error().code == Code::permission_denied);
-  CHECK(reader.actor<bank::Account>(1).GetBalance({}, {.authorization = "Bearer wrong"}).error().code == Code::unauthenticated);
-  const auto own = node.client().actor<bank::Account>(1).GetBalance({}, {.authorization = "Bearer open-sesame-open-sesame"});
+  CHECK(reader.actor<bank::Account>(1).GetBalance({}, {.authorization = "Bearer wrong"}).error().code ==
+        Code::unauthenticated);
+  const auto own =
+      node.client().actor<bank::Account>(1).GetBalance({}, {.authorization = "Bearer open-sesame-open-sesame"});
   CHECK_MESSAGE(own, own.error().message);
 }

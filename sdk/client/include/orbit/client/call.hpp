@@ -18,14 +18,14 @@
 
 namespace orbit::client {
 
-// Why something failed: the code and message of the actor or the node, and what came with them as google.rpc.ErrorInfo and
-// google.rpc.RetryInfo.
+// Why something failed: the code and message of the actor or the node, and what came with them as google.rpc.ErrorInfo
+// and google.rpc.RetryInfo.
 struct Failure : Error {
   std::string reason = {};                           // "NOT_FOUND"; empty: it is not from a node
   std::string domain = {};                           // "orbit"
   std::map<std::string, std::string> metadata = {};  // "type", "key", "method" of the actor
   std::optional<std::chrono::milliseconds> retry_after = {};
-  uint32_t attempts = 0;      // RPCs that were begun
+  uint32_t attempts = 0;  // RPCs that were begun
   // Whether the actor may have run. False: it has not, for sure, and the call may be made again whatever it does.
   bool may_have_run = false;
 };
@@ -82,7 +82,8 @@ class Exchange {
 class Transport {
  public:
   virtual ~Transport() = default;
-  virtual std::shared_ptr<Exchange> start(const Method& method, std::string key, std::string request, CallOptions options) = 0;
+  virtual std::shared_ptr<Exchange> start(const Method& method, std::string key, std::string request,
+                                          CallOptions options) = 0;
 };
 
 template <class Reply>
@@ -104,9 +105,9 @@ Answer<Reply> parsed(Answer<std::string>& bytes) {
 
 }  // namespace detail
 
-// A call that was begun. Take its answer in one of three ways, once: get() blocks; then() calls back; co_await resumes the
-// coroutine. The last two run on one of the client's threads, where nothing may block, get() least of all. Letting go of a Pending
-// neither waits nor cancels.
+// A call that was begun. Take its answer in one of three ways, once: get() blocks; then() calls back; co_await resumes
+// the coroutine. The last two run on one of the client's threads, where nothing may block, get() least of all. Letting
+// go of a Pending neither waits nor cancels.
 template <class Reply>
 class [[nodiscard]] Pending {
  public:

@@ -10,8 +10,8 @@
 //   account.DepositAsync(amount).then([](orbit::client::Answer<bank::Balance> balance) { ... });
 //   bank::Balance balance = *co_await account.GetBalanceAsync({});
 //
-// Everything is thread-safe. A client has connections and threads: make one and keep it. What it holds is bounded by its options;
-// reaching a bound is RESOURCE_EXHAUSTED with the option's name.
+// Everything is thread-safe. A client has connections and threads: make one and keep it. What it holds is bounded by
+// its options; reaching a bound is RESOURCE_EXHAUSTED with the option's name.
 #pragma once
 
 #include <chrono>
@@ -48,11 +48,11 @@ struct Credentials {
   bool in_clear = false;
 };
 
-// How calls that failed are made again. A call is repeated only when it failed with UNAVAILABLE, and either its method is read_only or
-// idempotent, or it is certain that no actor has seen it.
+// How calls that failed are made again. A call is repeated only when it failed with UNAVAILABLE, and either its method
+// is read_only or idempotent, or it is certain that no actor has seen it.
 struct RetryOptions {
-  uint32_t attempts_max = 4;                        // of one call, the first one included
-  std::chrono::milliseconds delay{50};              // before the second attempt; doubled with each, spread by a fifth
+  uint32_t attempts_max = 4;            // of one call, the first one included
+  std::chrono::milliseconds delay{50};  // before the second attempt; doubled with each, spread by a fifth
   std::chrono::milliseconds delay_max{2000};
   // The budget that all calls of the client share: each call earns so much of a retry, and so many come for free.
   double per_call = 0.2;
@@ -67,14 +67,14 @@ struct ClientOptions {
   Credentials credentials = {};
   RetryOptions retry = {};
 
-  std::chrono::milliseconds deadline{10'000};         // of calls that say none
-  std::chrono::milliseconds connect_timeout{5000};    // so long a call waits for a connection, its deadline aside
-  std::chrono::milliseconds reconnect_delay{100};     // after a lost connection; grows to reconnect_delay_max
+  std::chrono::milliseconds deadline{10'000};       // of calls that say none
+  std::chrono::milliseconds connect_timeout{5000};  // so long a call waits for a connection, its deadline aside
+  std::chrono::milliseconds reconnect_delay{100};   // after a lost connection; grows to reconnect_delay_max
   std::chrono::milliseconds reconnect_delay_max{5000};
-  std::chrono::milliseconds keepalive{60'000};        // a connection without a byte for so long is pinged
-  std::string tenant = {};                            // of calls that say none
+  std::chrono::milliseconds keepalive{60'000};  // a connection without a byte for so long is pinged
+  std::string tenant = {};                      // of calls that say none
 
-  uint32_t calls_max = 10'000;     // under way at a time, those that wait for a connection or a retry included
+  uint32_t calls_max = 10'000;  // under way at a time, those that wait for a connection or a retry included
   uint32_t leases_max = 10'000;
   uint32_t subscriptions_max = 1000;
   uint64_t request_bytes_max = 4u << 20;  // as the node's message_bytes_max is by default
@@ -83,12 +83,12 @@ struct ClientOptions {
 
 // What a client has counted since it was made.
 struct ClientFigures {
-  uint64_t calls = 0;            // begun
-  uint64_t failures = 0;         // ended with an error
-  uint64_t attempts = 0;         // RPCs
-  uint64_t retries = 0;          // RPCs after the first of a call
-  uint64_t retries_refused = 0;  // that would have been safe, but for the budget
-  uint64_t under_way = 0;        // now
+  uint64_t calls = 0;                                 // begun
+  uint64_t failures = 0;                              // ended with an error
+  uint64_t attempts = 0;                              // RPCs
+  uint64_t retries = 0;                               // RPCs after the first of a call
+  uint64_t retries_refused = 0;                       // that would have been safe, but for the budget
+  uint64_t under_way = 0;                             // now
   std::vector<uint64_t> attempts_of_connection = {};  // endpoint by endpoint
 };
 
@@ -98,8 +98,8 @@ class Core;
 
 class Client {
  public:
-  // Begins to connect, and does not wait for it. Throws std::invalid_argument with a sentence about an option that is wrong, or a file
-  // that cannot be read.
+  // Begins to connect, and does not wait for it. Throws std::invalid_argument with a sentence about an option that is
+  // wrong, or a file that cannot be read.
   explicit Client(ClientOptions options = {});
   // close(0).
   ~Client();
@@ -112,13 +112,13 @@ class Client {
     return typename ProxyOf<Actor>::Type(transport(), key);
   }
 
-  // A call of a type that is known only when the program runs: messages as bytes, the key as on every wire. Blocks. It is repeatable
-  // only if `repeatable` says so.
+  // A call of a type that is known only when the program runs: messages as bytes, the key as on every wire. Blocks. It
+  // is repeatable only if `repeatable` says so.
   Answer<std::string> invoke(std::string_view type, std::string_view key, std::string_view method, std::string request,
                              CallOptions options = {}, bool repeatable = false) const;
 
-  // Keeps the actor in memory from now on, as long as the lease or a copy of it lives. Blocks until the node has granted it, for the
-  // client's deadline at most. lease.hpp says what a lease is worth.
+  // Keeps the actor in memory from now on, as long as the lease or a copy of it lives. Blocks until the node has
+  // granted it, for the client's deadline at most. lease.hpp says what a lease is worth.
   template <class P>
   Answer<Lease> hold(const P& proxy, LeaseOptions options = {}) const {
     return hold(P::kType, proxy.key(), options);
@@ -136,8 +136,8 @@ class Client {
 
   ClientFigures figures() const;
 
-  // Ends the client: new calls fail with CANCELLED at once, and those under way have `grace` to end before they are cancelled. When it
-  // returns no callback runs or will run. Not from a callback.
+  // Ends the client: new calls fail with CANCELLED at once, and those under way have `grace` to end before they are
+  // cancelled. When it returns no callback runs or will run. Not from a callback.
   void close(std::chrono::milliseconds grace);
 
  private:

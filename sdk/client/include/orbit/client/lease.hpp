@@ -18,11 +18,11 @@ namespace detail {
 class HeldActor;
 }
 
-// While it, or a copy of it, lives, the client renews the lease in the background, many in one RPC. Letting go is not renewing: the
-// actor may leave when the last client's lease has run out and its own idle timeout has passed.
+// While it, or a copy of it, lives, the client renews the lease in the background, many in one RPC. Letting go is not
+// renewing: the actor may leave when the last client's lease has run out and its own idle timeout has passed.
 //
-// A lease is no lock and no promise: a node that runs into a bound on memory or activations lets actors leave all the same, and so does
-// one that stops; the next renewal, or a call, brings the actor back with what it has stored.
+// A lease is no lock and no promise: a node that runs into a bound on memory or activations lets actors leave all the
+// same, and so does one that stops; the next renewal, or a call, brings the actor back with what it has stored.
 class Lease {
  public:
   explicit Lease(std::shared_ptr<detail::HeldActor> held) : held_(std::move(held)) {}

@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "orbit/key.hpp"
 #include "call.hpp"
+#include "orbit/key.hpp"
 
 namespace orbit::client {
 
@@ -18,8 +18,8 @@ template <KeyKind Kind>
 using KeyIn = std::conditional_t<Kind == KeyKind::int64, int64_t, std::string_view>;
 }  // namespace detail
 
-// One actor, seen from outside: a name and a way to it, nothing else; making one sends nothing. Copies are cheap. May be used from any
-// thread, and outlive the client, whose end ends its calls.
+// One actor, seen from outside: a name and a way to it, nothing else; making one sends nothing. Copies are cheap. May
+// be used from any thread, and outlive the client, whose end ends its calls.
 template <KeyKind Kind>
 class Proxy {
  public:

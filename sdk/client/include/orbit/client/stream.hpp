@@ -14,8 +14,10 @@
 namespace orbit::client {
 
 struct SubscribeOptions {
-  uint64_t from = 0;         // events at that position and later, or the earliest that is kept; 0: what is published from now on
-  uint32_t events_max = 1000;  // received and not yet taken; with more the client stops reading, and the node's own bound counts
+  uint64_t from =
+      0;  // events at that position and later, or the earliest that is kept; 0: what is published from now on
+  uint32_t events_max =
+      1000;  // received and not yet taken; with more the client stops reading, and the node's own bound counts
 };
 
 // As it comes over the wire.
@@ -46,9 +48,9 @@ class EventSource {
 
 }  // namespace detail
 
-// The events of one stream, in order, each once. When the connection breaks or the node restarts, the client subscribes again behind
-// the last event that came; nothing is lost as long as the stream keeps it (docs/streams.md). Until the first event came there is no
-// such position: with from = 0 what is published during a break then is not seen.
+// The events of one stream, in order, each once. When the connection breaks or the node restarts, the client subscribes
+// again behind the last event that came; nothing is lost as long as the stream keeps it (docs/streams.md). Until the
+// first event came there is no such position: with from = 0 what is published during a break then is not seen.
 template <class Message>
 class Subscription {
  public:
@@ -60,8 +62,8 @@ class Subscription {
     if (source_ != nullptr) source_->cancel();
   }
 
-  // Blocks for the next event. DEADLINE_EXCEEDED: none came within timeout, go on. Anything else: the subscription has ended, because
-  // of an error that trying again does not mend. One thread at a time.
+  // Blocks for the next event. DEADLINE_EXCEEDED: none came within timeout, go on. Anything else: the subscription has
+  // ended, because of an error that trying again does not mend. One thread at a time.
   Answer<StreamedEvent<Message>> next(std::chrono::milliseconds timeout) const {
     Answer<StreamedBytes> bytes = source_->next(timeout);
     if (!bytes) return tl::unexpected<Failure>(std::move(bytes.error()));
@@ -73,7 +75,8 @@ class Subscription {
     failure.message = "the event at " + std::to_string(event.position) + " is no " + event.message.GetTypeName();
     return tl::unexpected<Failure>(std::move(failure));
   }
-  // Of the last event that next() returned: store it with what you made of the event, and begin there + 1 the next time.
+  // Of the last event that next() returned: store it with what you made of the event, and begin there + 1 the next
+  // time.
   uint64_t position() const { return source_->position(); }
   // Any thread; a next() that waits returns CANCELLED.
   void cancel() const { source_->cancel(); }
@@ -88,9 +91,9 @@ struct CallStreamOptions {
   std::string tenant = {};  // empty: the client's
 };
 
-// Proxies of it send their calls over one RPC of ActorService.InvokeStream. Deadlines and cancellation are each call's own;
-// traceparent, tenant and credentials are the stream's, and those of CallOptions do not count. There are no retries: when the
-// stream breaks, all its calls fail with UNAVAILABLE, and so do later ones; open another.
+// Proxies of it send their calls over one RPC of ActorService.InvokeStream. Deadlines and cancellation are each call's
+// own; traceparent, tenant and credentials are the stream's, and those of CallOptions do not count. There are no
+// retries: when the stream breaks, all its calls fail with UNAVAILABLE, and so do later ones; open another.
 class CallStream {
  public:
   explicit CallStream(std::shared_ptr<detail::Transport> transport) : transport_(std::move(transport)) {}
