@@ -2,7 +2,6 @@
 #include "credentials.hpp"
 
 #include <algorithm>
-#include <optional>
 
 namespace orbit::grpc_wire {
 
@@ -15,15 +14,20 @@ int base64_digit(char c) noexcept {
   return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-// RFC 4648; white space is passed over when `lines`.
-std::optional<std::string> from_base64(std::string_view text, bool lines) {
+bool same_scheme(std::string_view scheme, std::string_view wanted) noexcept {
+  return std::equal(scheme.begin(), scheme.end(), wanted.begin(), wanted.end(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; });
+}
+
+}  // namespace
+
+std::optional<std::string> from_base64(std::string_view text) {
   std::string out;
   uint32_t bits = 0;
   int held = 0;
   size_t digits = 0;
   size_t padding = 0;
   for (const char c : text) {
-    if (lines && (c == '\n' || c == '\r' || c == ' ' || c == '\t')) continue;
     if (c == '=') {
       ++padding;
       continue;
@@ -42,14 +46,6 @@ std::optional<std::string> from_base64(std::string_view text, bool lines) {
   return out;
 }
 
-bool same_scheme(std::string_view scheme, std::string_view wanted) noexcept {
-  return std::equal(scheme.begin(), scheme.end(), wanted.begin(), wanted.end(), [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-  });
-}
-
-}  // namespace
-
 Result<Authorization> parse_authorization(std::string_view value) {
   const size_t blank = value.find(' ');
   const std::string_view scheme = value.substr(0, blank);
@@ -61,7 +57,7 @@ Result<Authorization> parse_authorization(std::string_view value) {
     return out;
   }
   if (same_scheme(scheme, "basic")) {
-    const auto decoded = from_base64(rest, false);
+    const auto decoded = from_base64(rest);
     const size_t colon = decoded ? decoded->find(':') : std::string::npos;
     if (colon != std::string::npos) {
       out.basic = true;
@@ -72,17 +68,6 @@ Result<Authorization> parse_authorization(std::string_view value) {
   }
   return fail(Code::unauthenticated,
               "the metadata 'authorization' is neither 'Bearer TOKEN' nor 'Basic' with the base64 of 'NAME:PASSWORD'");
-}
-
-std::string der_of_pem(std::string_view pem) {
-  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
-  constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
-  const size_t begin = pem.find(kBegin);
-  if (begin == std::string_view::npos) return {};
-  const size_t from = begin + kBegin.size();
-  const size_t end = pem.find(kEnd, from);
-  if (end == std::string_view::npos) return {};
-  return from_base64(pem.substr(from, end - from), true).value_or(std::string());
 }
 
 }  // namespace orbit::grpc_wire

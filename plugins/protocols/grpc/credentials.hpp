@@ -2,6 +2,7 @@
 // The metadata `authorization`, as HTTP has it: RFC 7617 (Basic), RFC 6750 (Bearer).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,7 +19,7 @@ struct Authorization {
 // UNAUTHENTICATED when it is neither, without repeating what it holds.
 Result<Authorization> parse_authorization(std::string_view value);
 
-// The first certificate of PEM text as DER; empty when there is none.
-std::string der_of_pem(std::string_view pem);
+// RFC 4648, with or without padding; nothing when it is no base64.
+std::optional<std::string> from_base64(std::string_view text);
 
 }  // namespace orbit::grpc_wire
