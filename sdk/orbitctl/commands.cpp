@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "commands.hpp"
 
+#include "access_commands.hpp"
 #include "live_commands.hpp"
 #include "mcp_command.hpp"
 #include "new_project.hpp"
@@ -105,6 +106,25 @@ std::span<const Command> commands() {
       {"slow-turns", "", "turns that kept their worker for too long", "", 0, 0, {"limit"}, slow_turns},
       {"dead-letters", "", "one-way messages that no turn handled", "", 0, 0, {"limit"}, dead_letters},
       {"deactivate", "TYPE KEY", "store an actor's state and make it leave memory", "", 2, 2, {}, deactivate},
+      {"access list", "", "the users and tokens that are let in no more", "", 0, 0, {}, access_list},
+      {"access revoke",
+       "user|token VALUE",
+       "let a user, or a token, in no more",
+       "At once, also where it has logged in, and over restarts of the node. A token's VALUE is its jti, or sha256: and the\n"
+       "hash of all of it in hexadecimal: printf %s TOKEN | sha256sum.",
+       2,
+       2,
+       {},
+       access_revoke},
+      {"access restore", "user|token VALUE", "let a revoked user, or token, in again", "", 2, 2, {}, access_restore},
+      {"access reload",
+       "",
+       "read files of users and of keys again",
+       "The node looks every two seconds whether they have changed; this waits until they are read, and tells what is wrong.",
+       0,
+       0,
+       {},
+       access_reload},
       {"storages", "", "the storage instances of the running node", "", 0, 0, {}, storages},
       {"migrations", "", "the migrations between storage instances of the running node", "", 0, 0, {}, migrations},
       {"storage migrate",

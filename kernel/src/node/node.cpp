@@ -31,7 +31,7 @@ namespace {
 
 std::atomic<Node*> the_node{nullptr};
 
-constexpr uint64_t kCertificateLookNs = 2'000'000'000;
+constexpr uint64_t kFilesLookNs = 2'000'000'000;
 
 std::chrono::milliseconds ms(const Values& values, std::string_view key) {
   return std::chrono::milliseconds(values.integer(key));
@@ -259,6 +259,8 @@ void Node::add_metrics() {
     out.counter("orbit_access_remembered_total", "Of these, those that were remembered.", "",
                 static_cast<double>(access.remembered));
     out.counter("orbit_access_refused_total", "Callers whose credentials were refused.", "", static_cast<double>(access.refused));
+    out.counter("orbit_access_locked_out_total", "Credentials that were not looked at, after too many wrong ones.", "",
+                static_cast<double>(access.locked));
     out.counter("orbit_access_denied_total", "Calls and administrative actions that were denied.", "",
                 static_cast<double>(access.denied));
     uint32_t worker = 0;
@@ -299,11 +301,11 @@ Result<> Node::take_authenticators() {
   std::vector<Access::Authenticator> out;
   for (const auto& provided : plugins_->provided(ORBIT_AUTHENTICATOR_V1)) {
     const auto* table = static_cast<const orbit_authenticator_v1*>(provided.table);
-    if (table->struct_size < sizeof(orbit_authenticator_v1) || table->mechanisms == nullptr || table->authenticate == nullptr)
+    constexpr uint32_t kLeast = offsetof(orbit_authenticator_v1, holds);
+    if (table->struct_size < kLeast || table->mechanisms == nullptr || table->authenticate == nullptr)
       return fail(Code::failed_precondition, "the plugin '" + provided.instance + "': its " ORBIT_AUTHENTICATOR_V1 " has " +
                                                  std::to_string(table->struct_size) + " bytes, expected " +
-                                                 std::to_string(sizeof(orbit_authenticator_v1)) +
-                                                 ", with mechanisms and authenticate");
+                                                 std::to_string(kLeast) + " or more, with mechanisms and authenticate");
     out.push_back({provided.instance, table, provided.self});
   }
   access_->set_authenticators(std::move(out));
@@ -311,7 +313,10 @@ Result<> Node::take_authenticators() {
 }
 
 void Node::reload() noexcept {
-  submit([this] { net_->reload_certificates(true); });
+  submit([this] {
+    net_->reload_certificates(true);
+    if (auto read = access_->reload(true); !read) logger_.warn(read.error().message);
+  });
 }
 
 Result<> Node::start(Mistakes& mistakes) {
@@ -331,6 +336,7 @@ Result<> Node::start(Mistakes& mistakes) {
   migrations_ = std::make_unique<Migrations>(*executor_, *runtime_, storages_, log_->logger("storage"));
   backups_ = std::make_unique<Backups>(*executor_, *runtime_, *plugins_, log_->logger("storage"));
   if (auto taken = take_authenticators(); !taken) return taken;
+  if (auto known = access_->load(); !known) return known;
   std::vector<CallFilter> filters;
   for (const auto& provided : plugins_->provided(ORBIT_CALL_FILTER_V1)) {
     const auto* table = static_cast<const orbit_call_filter_v1*>(provided.table);
@@ -350,7 +356,10 @@ Result<> Node::start(Mistakes& mistakes) {
   if (auto published = publish_types(); !published) return published;
   if (auto started = plugins_->start(); !started) return started;
   if (net_->has_tls())
-    certificate_watch_ = std::make_unique<Periodic>("orbit-tls", kCertificateLookNs, [this] { net_->reload_certificates(false); });
+    certificate_watch_ = std::make_unique<Periodic>("orbit-tls", kFilesLookNs, [this] { net_->reload_certificates(false); });
+  // What cannot be read is logged by the authenticator that wants to.
+  if (access_->enabled())
+    access_watch_ = std::make_unique<Periodic>("orbit-access", kFilesLookNs, [this] { static_cast<void>(access_->reload(false)); });
   state_.store(State::ready, std::memory_order_release);
   std::string in_use;
   for (const auto& store : runtime_->stores()) in_use += (in_use.empty() ? "" : ", ") + store->name();
@@ -443,6 +452,7 @@ bool Node::stop() {
     }
   }
   certificate_watch_.reset();
+  access_watch_.reset();
   turn_watch_.reset();
   if (executor_) executor_->stop();  // also when it never ran: it knows the schedulers of the runtime
   migrations_.reset();

@@ -124,6 +124,7 @@ class Node final : public ModuleTarget {
   std::unique_ptr<Backups> backups_;
   std::unique_ptr<Periodic> turn_watch_;
   std::unique_ptr<Periodic> certificate_watch_;
+  std::unique_ptr<Periodic> access_watch_;
   bool executor_runs_ = false;
   bool stopped_ = false;
   std::atomic<State> state_{State::starting};

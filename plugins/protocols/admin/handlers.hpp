@@ -37,6 +37,10 @@ void metrics(const Services& services, ExchangePtr exchange);
 void log_tail(const Services& services, ExchangePtr exchange);
 void console(const Services& services, ExchangePtr exchange);
 void message_forms(const Services& services, ExchangePtr exchange);
+void revocations(const Services& services, ExchangePtr exchange);
+void revoke(const Services& services, ExchangePtr exchange);
+void take_back(const Services& services, ExchangePtr exchange);
+void reload_access(const Services& services, ExchangePtr exchange);
 void openapi(const Services& services, ExchangePtr exchange);
 
 }  // namespace orbit::admin::handlers

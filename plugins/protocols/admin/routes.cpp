@@ -17,9 +17,16 @@ constexpr Parameter kPathParameters[] = {
      R"({"type":"string","maxLength":65536})"},
     {"method", "Name of one of the type's methods.", R"({"type":"string","minLength":1})"},
     {"index", "Name of one of the type's indexes.", R"({"type":"string","minLength":1})"},
+    {"kind", "What is revoked: `user`, or `token`.", R"({"type":"string","enum":["user","token"]})"},
+    {"value", "The user's name, or what the token is called: a JWT's `jti`, or `sha256:` and the hash of the token in hexadecimal.",
+     R"({"type":"string","minLength":1,"maxLength":256})"},
     {"name", "Name of a loaded actor module, as `GET /v1/modules` lists it.", R"({"type":"string","minLength":1})"},
 };
 
+constexpr Parameter kRevokeQuery[] = {
+    {"until_ms", "Unix time in milliseconds from which it counts no more; 0: until it is taken back.",
+     R"({"type":"integer","minimum":0,"default":0})"},
+};
 constexpr Parameter kActivationQuery[] = {
     {"type", "Only activations of this actor type; all types when it is left out.", R"({"type":"string"})"},
     {"limit", "Most activations in one answer.", R"({"type":"integer","minimum":1,"maximum":1000,"default":100})"},
@@ -86,6 +93,14 @@ constexpr Answer kForms[] = {{200, "The messages.", kJsonMedia, "MessageForms"}}
 constexpr Answer kConsole[] = {{200, "The page.", "text/html", nullptr}};
 constexpr Answer kOpenApi[] = {{200, "This document.", kJsonMedia, "OpenApi"}};
 
+constexpr Answer kRevocations[] = {{200, "The revocations.", kJsonMedia, "RevocationList"}};
+constexpr Answer kRevoked[] = {{204, "It is revoked.", nullptr, nullptr}};
+constexpr Answer kTakenBack[] = {{204, "It is not revoked any more.", nullptr, nullptr}};
+constexpr Answer kReloaded[] = {{204, "All was read again.", nullptr, nullptr}};
+
+constexpr int kRevokeErrors[] = {429, 503};
+constexpr int kTakeBackErrors[] = {404, 429, 503};
+constexpr int kReloadErrors[] = {404, 429, 503};
 constexpr int kNotReady[] = {503};
 constexpr int kNotFound[] = {404};
 constexpr int kQueryErrors[] = {404, 429, 503};
@@ -332,6 +347,42 @@ constexpr Route kRoutes[] = {
      .query = kCallQuery,
      .body = "",
      .is_call = true},
+    {.method = "GET",
+     .path = "/v1/access/revocations",
+     .operation = "listRevocations",
+     .tag = "access",
+     .summary = "The users and tokens that are let in no more",
+     .doc = "Whatever the plugins say that authenticate.",
+     .handle = handlers::revocations,
+     .answers = kRevocations},
+    {.method = "PUT",
+     .path = "/v1/access/revocations/{kind}/{value}",
+     .operation = "revoke",
+     .tag = "access",
+     .summary = "Let a user or a token in no more",
+     .doc = "At once, also on connections that have logged in, and over restarts of this node.",
+     .handle = handlers::revoke,
+     .answers = kRevoked,
+     .errors = kRevokeErrors,
+     .query = kRevokeQuery},
+    {.method = "DELETE",
+     .path = "/v1/access/revocations/{kind}/{value}",
+     .operation = "takeBackRevocation",
+     .tag = "access",
+     .summary = "Let a user or a token in again",
+     .doc = "If the plugins that authenticate do.",
+     .handle = handlers::take_back,
+     .answers = kTakenBack,
+     .errors = kTakeBackErrors},
+    {.method = "POST",
+     .path = "/v1/access/reload",
+     .operation = "reloadAccess",
+     .tag = "access",
+     .summary = "Read users, tokens and keys again",
+     .doc = "What cannot be read stays as it was, and the answer says why.",
+     .handle = handlers::reload_access,
+     .answers = kReloaded,
+     .errors = kReloadErrors},
     {.method = "GET",
      .path = "/v1/storage",
      .operation = "listStorages",

@@ -401,6 +401,22 @@ const char* const kSchemas = R"json({
       "size_bytes": {"type": "integer", "minimum": 0, "description": "As the engine says, roughly."}
     }
   },
+  "RevocationList": {
+    "type": "object", "required": ["revocations"],
+    "properties": {
+      "revocations": {
+        "type": "array",
+        "items": {
+          "type": "object", "required": ["kind", "value", "until_ms"],
+          "properties": {
+            "kind": {"type": "string", "enum": ["user", "token"]},
+            "value": {"type": "string"},
+            "until_ms": {"type": "integer", "minimum": 0, "description": "Unix time from which it counts no more; 0: none."}
+          }
+        }
+      }
+    }
+  },
   "StorageList": {
     "type": "object", "required": ["storages"],
     "properties": {"storages": {"type": "array", "items": {"$ref": "#/components/schemas/Storage"}}}
