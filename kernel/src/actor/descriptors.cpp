@@ -3,42 +3,15 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
-#include <google/protobuf/unknown_field_set.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/type_resolver.h>
 #include <google/protobuf/util/type_resolver_util.h>
-
-#include <functional>
-#include <map>
 
 namespace orbit::kernel {
 
 namespace {
 
 constexpr std::string_view kUrlPrefix = "type.googleapis.com";
-
-// Of sdk/proto/orbit/v1/options.proto. The kernel does not have its generated code, and another library of the process may have
-// registered it: the options are looked at as bytes.
-constexpr int kActorOption = 50100;
-constexpr int kActorKeyField = 6;
-
-orbit_key_kind key_kind_of(const google::protobuf::ServiceDescriptorProto& service) {
-  using Field = google::protobuf::UnknownField;
-  orbit_key_kind kind = ORBIT_KEY_STRING;
-  google::protobuf::UnknownFieldSet options;
-  if (!options.ParseFromString(service.options().SerializeAsString())) return kind;
-  for (int i = 0; i < options.field_count(); ++i) {
-    google::protobuf::UnknownFieldSet actor;
-    if (options.field(i).number() != kActorOption || options.field(i).type() != Field::TYPE_LENGTH_DELIMITED ||
-        !actor.ParseFromString(options.field(i).length_delimited()))
-      continue;
-    for (int j = 0; j < actor.field_count(); ++j)
-      if (const Field& field = actor.field(j); field.number() == kActorKeyField && field.type() == Field::TYPE_VARINT)
-        kind = field.varint() == ORBIT_KEY_INT64 || field.varint() == ORBIT_KEY_BYTES ? static_cast<orbit_key_kind>(field.varint())
-                                                                                      : ORBIT_KEY_STRING;
-  }
-  return kind;
-}
 
 // Collects what protobuf says instead of printing it.
 class Collector : public google::protobuf::DescriptorPool::ErrorCollector {
@@ -55,7 +28,6 @@ class Collector : public google::protobuf::DescriptorPool::ErrorCollector {
 struct Descriptors::Impl {
   google::protobuf::DescriptorPool pool;
   std::unique_ptr<google::protobuf::util::TypeResolver> resolver;
-  std::map<std::string, orbit_key_kind, std::less<>> key_kinds;  // by service
 };
 
 Descriptors::Descriptors() : impl_(std::make_unique<Impl>()) {
@@ -81,15 +53,8 @@ Result<> Descriptors::add(std::string_view descriptor_set) {
     }
     Collector errors;
     if (impl_->pool.BuildFileCollectingErrors(file, &errors) == nullptr) return fail(Code::invalid_argument, errors.text);
-    for (const auto& service : file.service())
-      impl_->key_kinds[(file.package().empty() ? "" : file.package() + ".") + service.name()] = key_kind_of(service);
   }
   return {};
-}
-
-orbit_key_kind Descriptors::key_kind(std::string_view service) const {
-  const auto found = impl_->key_kinds.find(service);
-  return found != impl_->key_kinds.end() ? found->second : ORBIT_KEY_STRING;
 }
 
 Result<std::string> Descriptors::to_binary(std::string_view message_type, std::string_view json) const {

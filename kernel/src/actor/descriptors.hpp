@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "orbit/ext/descriptors.h"
 #include "orbit/result.hpp"
 
 namespace orbit::kernel {
@@ -21,9 +20,6 @@ class Descriptors {
   // Adds a serialized google.protobuf.FileDescriptorSet; files that are there already must be equal. INVALID_ARGUMENT with
   // protobuf's own words otherwise.
   Result<> add(std::string_view descriptor_set);
-
-  // What the keys of an actor type are, whose service has that full name. [any thread]
-  orbit_key_kind key_kind(std::string_view service) const;
 
   // Protobuf's JSON mapping, both ways, for the message of that full name. [any thread]
   Result<std::string> to_binary(std::string_view message_type, std::string_view json) const;

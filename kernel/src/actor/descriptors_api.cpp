@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actor/activation.hpp"
+#include "actor/key_kinds.hpp"
 #include "actor/runtime.hpp"
 #include "state/record_format.hpp"
 
@@ -15,11 +16,6 @@ namespace orbit::kernel {
 namespace {
 
 std::atomic<uint64_t> changes{1};
-
-orbit_key_kind key_kind_of(const TypeVersion& version) {
-  const Descriptors* const known = version.module->descriptors.get();
-  return known != nullptr ? known->key_kind(version.type->name) : ORBIT_KEY_STRING;
-}
 
 bool is_callable(const TypeVersion* version) {
   if (version == nullptr || version->def->descriptor_set.size == 0) return false;

@@ -79,15 +79,24 @@ class Subscription final : public EndlessHandler, private Job {
         [](void* ctx) {
           auto* self = static_cast<Subscription*>(ctx);
           self->timer_ = 0;
+          if (!self->is_allowed()) return;
           static_cast<void>(self->wire_.streams.renew(self->observer_, kLeaseMs));
           self->arm();
         },
         this);
   }
 
+  // Whether the caller still is who it was; if not, it is told so and the subscription ends.
+  bool is_allowed() {
+    if (!wire_.access_enabled) return true;
+    const auto good = wire_.access.still(caller_);
+    if (!good) end(good.error());
+    return good.has_value();
+  }
+
   static void events(void* ctx, const orbit_stream_event* events, size_t count) {
     auto* self = static_cast<Subscription*>(ctx);
-    if (self->ended_) return;
+    if (self->ended_ || !self->is_allowed()) return;
     for (size_t i = 0; i < count; ++i) {
       if (self->rpc_.unsent() >= self->wire_.limits.subscription_events_max)
         return self->end({Code::resource_exhausted,

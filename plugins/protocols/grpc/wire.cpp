@@ -2,7 +2,6 @@
 #include "wire.hpp"
 
 #include "credentials.hpp"
-#include "orbit/authorization.hpp"
 
 namespace orbit::grpc_wire {
 
@@ -109,7 +108,11 @@ void RpcHandler::start() {
   if (const auto value = rpc_.metadata("authorization")) {
     const Result<Authorization> given = parse_authorization(*value);
     if (!given) return known(tl::unexpected<Error>(given.error()));
-    return wire_.access.authenticate(given->credentials(peer.c_str()), known);
+    return wire_.access.authenticate({.mechanism = given->basic ? ORBIT_MECHANISM_PASSWORD : ORBIT_MECHANISM_BEARER,
+                                      .name = given->name,
+                                      .secret = given->secret,
+                                      .peer = peer.c_str()},
+                                     known);
   }
   if (const std::string der = der_of_pem(rpc_.certificate_pem()); !der.empty())
     return wire_.access.authenticate({.mechanism = ORBIT_MECHANISM_CERTIFICATE, .name = {}, .secret = der, .peer = peer.c_str()},

@@ -37,7 +37,6 @@ TEST_CASE("base64 has its padding or none of it, and nothing after it") {
   CHECK(decode_base64("YQ==") == "a");
   CHECK(decode_base64("YQ") == "a");
   CHECK(decode_base64("") == "");
-  CHECK(decode_base64("YW\nJj", true) == "abc");
   for (const char* text : {"Y", "YQ=", "YQ===", "Y=Q=", "YQ==YQ", "YW\nJj", "Y-_j"})
     CHECK_FALSE(decode_base64(text).has_value());
 }

@@ -14,8 +14,8 @@
 
 namespace orbit {
 
-// RFC 4648 section 4, with or without padding; white space is passed over when `lines`. Nothing: it is something else.
-inline std::optional<std::string> decode_base64(std::string_view text, bool lines = false) {
+// RFC 4648 section 4, with or without padding. Nothing: it is something else.
+inline std::optional<std::string> decode_base64(std::string_view text) {
   const auto digit_of = [](char c) noexcept {
     if (c >= 'A' && c <= 'Z') return c - 'A';
     if (c >= 'a' && c <= 'z') return c - 'a' + 26;
@@ -28,7 +28,6 @@ inline std::optional<std::string> decode_base64(std::string_view text, bool line
   size_t digits = 0;
   size_t padding = 0;
   for (const char c : text) {
-    if (lines && (c == '\n' || c == '\r' || c == ' ' || c == '\t')) continue;
     if (c == '=') {
       ++padding;
       continue;

@@ -566,6 +566,16 @@ class Tokens(WithFolder):
             self.assertEqual((name, status), (name, 401))
             self.assertEqual(json.loads(body)["detail"], "the credentials are wrong or have expired")
 
+    def test_a_signed_token_is_revoked_by_its_id_or_by_its_hash(self):
+        named, unnamed = self.issuer.token(self.claims(jti="t-17")), self.issuer.token(self.claims())
+        digest = "sha256:" + hashlib.sha256(unnamed.encode()).hexdigest()
+        for token, value in ((named, "t-17"), (unnamed, digest)):
+            self.assertEqual(self.ask("GET", "/v1/node", token)[0], 200)
+            self.assertEqual(self.ask("PUT", f"/v1/access/revocations/token/{value}", "the-admin-token")[0], 204)
+            self.assertEqual(self.ask("GET", "/v1/node", token)[0], 401)
+            self.assertEqual(self.ask("DELETE", f"/v1/access/revocations/token/{value}", "the-admin-token")[0], 204)
+            self.assertEqual(self.ask("GET", "/v1/node", token)[0], 200)
+
     def test_new_keys_count_when_their_file_changes(self):
         other = Issuer(self.folder, "k3")
         token = other.token(self.claims())
