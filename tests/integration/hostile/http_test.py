@@ -90,59 +90,59 @@ class HostileHttp(unittest.TestCase):
             client.send(self.request(wire, begin.encode() + data + end.encode()))
             return client.answer()
 
-    def each(self):
+    def test_slow_heads_and_slow_bodies_are_told_the_bound_and_let_go(self):
         for wire in WIRES:
             with self.subTest(wire):
-                yield wire
-
-    def test_slow_heads_and_slow_bodies_are_told_the_bound_and_let_go(self):
-        for wire in self.each():
-            head = self.request(wire, "{}")
-            clients = [self.open(wire) for _ in range(50)]
-            # Bytes that trickle in do not buy time.
-            for number, client in enumerate(clients):
-                client.send(head[:20 + number] if number % 2 else self.request(wire, "{", size=2))
-            for client in clients:
-                with client:
-                    status, body = client.answer()
-                    self.assertEqual(status, 408, body)
-                    self.assertIn("_timeout_ms", body)
-                    self.assertEqual(client.file.read(), b"")
+                head = self.request(wire, "{}")
+                clients = [self.open(wire) for _ in range(50)]
+                # Bytes that trickle in do not buy time.
+                for number, client in enumerate(clients):
+                    client.send(head[:20 + number] if number % 2 else self.request(wire, "{", size=2))
+                for client in clients:
+                    with client:
+                        status, body = client.answer()
+                        self.assertEqual(status, 408, body)
+                        self.assertIn("_timeout_ms", body)
+                        self.assertEqual(client.file.read(), b"")
 
     def test_floods_of_headers_meet_a_bound_that_is_named(self):
-        for wire in self.each():
-            for flood, bound in (("".join(f"X-{number}: y\r\n" for number in range(200)), "100"),
-                                 (f"X-Long: {'y' * 100_000}\r\n", "header_bytes_max")):
+        for wire in WIRES:
+            with self.subTest(wire):
+                for flood, bound in (("".join(f"X-{number}: y\r\n" for number in range(200)), "100"),
+                                     (f"X-Long: {'y' * 100_000}\r\n", "header_bytes_max")):
+                    with self.open(wire) as client:
+                        client.send(self.request(wire, "{}", flood))
+                        status, body = client.answer()
+                        self.assertEqual(status, 431, body)
+                        self.assertIn(bound, body)
                 with self.open(wire) as client:
-                    client.send(self.request(wire, "{}", flood))
-                    status, body = client.answer()
-                    self.assertEqual(status, 431, body)
-                    self.assertIn(bound, body)
-            with self.open(wire) as client:
-                client.send(f"GET /{'x' * 100_000} HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                self.assertIn(client.answer()[0], (414, 431))
+                    client.send(f"GET /{'x' * 100_000} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    self.assertIn(client.answer()[0], (414, 431))
 
     def test_a_body_that_is_announced_too_large_is_refused_unread(self):
-        for wire in self.each():
-            with self.open(wire) as client:
-                client.send(self.request(wire, "", size=10**12))
-                status, body = client.answer()
-                self.assertEqual(status, 413, body)
-                self.assertIn("body_bytes_max", body)
+        for wire in WIRES:
+            with self.subTest(wire):
+                with self.open(wire) as client:
+                    client.send(self.request(wire, "", size=10**12))
+                    status, body = client.answer()
+                    self.assertEqual(status, 413, body)
+                    self.assertIn("body_bytes_max", body)
 
     def test_huge_nesting_is_an_error(self):
-        for wire in self.each():
-            for deep in ("[" * 200_000, '{"a":' * 150_000, "[" * 10_000 + "]" * 10_000):
-                status, body = self.post(wire, deep)
-                self.assertEqual(status, 400, body)
-                self.assertIn("error" if wire == "mcp" else "INVALID_ARGUMENT", body)
+        for wire in WIRES:
+            with self.subTest(wire):
+                for deep in ("[" * 200_000, '{"a":' * 150_000, "[" * 10_000 + "]" * 10_000):
+                    status, body = self.post(wire, deep)
+                    self.assertEqual(status, 400, body)
+                    self.assertIn("error" if wire == "mcp" else "INVALID_ARGUMENT", body)
 
     def test_text_that_is_no_utf8_is_an_error(self):
-        for wire in self.each():
-            for text in (b'"\xff\xfe"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"'):
-                status, body = self.post(wire, text)
-                self.assertEqual(status, 400, body)
-                json.loads(body)
+        for wire in WIRES:
+            with self.subTest(wire):
+                for text in (b'"\xff\xfe"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"'):
+                    status, body = self.post(wire, text)
+                    self.assertEqual(status, 400, body)
+                    json.loads(body)
 
     def test_values_of_wrong_types_are_errors_that_name_the_field(self):
         for wire in ("rest", "admin"):
@@ -158,19 +158,20 @@ class HostileHttp(unittest.TestCase):
             with self.open("mcp") as client:
                 client.send(self.request("mcp", message))
                 status, body = client.answer()
-                self.assertEqual(status, 400, f"{message}: {body}")
-                self.assertIn("message", json.loads(body)["error"])
+                self.assertIn(status, (200, 400), f"{message}: {body}")  # 200: the message was one, and its error is JSON-RPC's
+                self.assertIn(json.loads(body)["error"]["code"], (-32700, -32600, -32602), message)
 
     def test_what_is_no_http_is_refused_and_the_connection_ends(self):
-        for wire in self.each():
-            for noise in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 100 + b"\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-                          b"GET / HTTP/1.1\nHost: localhost\n\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-                          self.request(wire, "{}", "Transfer-Encoding: chunked\r\n")):
-                with self.open(wire) as client:
-                    client.send(noise)
-                    status, _ = client.answer()
-                    self.assertIn(status, (400, 505), noise)
-                    self.assertEqual(client.file.read(), b"")
+        for wire in WIRES:
+            with self.subTest(wire):
+                for noise in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 100 + b"\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                              b"GET / HTTP/1.1\nHost: localhost\n\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                              self.request(wire, "{}", "Transfer-Encoding: chunked\r\n")):
+                    with self.open(wire) as client:
+                        client.send(noise)
+                        status, _ = client.answer()
+                        self.assertIn(status, (400, 408, 505), noise)  # 408: without CRLF a head does not end
+                        self.assertEqual(client.file.read(), b"")
 
 
 if __name__ == "__main__":
