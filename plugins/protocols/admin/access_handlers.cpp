@@ -8,7 +8,7 @@ namespace orbit::admin::handlers {
 
 namespace {
 
-void done_empty(void* ctx, orbit_code code, orbit_bytes message) {
+void done_access(void* ctx, orbit_code code, orbit_bytes message) {
   const ExchangePtr exchange(static_cast<Exchange*>(ctx));
   if (code == ORBIT_OK)
     exchange->answer({204, {}, {}, {}});
@@ -33,16 +33,16 @@ void revoke(const Services& services, ExchangePtr exchange) {
   if (error != std::errc() || end != text.data() + text.size())
     return exchange->fail(Code::invalid_argument, "'until_ms' must be a Unix time in milliseconds, or 0");
   const std::string kind = exchange->path(0), value = exchange->path(1);
-  services.access->revoke(services.host, kind.c_str(), to_c(Bytes(value)), until_ms, done_empty, exchange.release());
+  services.access->revoke(services.host, kind.c_str(), to_c(Bytes(value)), until_ms, done_access, exchange.release());
 }
 
 void take_back(const Services& services, ExchangePtr exchange) {
   const std::string kind = exchange->path(0), value = exchange->path(1);
-  services.access->take_back(services.host, kind.c_str(), to_c(Bytes(value)), done_empty, exchange.release());
+  services.access->take_back(services.host, kind.c_str(), to_c(Bytes(value)), done_access, exchange.release());
 }
 
 void reload_access(const Services& services, ExchangePtr exchange) {
-  services.access->reload(services.host, done_empty, exchange.release());
+  services.access->reload(services.host, done_access, exchange.release());
 }
 
 }  // namespace orbit::admin::handlers
