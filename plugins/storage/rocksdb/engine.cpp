@@ -362,6 +362,25 @@ Result<> Engine::checkpoint(const std::string& directory) {
   return {};
 }
 
+Result<> Engine::verify() {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
+  if (const auto status = db_->VerifyChecksum(); !status.ok()) return failed("found damage in", status);
+  return {};
+}
+
+Result<> Engine::compact() {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  options.exclusive_manual_compaction = false;
+  for (rocksdb::ColumnFamilyHandle* family : families_.all())
+    if (const auto status = db_->CompactRange(options, family, nullptr, nullptr); !status.ok())
+      return failed("cannot compact", status);
+  return {};
+}
+
 Result<std::unique_ptr<StorageSnapshot>> Engine::create_snapshot() {
   const std::shared_lock open(open_);
   if (!db_) return closed();

@@ -56,6 +56,10 @@ class Engine final : public Storage {
   // A second database in a directory that does not exist yet, of hard links where the file system allows it: all that was
   // written before the call.
   Result<> checkpoint(const std::string& directory);
+  // Reads all tables and compares their checksums. DATA_LOSS: the message names the file.
+  Result<> verify();
+  // Merges everything into the last level.
+  Result<> compact();
   EngineStats stats();
 
   Result<std::unique_ptr<StorageSnapshot>> create_snapshot();
