@@ -43,6 +43,8 @@ po::options_description command_options() {
       "query: the least value; storage: the instance, or the folder, to take from")(
       "to", po::value<std::string>()->value_name("TO"),
       "query: the first value that is too great; storage: the instance, or the folder, to fill")(
+      "bytes-per-second", po::value<uint64_t>()->value_name("N"),
+      "read at most N bytes a second; with --online that is the node's limit from now on, and 0 is none")(
       "keep", po::value<uint64_t>()->value_name("N"), "then keep the N newest backups of the folder and remove the others")(
       "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
       "backup", po::value<std::string>()->value_name("FOLDER"), "check the backups in this folder instead")(

@@ -66,6 +66,9 @@ constexpr orbit_option kStorage[] = {
     option_string("instance", "\"\"",
                   "Name of the [[plugin]] that holds the state of actors, but for what [[route]] says; empty: the only one "
                   "that provides storage."),
+    option_integer("maintenance_bytes_per_second", "0", 0, 1e12,
+                   "Most bytes that migrations, backups, checks and counts read a second while the node serves, together; 0: no limit. "
+                   "Can be changed while it runs."),
 };
 
 constexpr orbit_option kAccess[] = {

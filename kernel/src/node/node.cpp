@@ -21,6 +21,7 @@
 #include "net/socket_net.hpp"
 #include "node/backups.hpp"
 #include "node/migrations.hpp"
+#include "node/storage_jobs.hpp"
 #include "node/periodic.hpp"
 #include "node/storages.hpp"
 #include "orbit/ext/storage_ops.h"
@@ -328,8 +329,10 @@ Result<> Node::start(Mistakes& mistakes) {
   if (auto opened = open_storage(); !opened) return opened;
   if (auto created = plugins_->create_others(); !created) return created;
   storages_ = all_engines(*plugins_);
-  migrations_ = std::make_unique<Migrations>(*executor_, *runtime_, storages_, log_->logger("storage"));
-  backups_ = std::make_unique<Backups>(*executor_, *runtime_, *plugins_, log_->logger("storage"));
+  maintenance_pace_.set(static_cast<uint64_t>(config_.storage.integer("maintenance_bytes_per_second")));
+  migrations_ = std::make_unique<Migrations>(*executor_, *runtime_, storages_, maintenance_pace_, log_->logger("storage"));
+  backups_ = std::make_unique<Backups>(*executor_, *runtime_, *plugins_, maintenance_pace_, log_->logger("storage"));
+  storage_jobs_ = std::make_unique<StorageJobs>(*plugins_, storages_, maintenance_pace_, log_->logger("storage"));
   if (auto taken = take_authenticators(); !taken) return taken;
   std::vector<CallFilter> filters;
   for (const auto& provided : plugins_->provided(ORBIT_CALL_FILTER_V1)) {
@@ -430,6 +433,7 @@ bool Node::stop() {
   if (plugins_) good = plugins_->stop(storages) && good;
   if (migrations_ && executor_runs_) migrations_->stop();
   if (backups_ && executor_runs_) backups_->stop();
+  if (storage_jobs_) storage_jobs_->stop();
   if (executor_runs_) {
     // Clients hear of what was stored for them before their connections close; after that nothing new arrives.
     const auto stop_timeout_ms = static_cast<uint64_t>(config_.limits.integer("stop_timeout_ms"));
@@ -447,6 +451,7 @@ bool Node::stop() {
   if (executor_) executor_->stop();  // also when it never ran: it knows the schedulers of the runtime
   migrations_.reset();
   backups_.reset();
+  storage_jobs_.reset();
   runtime_.reset();  // its actors run code of modules and plugins, so before those
   if (modules_) good = modules_->destroy() && good;
   if (plugins_) good = plugins_->destroy() && good;

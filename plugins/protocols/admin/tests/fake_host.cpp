@@ -122,6 +122,11 @@ const orbit_storage_ops_v1 kStorageOps = {
     .migrate = [](orbit_bytes from, orbit_bytes to, orbit_node_done done, void* ctx) { ask("migrate " + words({from, to}), done, ctx); },
     .backups = [](orbit_sink json) { put(json, "[]"); },
     .backup = [](orbit_bytes storage, orbit_bytes folder, orbit_node_done done, void* ctx) { ask("backup " + words({storage, folder}), done, ctx); },
+    .jobs = [](orbit_sink json) { put(json, "[]"); },
+    .work = [](orbit_bytes kind, orbit_bytes storage, orbit_bytes path, orbit_node_done done,
+               void* ctx) { ask("work " + words({kind, storage, path}), done, ctx); },
+    .bytes_per_second = [] { return FakeHost::current().bytes_per_second; },
+    .set_bytes_per_second = [](uint64_t limit) { FakeHost::current().bytes_per_second = limit; },
 };
 
 }  // namespace
