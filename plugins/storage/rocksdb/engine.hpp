@@ -7,11 +7,13 @@
 #include <memory>
 #include <mutex>
 #include <orbit/storage.hpp>
+#include <rocksdb/options.h>
 #include <shared_mutex>
 #include <string>
 #include <vector>
 
 #include "families.hpp"
+#include "gate.hpp"
 #include "stats.hpp"
 
 namespace orbit::storage_rocksdb {
@@ -80,9 +82,15 @@ class Engine final : public Storage {
   tl::unexpected<Error> closed() const;
 
   const EngineOptions options_;
+  const rocksdb::ReadOptions newest_;
+  const rocksdb::ReadOptions cached_ = [] {
+    rocksdb::ReadOptions options;
+    options.read_tier = rocksdb::kBlockCacheTier;
+    return options;
+  }();
   // Held shared by every use of db_, alone to replace it. Taken alone by try_lock only: nobody queues behind a reader, so
   // that a visitor of a scan may call the engine.
-  std::shared_mutex open_;
+  Gate open_;
   std::shared_ptr<rocksdb::Statistics> statistics_;  // null: not asked for
   Families families_;                                // of db_
   std::unique_ptr<rocksdb::DB> db_;  // null: a reopen failed, and recover tries again
