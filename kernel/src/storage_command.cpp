@@ -92,12 +92,15 @@ class Instances {
     extensions_.add(ORBIT_WORKERS_V1, workers_table());
     // Copied from there and loaded, as a node does: that one's own folder is not touched.
     modules_folder_ = folder;
-    modules_ = std::make_unique<ModuleHost>(ModuleHostOptions{folder, std::chrono::seconds(60), std::chrono::seconds(30), {}},
-                                            host_.search(), host_.caller(), state_types_, extensions_, *log_, metrics_);
+    modules_ =
+        std::make_unique<ModuleHost>(ModuleHostOptions{folder, std::chrono::seconds(60), std::chrono::seconds(30), {}},
+                                     host_.search(), host_.caller(), state_types_, extensions_, *log_, metrics_);
     Result<> opened = modules_->open();
     for (const ModuleEntry& entry : config_.modules) {
       if (opened) opened = modules_->load_configured(resolved(entry, config_, options));
-      if (!opened) std::cerr << "orbitd storage: the module " << entry.path << ": " << opened.error().message << "; its state is told as bytes\n";
+      if (!opened)
+        std::cerr << "orbitd storage: the module " << entry.path << ": " << opened.error().message
+                  << "; its state is told as bytes\n";
       opened = {};
     }
     return state_types_;
@@ -354,13 +357,16 @@ int compact(Work& context) {
   if (!engine) return refused(engine.error());
   const auto* tools = context.table<orbit_storage_maintenance_v1>(engine->name, ORBIT_STORAGE_MAINTENANCE_V1);
   if (tools == nullptr)
-    return refused({Code::unimplemented, "the engine of the storage '" + engine->name + "' cannot compact: it does not provide " ORBIT_STORAGE_MAINTENANCE_V1});
+    return refused({Code::unimplemented, "the engine of the storage '" + engine->name +
+                                             "' cannot compact: it does not provide " ORBIT_STORAGE_MAINTENANCE_V1});
   const uint64_t before = engine->table->size_bytes(engine->self);
   ErrorOut error;
   if (const orbit_code code = tools->compact(engine->self, &error); code != ORBIT_OK) return refused(error.take(code));
   const uint64_t after = engine->table->size_bytes(engine->self);
   if (context.line.json())
-    std::cout << json::serialize(json::object{{"storage", engine->name}, {"bytes_before", before}, {"bytes_after", after}}) << "\n";
+    std::cout << json::serialize(
+                     json::object{{"storage", engine->name}, {"bytes_before", before}, {"bytes_after", after}})
+              << "\n";
   else
     std::cout << "'" << engine->name << "': " << before << " bytes before, " << after << " after\n";
   return 0;
@@ -369,8 +375,9 @@ int compact(Work& context) {
 int dump(Work& context) {
   const auto engine = context.engine("storage");
   if (!engine) return refused(engine.error());
-  const auto dumped =
-      dump_state(*engine, {context.line.text("type"), context.line.json(), &context.instances->state_types(context.options)}, std::cout);
+  const auto dumped = dump_state(
+      *engine, {context.line.text("type"), context.line.json(), &context.instances->state_types(context.options)},
+      std::cout);
   if (!dumped) return refused(dumped.error());
   return 0;
 }
@@ -380,28 +387,32 @@ struct Known {
   int (*run)(Work&);
   std::vector<const char*> needs;
 };
-const Known kKnown[] = {{"migrate", migrate, {"config", "from", "to"}}, {"check", check, {}},
-                        {"stats", stats, {"config"}},                   {"backup", save, {"config", "to"}},
-                        {"restore", restore_saved, {"config", "from"}}, {"dump", dump, {"config"}},
+const Known kKnown[] = {{"migrate", migrate, {"config", "from", "to"}},
+                        {"check", check, {}},
+                        {"stats", stats, {"config"}},
+                        {"backup", save, {"config", "to"}},
+                        {"restore", restore_saved, {"config", "from"}},
+                        {"dump", dump, {"config"}},
                         {"compact", compact, {"config"}}};
 
 }  // namespace
 
 int storage_command(int argc, char** argv, const NodeOptions& options) {
-  po::options_description known("orbitd storage works on the storage instances of a node that is stopped.\n\n"
-                                "Usage: orbitd storage migrate|check|stats|compact|backup|restore|dump --config FILE [options]\n\nOptions");
+  po::options_description known(
+      "orbitd storage works on the storage instances of a node that is stopped.\n\n"
+      "Usage: orbitd storage migrate|check|stats|compact|backup|restore|dump --config FILE [options]\n\nOptions");
   const auto text = [] { return po::value<std::string>(); };
   known.add_options()("config,c", text()->value_name("FILE"), "the node's configuration")(
       "set", po::value<std::vector<std::string>>()->value_name("KEY=VALUE"), "change one key; may be repeated")(
       "storage", text()->value_name("NAME"), "the instance; default: that of [storage]")(
       "from", text()->value_name("NAME"), "the instance, or the folder or address of backups, to take from")(
       "to", text()->value_name("NAME"), "the instance, or the folder or address of backups, to fill")(
-      "type", text()->value_name("TYPE"), "only actors of this type")(
-      "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
+      "type", text()->value_name("TYPE"), "only actors of this type")("number", po::value<uint64_t>()->value_name("N"),
+                                                                      "the number of a backup; default: the newest")(
       "keep", po::value<uint64_t>()->value_name("N"), "backup: then keep the N newest there and remove the others")(
       "bytes-per-second", po::value<uint64_t>()->value_name("N"), "migrate, backup: read at most N bytes a second")(
-      "backup", text()->value_name("FOLDER"), "check: the backups in this folder or at this address")("json", "answer in JSON")(
-      "help,h", "print this and end");
+      "backup", text()->value_name("FOLDER"), "check: the backups in this folder or at this address")(
+      "json", "answer in JSON")("help,h", "print this and end");
   try {
     Line line;
     const std::string name = argc > 1 ? argv[1] : "";

@@ -88,7 +88,8 @@ std::span<const Command> commands() {
       {"top",
        "",
        "what keeps the node busy: workers, hot actors, waiting turns",
-       "Asks again every --interval seconds; --once shows it once. Hot actors are estimated from a sample of the turns\n"
+       "Asks again every --interval seconds; --once shows it once. Hot actors are estimated from a sample of the "
+       "turns\n"
        "of the last 10 to 20 seconds: LACKS is how much of the measure may be missing.",
        0,
        0,
@@ -110,7 +111,8 @@ std::span<const Command> commands() {
       {"storage migrate",
        "",
        "move what a storage instance has to another one",
-       "With --config, while the node is stopped: copies, compares both by checksum, and then says in --from that --to counts.\n"
+       "With --config, while the node is stopped: copies, compares both by checksum, and then says in --from that --to "
+       "counts.\n"
        "Called again after an interruption it goes on. With --type only the actors of that type, which leave --from.\n"
        "With --online the running node does it while it serves; this waits until it has ended and shows how far it is.",
        0,
@@ -120,7 +122,8 @@ std::span<const Command> commands() {
       {"storage check",
        "",
        "read all that a storage instance has and name what is damaged",
-       "With --config, while the node is stopped, or --online while it serves: the engine compares all checksums, then keys and\n"
+       "With --config, while the node is stopped, or --online while it serves: the engine compares all checksums, then "
+       "keys and\n"
        "records are read. Or with --backup: all that a backup needs. Exit code 1: something is damaged.",
        0,
        0,
@@ -145,7 +148,8 @@ std::span<const Command> commands() {
       {"storage checkpoint",
        "",
        "have the running node make a second database of a storage instance in a directory of its machine (--to)",
-       "Of hard links where the engine and the file system can, so it takes hardly any time or room. The same engine opens it.",
+       "Of hard links where the engine and the file system can, so it takes hardly any time or room. The same engine "
+       "opens it.",
        0,
        0,
        {"storage", "to"},
@@ -161,8 +165,10 @@ std::span<const Command> commands() {
       {"storage backup",
        "",
        "save a storage instance into a folder or to an address (--to)",
-       "What did not change since an earlier backup there is not written again. With --online the running node saves what\n"
-       "--storage has at that moment, into a folder of its machine. Addresses, as s3://BUCKET/PREFIX, need a plugin that opens them.",
+       "What did not change since an earlier backup there is not written again. With --online the running node saves "
+       "what\n"
+       "--storage has at that moment, into a folder of its machine. Addresses, as s3://BUCKET/PREFIX, need a plugin "
+       "that opens them.",
        0,
        0,
        {"config", "storage", "to", "online", "keep", "bytes-per-second"},
@@ -178,7 +184,8 @@ std::span<const Command> commands() {
       {"storage dump",
        "",
        "print what a storage instance has, one line an entry",
-       "Keys are decoded; state is told as JSON where a module of the configuration has its message, else in hexadecimal. With --json\n"
+       "Keys are decoded; state is told as JSON where a module of the configuration has its message, else in "
+       "hexadecimal. With --json\n"
        "one object a line.",
        0,
        0,

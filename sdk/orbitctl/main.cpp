@@ -45,16 +45,18 @@ po::options_description command_options() {
       "query: the first value that is too great; storage: the instance, or the folder, to fill")(
       "bytes-per-second", po::value<uint64_t>()->value_name("N"),
       "read at most N bytes a second; with --online that is the node's limit from now on, and 0 is none")(
-      "keep", po::value<uint64_t>()->value_name("N"), "then keep the N newest backups of the folder and remove the others")(
+      "keep", po::value<uint64_t>()->value_name("N"),
+      "then keep the N newest backups of the folder and remove the others")(
       "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
       "backup", po::value<std::string>()->value_name("FOLDER"), "check the backups in this folder instead")(
-      "online", "let the running node do it, while it serves")(
-      "equals", po::value<std::string>()->value_name("VALUE"), "only actors with this value")(
+      "online", "let the running node do it, while it serves")("equals", po::value<std::string>()->value_name("VALUE"),
+                                                               "only actors with this value")(
       "descending", po::bool_switch(), "the greatest value first")(
       "after", po::value<std::string>()->value_name("TOKEN"), "go on where the answer before ended")(
       "interval", po::value<double>()->default_value(2, "2")->value_name("SECONDS"), "time between two looks")(
-      "once", po::bool_switch(), "look once")(
-      "by", po::value<std::string>()->default_value("calls")->value_name("MEASURE"), "what makes an actor hot: calls or time")(
+      "once", po::bool_switch(), "look once")("by",
+                                              po::value<std::string>()->default_value("calls")->value_name("MEASURE"),
+                                              "what makes an actor hot: calls or time")(
       "wait", po::value<double>()->default_value(0, "0")->value_name("SECONDS"), "how long to wait for a ready node");
   return out;
 }

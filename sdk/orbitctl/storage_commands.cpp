@@ -126,7 +126,9 @@ json::object work_online(const Invocation& call, const char* kind, const std::st
   return begin_and_wait(call, "jobs", told).at("result").as_object();
 }
 
-std::string number(const json::object& from, const char* member) { return std::to_string(from.at(member).to_number<uint64_t>()); }
+std::string number(const json::object& from, const char* member) {
+  return std::to_string(from.at(member).to_number<uint64_t>());
+}
 
 ExitCode check_online(const Invocation& call) {
   const json::object found = work_online(call, "check");
@@ -176,7 +178,8 @@ ExitCode storage_compact(const Invocation& call) {
 ExitCode storage_checkpoint(const Invocation& call) {
   const std::string path = fs::absolute(required(call, "storage checkpoint", "to")).lexically_normal().string();
   work_online(call, "checkpoint", path);
-  if (!call.json) call.out << "a second database of '" << printable(option(call, "storage")) << "' is in " << printable(path) << '\n';
+  if (!call.json)
+    call.out << "a second database of '" << printable(option(call, "storage")) << "' is in " << printable(path) << '\n';
   return kExitOk;
 }
 
@@ -205,7 +208,8 @@ ExitCode storage_migrate(const Invocation& call) {
 
 ExitCode storage_check(const Invocation& call) {
   if (online(call)) {
-    if (!option(call, "backup").empty()) throw Failure(kExitUsage, "--backup reads a backup and needs no running node; without --online");
+    if (!option(call, "backup").empty())
+      throw Failure(kExitUsage, "--backup reads a backup and needs no running node; without --online");
     return check_online(call);
   }
   if (option(call, "backup").empty() || option(call, "backup").find("://") != std::string::npos)

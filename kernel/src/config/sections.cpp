@@ -63,11 +63,13 @@ constexpr orbit_option kLog[] = {
 };
 
 constexpr orbit_option kStorage[] = {
-    option_string("instance", "\"\"",
-                  "Name of the [[plugin]] that holds the state of actors, but for what [[route]] says; empty: the only one "
-                  "that provides storage."),
+    option_string(
+        "instance", "\"\"",
+        "Name of the [[plugin]] that holds the state of actors, but for what [[route]] says; empty: the only one "
+        "that provides storage."),
     option_integer("maintenance_bytes_per_second", "0", 0, 1e12,
-                   "Most bytes that migrations, backups, checks and counts read a second while the node serves, together; 0: no limit. "
+                   "Most bytes that migrations, backups, checks and counts read a second while the node serves, "
+                   "together; 0: no limit. "
                    "Can be changed while it runs."),
 };
 

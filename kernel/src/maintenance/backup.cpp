@@ -249,8 +249,8 @@ Result<> read_chunk_file(std::string_view bytes, const std::function<void(std::s
   return {};
 }
 
-Result<BackupResult> backup(const Engine& engine, BackupPlace& place, const Report& report, const std::atomic<bool>* stop,
-                            Pace* pace) {
+Result<BackupResult> backup(const Engine& engine, BackupPlace& place, const Report& report,
+                            const std::atomic<bool>* stop, Pace* pace) {
   auto claim = place.claim(stop);
   if (!claim) return tl::unexpected(claim.error());
   auto last = newest(place);
@@ -338,7 +338,8 @@ namespace {
 // The entries of a backup's chunks, one after the other.
 class ChunkSource final : public EntrySource {
  public:
-  ChunkSource(BackupPlace& place, const Manifest& manifest, const Report& report) : place_(place), manifest_(manifest), report_(report) {}
+  ChunkSource(BackupPlace& place, const Manifest& manifest, const Report& report)
+      : place_(place), manifest_(manifest), report_(report) {}
   Result<bool> next(std::string_view& key, std::string_view& value) override {
     while (at_ == entries_.size()) {
       if (chunk_ == manifest_.chunks.size()) return false;
@@ -357,7 +358,8 @@ class ChunkSource final : public EntrySource {
     bytes_ = std::move(*bytes);
     entries_.clear();
     at_ = 0;
-    auto read = read_chunk_file(bytes_, [this](std::string_view key, std::string_view value) { entries_.emplace_back(key, value); });
+    auto read = read_chunk_file(
+        bytes_, [this](std::string_view key, std::string_view value) { entries_.emplace_back(key, value); });
     if (!read) return fail(Code::data_loss, place_.where(chunk_name(chunk.hash)) + ": " + read.error().message);
     progress_.entries += entries_.size();
     progress_.bytes += bytes_.size();
@@ -418,14 +420,16 @@ Result<Manifest> restore(BackupPlace& place, uint64_t number, const Engine& engi
     auto holds = holds_any(engine, all_parts());
     if (!holds) return tl::unexpected(holds.error());
     if (*holds || *moved)
-      return fail(Code::failed_precondition, "the storage '" + engine.name + "' is not empty; a backup is restored into an empty one");
+      return fail(Code::failed_precondition,
+                  "the storage '" + engine.name + "' is not empty; a backup is restored into an empty one");
   }
   const CopyNote note{id, kRestoring, {}, CopyStage::copying};
   if (!*noted && bulk != nullptr) {
     ChunkSource source(place, manifest, report);
     if (auto loaded = bulk_load(engine, *bulk, source, note); !loaded) return tl::unexpected(loaded.error());
   } else {
-    if (auto written = *noted ? Result<>() : write_copy_note(engine, note); !written) return tl::unexpected(written.error());
+    if (auto written = *noted ? Result<>() : write_copy_note(engine, note); !written)
+      return tl::unexpected(written.error());
     if (auto written = write_chunks(place, manifest, engine, report); !written) return tl::unexpected(written.error());
   }
   // Cutting what is there now must give the same chunks.

@@ -44,12 +44,16 @@ struct WithNote {
 
 }  // namespace
 
-Result<> bulk_load(const Engine& engine, const orbit_storage_bulk_load_v1& table, EntrySource& source, const CopyNote& note) {
+Result<> bulk_load(const Engine& engine, const orbit_storage_bulk_load_v1& table, EntrySource& source,
+                   const CopyNote& note) {
   WithNote all{source, copy_note_entry(note)};
   ErrorOut error;
   const orbit_code code = table.bulk_load(
       engine.self,
-      [](void* ctx, orbit_bytes* key, orbit_bytes* value) -> int { return static_cast<WithNote*>(ctx)->next(key, value); }, &all, &error);
+      [](void* ctx, orbit_bytes* key, orbit_bytes* value) -> int {
+        return static_cast<WithNote*>(ctx)->next(key, value);
+      },
+      &all, &error);
   if (all.failed) return tl::unexpected<Error>(std::move(*all.failed));
   if (code != ORBIT_OK) return tl::unexpected(at_storage(engine, error.take(code)));
   return {};

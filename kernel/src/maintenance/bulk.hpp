@@ -21,6 +21,7 @@ class EntrySource {
 };
 
 // All that the source has, and the note, or nothing; durable. An error of the source ends it and is the answer.
-Result<> bulk_load(const Engine& engine, const orbit_storage_bulk_load_v1& table, EntrySource& source, const CopyNote& note);
+Result<> bulk_load(const Engine& engine, const orbit_storage_bulk_load_v1& table, EntrySource& source,
+                   const CopyNote& note);
 
 }  // namespace orbit::kernel

@@ -25,7 +25,8 @@ std::string hexadecimal(std::string_view bytes) {
   return out;
 }
 
-// docs/formats/state.md, "Reminders of C++ actors" and "Sub-records of typed actors". What does not fit stays hexadecimal.
+// docs/formats/state.md, "Reminders of C++ actors" and "Sub-records of typed actors". What does not fit stays
+// hexadecimal.
 bool add_reminder(json::object& out, std::string_view sub_key, std::string_view value) {
   if (!sub_key.starts_with("\xffr") || value.empty() || value[0] != 1) return false;
   std::string_view rest = value.substr(1);
@@ -33,7 +34,9 @@ bool add_reminder(json::object& out, std::string_view sub_key, std::string_view 
   const auto period_ms = due_ms ? take_u64_be(rest) : due_ms;
   if (!period_ms || rest.size() != 5 || static_cast<uint8_t>(rest[0]) > 2) return false;
   constexpr const char* kMissed[] = {"fire_once", "skip", "catch_up"};
-  json::object reminder{{"name", shown_key(sub_key.substr(2))}, {"due_ms", *due_ms}, {"period_ms", *period_ms},
+  json::object reminder{{"name", shown_key(sub_key.substr(2))},
+                        {"due_ms", *due_ms},
+                        {"period_ms", *period_ms},
                         {"missed", kMissed[static_cast<uint8_t>(rest[0])]}};
   rest.remove_prefix(1);
   if (const auto most = take_u32_be(rest)) reminder["catch_up_max"] = *most;
@@ -63,12 +66,14 @@ bool add_main(json::object& out, const StateTypes* types, std::string_view type,
   return true;
 }
 
-bool add_sub(json::object& out, const StateTypes* types, std::string_view type, std::string_view sub_key, std::string_view value) {
+bool add_sub(json::object& out, const StateTypes* types, std::string_view type, std::string_view sub_key,
+             std::string_view value) {
   if (add_reminder(out, sub_key, value)) return true;
   if (types == nullptr || !types->knows(type) || sub_key.empty()) return false;
   const char kind = sub_key[0];
   std::string_view rest = value;
-  if ((kind == 's' && sub_key.size() == 1) || ((kind == 'w' || kind == 'a') && sub_key.size() > 1) || (kind == 'j' && sub_key.size() == 9)) {
+  if ((kind == 's' && sub_key.size() == 1) || ((kind == 'w' || kind == 'a') && sub_key.size() > 1) ||
+      (kind == 'j' && sub_key.size() == 9)) {
     const auto version = take_varint(rest);
     if (!version) return false;
     out["schema_version"] = *version;

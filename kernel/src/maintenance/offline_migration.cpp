@@ -45,7 +45,8 @@ Result<Begun> begin(const Engine& from, const Engine& to, const std::string& typ
 // What the parts of an engine have, one after the other.
 class PartsSource final : public EntrySource {
  public:
-  PartsSource(const Engine& from, const std::vector<Part>& parts, const Report& report, Pace* pace, MigrationResult& result)
+  PartsSource(const Engine& from, const std::vector<Part>& parts, const Report& report, Pace* pace,
+              MigrationResult& result)
       : from_(from), parts_(parts), report_(report), pace_(pace), result_(result), next_(parts.front().from) {}
   Result<bool> next(std::string_view& key, std::string_view& value) override {
     while (at_ == chunk_.sizes.size()) {
@@ -112,7 +113,8 @@ Result<> copy(const Engine& from, const Engine& to, const std::vector<Part>& par
   return {};
 }
 
-Result<> verify(const Engine& from, const Engine& to, const std::vector<Part>& parts, const Report& report, Pace* pace) {
+Result<> verify(const Engine& from, const Engine& to, const std::vector<Part>& parts, const Report& report,
+                Pace* pace) {
   Progress progress{"verifying"};
   for (const Part& part : parts) {
     std::string at = part.from;
@@ -196,7 +198,8 @@ Result<MigrationResult> migrate_offline(const Engine& from, const Engine& to, co
     PartsSource source(from, parts, report, pace, result);
     if (auto loaded = bulk_load(to, *bulk, source, note); !loaded) return tl::unexpected(loaded.error());
   } else {
-    if (auto written = begun->fresh ? write_copy_note(to, note) : Result<>(); !written) return tl::unexpected(written.error());
+    if (auto written = begun->fresh ? write_copy_note(to, note) : Result<>(); !written)
+      return tl::unexpected(written.error());
     if (auto copied = copy(from, to, parts, report, pace, result); !copied) return tl::unexpected(copied.error());
   }
   if (auto verified = verify(from, to, parts, report, pace); !verified) return tl::unexpected(verified.error());
@@ -227,7 +230,8 @@ Result<MigrationResult> migrate_type_offline(const Engine& from, const Engine& t
   MigrationResult result;
   // Verified: the source may have lost some of it already.
   if (note.stage == CopyStage::copying) {
-    if (auto written = begun->fresh ? write_copy_note(to, note) : Result<>(); !written) return tl::unexpected(written.error());
+    if (auto written = begun->fresh ? write_copy_note(to, note) : Result<>(); !written)
+      return tl::unexpected(written.error());
     if (auto copied = copy(from, to, parts, report, pace, result); !copied) return tl::unexpected(copied.error());
     if (auto verified = verify(from, to, parts, report, pace); !verified) return tl::unexpected(verified.error());
     note.stage = CopyStage::verified;

@@ -14,8 +14,14 @@ bool below(std::string_view key, std::string_view end, bool no_end) noexcept { r
 
 }  // namespace
 
-OnlineMigration::OnlineMigration(Executor& executor, Committer& committer, Engine target, ChunkLimits limits, Pace* pace)
-    : executor_(executor), committer_(committer), source_(committer.engine()), target_(std::move(target)), limits_(limits), pace_(pace) {
+OnlineMigration::OnlineMigration(Executor& executor, Committer& committer, Engine target, ChunkLimits limits,
+                                 Pace* pace)
+    : executor_(executor),
+      committer_(committer),
+      source_(committer.engine()),
+      target_(std::move(target)),
+      limits_(limits),
+      pace_(pace) {
   status_.from = source_.name;
   status_.to = target_.name;
 }
@@ -128,7 +134,8 @@ uint64_t OnlineMigration::pause_ns() const noexcept {
   if (pace_ == nullptr || pace_->changed_since(pace_round_)) return 0;
   const auto left = go_on_at_ - std::chrono::steady_clock::now();
   if (left.count() <= 0) return 0;
-  return static_cast<uint64_t>(std::chrono::nanoseconds(std::min<std::chrono::steady_clock::duration>(left, Pace::kLookAgain)).count());
+  return static_cast<uint64_t>(
+      std::chrono::nanoseconds(std::min<std::chrono::steady_clock::duration>(left, Pace::kLookAgain)).count());
 }
 
 void OnlineMigration::end(Stage stage, std::string error) {

@@ -43,7 +43,8 @@ class OnlineMigration final : public CommitMirror {
 
   // The committer's engine is the source. Neither may be destroyed before stop() or the end.
   // `pace` (may be null) bounds what is read a second.
-  OnlineMigration(Executor& executor, Committer& committer, Engine target, ChunkLimits limits = {}, Pace* pace = nullptr);
+  OnlineMigration(Executor& executor, Committer& committer, Engine target, ChunkLimits limits = {},
+                  Pace* pace = nullptr);
   ~OnlineMigration() override;
   OnlineMigration(const OnlineMigration&) = delete;
   OnlineMigration& operator=(const OnlineMigration&) = delete;

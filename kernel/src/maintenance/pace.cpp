@@ -19,8 +19,9 @@ Clock::time_point Pace::take(uint64_t bytes) noexcept {
   const uint64_t limit = bytes_per_second();
   if (limit == 0) return {};
   const std::lock_guard lock(mutex_);
-  free_at_ = std::max(free_at_, Clock::now()) +
-             std::chrono::nanoseconds(static_cast<int64_t>(1e9 * static_cast<double>(bytes) / static_cast<double>(limit)));
+  free_at_ =
+      std::max(free_at_, Clock::now()) +
+      std::chrono::nanoseconds(static_cast<int64_t>(1e9 * static_cast<double>(bytes) / static_cast<double>(limit)));
   return free_at_;
 }
 

@@ -19,7 +19,8 @@ class Pace {
   uint64_t bytes_per_second() const noexcept { return bytes_per_second_.load(std::memory_order_relaxed); }
   // So many bytes were read: when the next may be.
   std::chrono::steady_clock::time_point take(uint64_t bytes) noexcept;
-  // Takes, and returns when the next may be read, or soon after `stop` (may be null) became true. [a thread that may block]
+  // Takes, and returns when the next may be read, or soon after `stop` (may be null) became true. [a thread that may
+  // block]
   void wait(uint64_t bytes, const std::atomic<bool>* stop);
 
   static constexpr std::chrono::milliseconds kLookAgain{100};

@@ -36,10 +36,10 @@ struct StateCheck {
 };
 
 struct CheckOptions {
-  orbit_snapshot* snapshot = nullptr;         // what to read; null: what is there now
-  const std::atomic<bool>* stop = nullptr;    // true: it is given up, and what it found is not all
-  Pace* pace = nullptr;                       // of what is read
-  bool compare_counts = true;                 // only where nobody writes, or with a snapshot
+  orbit_snapshot* snapshot = nullptr;       // what to read; null: what is there now
+  const std::atomic<bool>* stop = nullptr;  // true: it is given up, and what it found is not all
+  Pace* pace = nullptr;                     // of what is read
+  bool compare_counts = true;               // only where nobody writes, or with a snapshot
 };
 
 // Reads every key and value, so that the engine verifies its checksums, and checks keys, main records and counts. What an

@@ -13,7 +13,8 @@ json::object stats_json(const StateStats& stats) {
     json::object row{{"type", type}};
     for (size_t kind = 0; kind < kKeyKinds; ++kind) {
       if (amounts[kind].keys == 0) continue;
-      row[kind_name(static_cast<KeyKind>(kind))] = json::object{{"keys", amounts[kind].keys}, {"bytes", amounts[kind].bytes}};
+      row[kind_name(static_cast<KeyKind>(kind))] =
+          json::object{{"keys", amounts[kind].keys}, {"bytes", amounts[kind].bytes}};
     }
     types.push_back(std::move(row));
   }

@@ -21,8 +21,8 @@
 #include "net/socket_net.hpp"
 #include "node/backups.hpp"
 #include "node/migrations.hpp"
-#include "node/storage_jobs.hpp"
 #include "node/periodic.hpp"
+#include "node/storage_jobs.hpp"
 #include "node/storages.hpp"
 #include "orbit/ext/storage_ops.h"
 #include "stream/stream_actor.hpp"
@@ -330,7 +330,8 @@ Result<> Node::start(Mistakes& mistakes) {
   if (auto created = plugins_->create_others(); !created) return created;
   storages_ = all_engines(*plugins_);
   maintenance_pace_.set(static_cast<uint64_t>(config_.storage.integer("maintenance_bytes_per_second")));
-  migrations_ = std::make_unique<Migrations>(*executor_, *runtime_, storages_, maintenance_pace_, log_->logger("storage"));
+  migrations_ =
+      std::make_unique<Migrations>(*executor_, *runtime_, storages_, maintenance_pace_, log_->logger("storage"));
   backups_ = std::make_unique<Backups>(*executor_, *runtime_, *plugins_, maintenance_pace_, log_->logger("storage"));
   storage_jobs_ = std::make_unique<StorageJobs>(*plugins_, storages_, maintenance_pace_, log_->logger("storage"));
   if (auto taken = take_authenticators(); !taken) return taken;

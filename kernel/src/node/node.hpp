@@ -14,8 +14,8 @@
 
 #include "access/access.hpp"
 #include "config/node_config.hpp"
-#include "node/listeners.hpp"
 #include "maintenance/pace.hpp"
+#include "node/listeners.hpp"
 #include "observe/log.hpp"
 #include "observe/metrics.hpp"
 #include "orbit/ext/node.h"

@@ -25,7 +25,8 @@ const Table* table_of(const PluginHost& plugins, const std::string& storage, con
 }
 
 Result<> refuse_unable(const std::string& storage, const char* what, const char* id) {
-  return fail(Code::unimplemented, "the engine of the storage '" + storage + "' cannot " + what + ": it does not provide " + id);
+  return fail(Code::unimplemented,
+              "the engine of the storage '" + storage + "' cannot " + what + ": it does not provide " + id);
 }
 
 // A snapshot for as long as this lives; none: the engine has no snapshots, or refuses one now.
@@ -57,29 +58,36 @@ StorageJobs::Tools StorageJobs::tools_of(const std::string& storage) const {
 
 Result<> StorageJobs::start(const std::string& kind, const std::string& storage, const std::string& path) {
   const auto engine = std::find_if(all_.begin(), all_.end(), [&](const Engine& one) { return one.name == storage; });
-  if (engine == all_.end()) return fail(Code::not_found, "no storage of the configuration has the name '" + storage + "'");
+  if (engine == all_.end())
+    return fail(Code::not_found, "no storage of the configuration has the name '" + storage + "'");
   const Tools tools = tools_of(storage);
   const bool checkpoint = kind == "checkpoint";
   if (!checkpoint && kind != "check" && kind != "stats" && kind != "compact")
-    return fail(Code::invalid_argument, "the kind of work is '" + kind + "', expected check, stats, compact or checkpoint");
+    return fail(Code::invalid_argument,
+                "the kind of work is '" + kind + "', expected check, stats, compact or checkpoint");
   if (checkpoint != !path.empty() || (checkpoint && !path.starts_with('/')))
-    return fail(Code::invalid_argument, checkpoint ? "a checkpoint needs an absolute path where nothing is, found '" + path + "'"
-                                                   : "'" + kind + "' has no path, found '" + path + "'");
-  if (checkpoint && tools.checkpoints == nullptr) return refuse_unable(storage, "make checkpoints", ORBIT_STORAGE_CHECKPOINT_V1);
-  if (kind == "compact" && tools.maintenance == nullptr) return refuse_unable(storage, "compact", ORBIT_STORAGE_MAINTENANCE_V1);
+    return fail(Code::invalid_argument,
+                checkpoint ? "a checkpoint needs an absolute path where nothing is, found '" + path + "'"
+                           : "'" + kind + "' has no path, found '" + path + "'");
+  if (checkpoint && tools.checkpoints == nullptr)
+    return refuse_unable(storage, "make checkpoints", ORBIT_STORAGE_CHECKPOINT_V1);
+  if (kind == "compact" && tools.maintenance == nullptr)
+    return refuse_unable(storage, "compact", ORBIT_STORAGE_MAINTENANCE_V1);
   Job job{kind, storage, path, "running"};
   {
     const std::lock_guard lock(mutex_);
     if (stop_.load()) return fail(Code::unavailable, "the node is draining");
     if (running_)
-      return fail(Code::failed_precondition, "the work '" + jobs_.back().kind + "' on the storage '" + jobs_.back().storage +
-                                                 "' is running; one at a time");
+      return fail(Code::failed_precondition, "the work '" + jobs_.back().kind + "' on the storage '" +
+                                                 jobs_.back().storage + "' is running; one at a time");
     if (jobs_.size() == kJobsRemembered) jobs_.erase(jobs_.begin());
     jobs_.push_back(job);
     running_ = true;
   }
   if (thread_.joinable()) thread_.join();
-  thread_ = std::thread([this, engine = *engine, tools, job = std::move(job)]() mutable { run(std::move(engine), tools, std::move(job)); });
+  thread_ = std::thread([this, engine = *engine, tools, job = std::move(job)]() mutable {
+    run(std::move(engine), tools, std::move(job));
+  });
   return {};
 }
 
@@ -106,7 +114,8 @@ Result<std::string> StorageJobs::work(const Engine& engine, const Tools& tools, 
     const uint64_t before = engine.table->size_bytes(engine.self);
     const orbit_code code = tools.maintenance->compact(engine.self, &error);
     if (code != ORBIT_OK) return tl::unexpected(at_storage(engine, error.take(code)));
-    return json::serialize(json::object{{"bytes_before", before}, {"bytes_after", engine.table->size_bytes(engine.self)}});
+    return json::serialize(
+        json::object{{"bytes_before", before}, {"bytes_after", engine.table->size_bytes(engine.self)}});
   }
   if (job.kind == "checkpoint") {
     const orbit_code code = tools.checkpoints->checkpoint(engine.self, to_c(Bytes(job.path)), &error);
@@ -133,7 +142,8 @@ Result<std::string> StorageJobs::check(const Engine& engine, const Tools& tools)
   std::optional<Error> damage;
   ErrorOut error;
   if (tools.maintenance != nullptr)
-    if (const orbit_code code = tools.maintenance->verify(engine.self, &error); code != ORBIT_OK) damage = error.take(code);
+    if (const orbit_code code = tools.maintenance->verify(engine.self, &error); code != ORBIT_OK)
+      damage = error.take(code);
   // Without a snapshot it is written meanwhile: what one scan counts is not what another one says.
   const Held held(engine, tools.snapshots);
   StateCheck checked = check_state(engine, report, {held.raw, &stop_, &pace_, held.raw != nullptr});

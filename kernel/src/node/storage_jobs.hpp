@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// What an operator has a storage instance do while the node serves: be checked, counted, compacted, copied into a directory. One at
-// a time, on a thread of its own: it may take as long as the device does, and the I/O pool is for the actors.
+// What an operator has a storage instance do while the node serves: be checked, counted, compacted, copied into a
+// directory. One at a time, on a thread of its own: it may take as long as the device does, and the I/O pool is for the
+// actors.
 #pragma once
 
 #include <atomic>
@@ -30,8 +31,8 @@ class StorageJobs {
   StorageJobs(const StorageJobs&) = delete;
   StorageJobs& operator=(const StorageJobs&) = delete;
 
-  // `kind`: check, stats, compact, or checkpoint, which makes a second database in `path` (absolute; nothing is there yet).
-  // UNIMPLEMENTED: the engine cannot. [main]
+  // `kind`: check, stats, compact, or checkpoint, which makes a second database in `path` (absolute; nothing is there
+  // yet). UNIMPLEMENTED: the engine cannot. [main]
   Result<> start(const std::string& kind, const std::string& storage, const std::string& path);
   // A check and a count are given up; a compaction and a checkpoint are waited for. [main]
   void stop();

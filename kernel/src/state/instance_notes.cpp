@@ -87,10 +87,9 @@ Result<std::optional<MovedNote>> read_moved_note(const Engine& engine) {
 }
 
 std::pair<std::string, std::string> copy_note_entry(const CopyNote& note) {
-  return {copy_note_key(note.type), json::serialize(json::object{{"format", kNoteFormat},
-                                                                 {"id", note.id},
-                                                                 {"from", note.from},
-                                                                 {"stage", stage_name(note.stage)}})};
+  return {copy_note_key(note.type),
+          json::serialize(json::object{
+              {"format", kNoteFormat}, {"id", note.id}, {"from", note.from}, {"stage", stage_name(note.stage)}})};
 }
 
 Result<> write_copy_note(const Engine& engine, const CopyNote& note) {

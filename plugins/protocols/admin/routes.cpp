@@ -234,7 +234,8 @@ constexpr Route kRoutes[] = {
      .operation = "listMessages",
      .tag = "actors",
      .summary = "The messages that methods take",
-     .doc = "Field by field, so that a form can be made of each: of every message that a method takes, and of those within.",
+     .doc = "Field by field, so that a form can be made of each: of every message that a method takes, and of those "
+            "within.",
      .handle = handlers::message_forms,
      .answers = kForms},
     {.method = "GET",
@@ -251,8 +252,9 @@ constexpr Route kRoutes[] = {
      .operation = "queryIndex",
      .tag = "actors",
      .summary = "Find actors by a secondary index",
-     .doc = "Stored actors of the type in order of the indexed value, in memory or not; what completed turns changed is "
-            "seen. `GET /v1/types/{type}` names the indexes.",
+     .doc =
+         "Stored actors of the type in order of the indexed value, in memory or not; what completed turns changed is "
+         "seen. `GET /v1/types/{type}` names the indexes.",
      .handle = handlers::query_index,
      .answers = kIndexed,
      .errors = kQueryErrors,
@@ -262,8 +264,9 @@ constexpr Route kRoutes[] = {
      .operation = "getTop",
      .tag = "live",
      .summary = "What keeps the node busy",
-     .doc = "What each worker does, and the actors with the most turns or the most time over the last 10 to 20 seconds, "
-            "from a sample of the turns. A worker that does not answer, because a turn burns it, is shown with that turn.",
+     .doc =
+         "What each worker does, and the actors with the most turns or the most time over the last 10 to 20 seconds, "
+         "from a sample of the turns. A worker that does not answer, because a turn burns it, is shown with that turn.",
      .handle = handlers::top,
      .answers = kTop,
      .query = kTopQuery},
@@ -272,7 +275,8 @@ constexpr Route kRoutes[] = {
      .operation = "getWaits",
      .tag = "live",
      .summary = "Who waits for whom",
-     .doc = "Every turn that waits is a node; edges lead to the turns that must end first. Edges of a circle, which only a "
+     .doc = "Every turn that waits is a node; edges lead to the turns that must end first. Edges of a circle, which "
+            "only a "
             "deadline or a cancellation can end, are marked. Walks all actors in memory.",
      .handle = handlers::waits,
      .answers = kWaits,
@@ -359,7 +363,8 @@ constexpr Route kRoutes[] = {
      .operation = "migrateStorage",
      .tag = "storage",
      .summary = "Move what a storage instance has to another one while the node serves",
-     .doc = "Copies, passes on what is committed meanwhile, compares both by checksum and then goes on with the target. Goes on "
+     .doc = "Copies, passes on what is committed meanwhile, compares both by checksum and then goes on with the "
+            "target. Goes on "
             "with a migration that was interrupted. Answers when it has begun.",
      .handle = handlers::migrate,
      .answers = kMigration,
@@ -400,8 +405,10 @@ constexpr Route kRoutes[] = {
      .operation = "workOnStorage",
      .tag = "storage",
      .summary = "Have a storage instance checked, counted, compacted or copied into a directory while the node serves",
-     .doc = "check reads everything and compares checksums, stats counts keys and bytes by actor type, compact gives back the room of "
-            "what was erased, checkpoint makes a second database in a directory of the node's machine, of hard links where the "
+     .doc = "check reads everything and compares checksums, stats counts keys and bytes by actor type, compact gives "
+            "back the room of "
+            "what was erased, checkpoint makes a second database in a directory of the node's machine, of hard links "
+            "where the "
             "engine and the file system can. Answers when it has begun.",
      .handle = handlers::storage_work,
      .answers = kStorageJob,

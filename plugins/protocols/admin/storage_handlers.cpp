@@ -46,10 +46,11 @@ void migrate(const Services& services, ExchangePtr exchange) {
   for (const char* member : {"from", "to"}) {
     const auto* name = body->if_contains(member);
     if (name == nullptr || !name->is_string() || name->get_string().empty())
-      return exchange->fail(Code::invalid_argument, std::string("'") + member + "' must be the name of a storage instance");
+      return exchange->fail(Code::invalid_argument,
+                            std::string("'") + member + "' must be the name of a storage instance");
   }
-  services.storage->migrate(to_c(view(body->at("from").get_string())), to_c(view(body->at("to").get_string())), done_json,
-                            exchange.release());
+  services.storage->migrate(to_c(view(body->at("from").get_string())), to_c(view(body->at("to").get_string())),
+                            done_json, exchange.release());
 }
 
 void backups(const Services& services, ExchangePtr exchange) {
@@ -65,8 +66,10 @@ void backup(const Services& services, ExchangePtr exchange) {
   const auto* folder = body->if_contains("folder");
   if (folder == nullptr || !folder->is_string() ||
       (!folder->get_string().starts_with('/') && folder->get_string().find("://") == boost::json::string::npos))
-    return exchange->fail(Code::invalid_argument, "'folder' must be an absolute path on the node's machine, or an address SCHEME://...");
-  services.storage->backup(to_c(view(storage->get_string())), to_c(view(folder->get_string())), done_json, exchange.release());
+    return exchange->fail(Code::invalid_argument,
+                          "'folder' must be an absolute path on the node's machine, or an address SCHEME://...");
+  services.storage->backup(to_c(view(storage->get_string())), to_c(view(folder->get_string())), done_json,
+                           exchange.release());
 }
 
 void storage_jobs(const Services& services, ExchangePtr exchange) {
@@ -80,15 +83,16 @@ void storage_work(const Services& services, ExchangePtr exchange) {
   if (kind == nullptr || std::find(kWork.begin(), kWork.end(), view(*kind)) == kWork.end())
     return exchange->fail(Code::invalid_argument, "'kind' must be one of check, stats, compact, checkpoint");
   const auto* const storage = text_of(*body, "storage");
-  if (storage == nullptr) return exchange->fail(Code::invalid_argument, "'storage' must be the name of a storage instance");
+  if (storage == nullptr)
+    return exchange->fail(Code::invalid_argument, "'storage' must be the name of a storage instance");
   const auto* const path = text_of(*body, "path");
   const bool wants_path = view(*kind) == "checkpoint";
   if (wants_path ? path == nullptr || !path->starts_with('/') : body->contains("path"))
-    return exchange->fail(Code::invalid_argument, wants_path
-                                                      ? "'path' must be an absolute path on the node's machine where nothing is"
-                                                      : "only a checkpoint has a 'path'");
-  services.storage->work(to_c(view(*kind)), to_c(view(*storage)), path != nullptr ? to_c(view(*path)) : to_c(Bytes()), done_json,
-                         exchange.release());
+    return exchange->fail(Code::invalid_argument,
+                          wants_path ? "'path' must be an absolute path on the node's machine where nothing is"
+                                     : "only a checkpoint has a 'path'");
+  services.storage->work(to_c(view(*kind)), to_c(view(*storage)), path != nullptr ? to_c(view(*path)) : to_c(Bytes()),
+                         done_json, exchange.release());
 }
 
 void storage_pace(const Services& services, ExchangePtr exchange) {

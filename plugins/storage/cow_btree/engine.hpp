@@ -78,8 +78,8 @@ class Engine final : public Storage {
   Result<> compact();
   // A complete file of the newest state at `path`, which must not exist; durable on return. Writers and readers go on.
   Result<> backup(const std::string& path);
-  // Fills an empty engine: `next` gives the entries in ascending order until false. All or nothing, durable on return; much
-  // faster than writes, and pages are full. Nobody else may write meanwhile.
+  // Fills an empty engine: `next` gives the entries in ascending order until false. All or nothing, durable on return;
+  // much faster than writes, and pages are full. Nobody else may write meanwhile.
   Result<> bulk_load(NextEntry next);
   // Reads everything that is in use and compares checksums.
   Result<> verify();

@@ -145,8 +145,9 @@ bool Engine::flush_one() {
     made = write_tables(*at, memtable.ranges(), *state->version, 0, {});
   }
   const auto& tables = made.below;
-  install([&](Version& version) { version.levels[0].insert(version.levels[0].begin(), tables.rbegin(), tables.rend()); },
-          &memtable);
+  install(
+      [&](Version& version) { version.levels[0].insert(version.levels[0].begin(), tables.rbegin(), tables.rend()); },
+      &memtable);
   counters_.flush_bytes += made.bytes();
   counters_.flushes += 1;
   return true;
@@ -154,8 +155,8 @@ bool Engine::flush_one() {
 
 // ---- writing tables ------------------------------------------------------------------------------------------------
 
-// Leaves out what nobody can see any more. `erased` is all that is erased in the input. Tables of level 0 are not cut. What lies
-// in a range that is kept back goes to tables of its own.
+// Leaves out what nobody can see any more. `erased` is all that is erased in the input. Tables of level 0 are not cut.
+// What lies in a range that is kept back goes to tables of its own.
 Engine::Made Engine::write_tables(Cursor& at, const RangeSet& erased, const Version& version, size_t level,
                                   const std::vector<KeyRange>& kept_back) {
   std::vector<uint64_t> held;
@@ -184,7 +185,8 @@ Engine::Made Engine::write_tables(Cursor& at, const RangeSet& erased, const Vers
     for (const uint64_t sequence : fragment.sequences) {
       if (stripes.of(sequence) == stripe || (expired > 0 && sequence <= expired)) continue;
       stripe = stripes.of(sequence);
-      if (stripe == 0 && is_last(fragment.from, fragment.to) && !touches_kept_back(fragment.from, fragment.to)) continue;
+      if (stripe == 0 && is_last(fragment.from, fragment.to) && !touches_kept_back(fragment.from, fragment.to))
+        continue;
       kept.push_back({fragment.from, fragment.to, sequence});
     }
   }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Merging tables downwards: what to merge, and what to do about tables that cannot be read.
 //
-// A damaged table stays where it is, and so does what lies above it: newer versions of its keys must not get below it, and what
-// they hide in it must not come out. Everything else is merged as ever (DATA_LOSS of a range is no reason to refuse others).
+// A damaged table stays where it is, and so does what lies above it: newer versions of its keys must not get below it,
+// and what they hide in it must not come out. Everything else is merged as ever (DATA_LOSS of a range is no reason to
+// refuse others).
 #include <algorithm>
 
 #include "compaction.hpp"
@@ -42,7 +43,8 @@ std::unique_ptr<Engine::Compaction> Engine::pick_expired(const Version& version)
 }
 
 // The tables of a level with all that they meet in the next one.
-std::unique_ptr<Engine::Compaction> Engine::merge_below(const Version& version, size_t level, std::vector<TablePtr> upper) const {
+std::unique_ptr<Engine::Compaction> Engine::merge_below(const Version& version, size_t level,
+                                                        std::vector<TablePtr> upper) const {
   auto out = std::make_unique<Compaction>();
   out->level = level;
   out->output = level + 1;
@@ -58,7 +60,8 @@ std::unique_ptr<Engine::Compaction> Engine::merge_below(const Version& version, 
   // Older ones of level 0 come between: what they may have must not end up below them, nor what is below them above.
   std::vector<KeyRange> between;
   if (level == 0)
-    for (auto at = std::find(version.levels[0].begin(), version.levels[0].end(), out->upper.back()); at != version.levels[0].end(); ++at)
+    for (auto at = std::find(version.levels[0].begin(), version.levels[0].end(), out->upper.back());
+         at != version.levels[0].end(); ++at)
       if ((*at)->damaged()) between.push_back({(*at)->info.smallest, (*at)->info.end});
   std::vector<KeyRange> kept_back = between;
   std::erase_if(out->lower, [&](const TablePtr& table) {
@@ -72,8 +75,8 @@ std::unique_ptr<Engine::Compaction> Engine::merge_below(const Version& version, 
   return out;
 }
 
-// All tables of level 0 at once; with damaged ones among them the oldest between two of those that there is something to do
-// about. Null: there are none.
+// All tables of level 0 at once; with damaged ones among them the oldest between two of those that there is something
+// to do about. Null: there are none.
 std::unique_ptr<Engine::Compaction> Engine::pick_level0(const Version& version, bool may_move) {
   const auto& tables = version.levels[0];
   for (size_t end = tables.size(); end > 0;) {
@@ -83,9 +86,11 @@ std::unique_ptr<Engine::Compaction> Engine::pick_level0(const Version& version, 
     if (useful) {
       // Keys that were written in order make tables that have nothing in common: these need no merging.
       const auto& info = tables[end - 1]->info;
-      if (may_move && version.overlapping(0, info.smallest, info.end).size() == 1 && !version.overlaps(1, info.smallest, info.end))
+      if (may_move && version.overlapping(0, info.smallest, info.end).size() == 1 &&
+          !version.overlaps(1, info.smallest, info.end))
         return merge_below(version, 0, {tables[end - 1]});
-      return merge_below(version, 0, {tables.begin() + static_cast<ptrdiff_t>(begin), tables.begin() + static_cast<ptrdiff_t>(end)});
+      return merge_below(
+          version, 0, {tables.begin() + static_cast<ptrdiff_t>(begin), tables.begin() + static_cast<ptrdiff_t>(end)});
     }
     for (end = begin; end > 0 && tables[end - 1]->damaged(); --end) continue;
   }
@@ -124,8 +129,9 @@ std::unique_ptr<Engine::Compaction> Engine::pick(const Version& version) {
   double most = 0;
   size_t level = 0;
   for (size_t i = 0; i + 1 < kLevels; ++i) {
-    const double score = i == 0 ? static_cast<double>(mergeable_level0(version)) / static_cast<double>(options_.level0_compact)
-                                : static_cast<double>(bytes(i)) / static_cast<double>(level_target(i));
+    const double score =
+        i == 0 ? static_cast<double>(mergeable_level0(version)) / static_cast<double>(options_.level0_compact)
+               : static_cast<double>(bytes(i)) / static_cast<double>(level_target(i));
     if (score > most) {
       most = score;
       level = i;
@@ -135,7 +141,8 @@ std::unique_ptr<Engine::Compaction> Engine::pick(const Version& version) {
   if (level == 0) return pick_level0(version, true);
   const auto& tables = version.levels[level];
   const auto first = static_cast<size_t>(
-      std::find_if(tables.begin(), tables.end(), [&](const TablePtr& table) { return table->info.smallest > compact_after_[level]; }) -
+      std::find_if(tables.begin(), tables.end(),
+                   [&](const TablePtr& table) { return table->info.smallest > compact_after_[level]; }) -
       tables.begin());
   for (size_t i = 0; i < tables.size(); ++i) {
     const size_t at = (first + i) % tables.size();
@@ -196,7 +203,8 @@ bool Engine::set_damaged_aside(const Compaction& job) {
 
 void Engine::run(Compaction& job) {
   const auto state = hold_state();
-  const bool moves = !job.expired && !job.rewrites && job.upper.size() == 1 && job.lower.empty() && job.kept_back.empty();
+  const bool moves =
+      !job.expired && !job.rewrites && job.upper.size() == 1 && job.lower.empty() && job.kept_back.empty();
   Made made;
   if (moves) {
     made.below = job.upper;
@@ -280,7 +288,8 @@ Result<> Engine::compact() {
     for (const auto& level : state->version->levels)
       for (const TablePtr& table : level)
         if (table->damaged())
-          raise(Code::data_loss, "all was merged but what is above damaged tables, as " + table->path() + " is one; verify names the place");
+          raise(Code::data_loss, "all was merged but what is above damaged tables, as " + table->path() +
+                                     " is one; verify names the place");
   });
 }
 
@@ -297,7 +306,8 @@ void Engine::count_damaged() {
   const Version& version = *state_.load()->version;
   uint64_t damaged = 0;
   for (const auto& level : version.levels)
-    damaged += static_cast<uint64_t>(std::count_if(level.begin(), level.end(), [](const TablePtr& table) { return table->damaged(); }));
+    damaged += static_cast<uint64_t>(
+        std::count_if(level.begin(), level.end(), [](const TablePtr& table) { return table->damaged(); }));
   damaged_tables_ = damaged;
   level0_tables_ = mergeable_level0(version);
 }

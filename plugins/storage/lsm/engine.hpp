@@ -54,7 +54,7 @@ struct EngineOptions {
   bool background = true;
   std::function<uint64_t()> clock_seconds;                   // required with ttl_seconds
   std::function<void(const EngineStats&)> after_background;  // called after each flush and compaction, on its thread
-  std::function<void(const Error&)> on_damage;               // once for each table that a compaction cannot read, on its thread
+  std::function<void(const Error&)> on_damage;  // once for each table that a compaction cannot read, on its thread
 };
 
 class RateLimit {
@@ -92,8 +92,8 @@ class Engine final : public Storage {
   Result<> compact();
   // Does now what the threads behind would come to do.
   Result<> merge_due();
-  // Makes tables of the last level of all that `next` gives, in an engine that has no entry and no snapshot. All or nothing,
-  // durable on return. Nobody else may use the engine meanwhile.
+  // Makes tables of the last level of all that `next` gives, in an engine that has no entry and no snapshot. All or
+  // nothing, durable on return. Nobody else may use the engine meanwhile.
   Result<> bulk_load(NextEntry next);
   // An engine's directory with the newest state at `path`, which must not exist, on the same file system; durable on
   // return.

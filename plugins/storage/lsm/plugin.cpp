@@ -144,7 +144,8 @@ class LsmStorage final : public orbit::StoragePlugin<LsmStorage, Engine> {
     options.keys = std::move(*keys);
     options.after_background = [gauges = Gauges(host)](const EngineStats& stats) { gauges.set(stats); };
     options.on_damage = [host](const orbit::Error& error) {
-      host.error("a table cannot be read, and stays where it is; what lies elsewhere is merged as before: " + error.message);
+      host.error("a table cannot be read, and stays where it is; what lies elsewhere is merged as before: " +
+                 error.message);
     };
     static orbit::PosixFileSystem files;
     auto engine = Engine::open(files, options);

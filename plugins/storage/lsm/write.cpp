@@ -49,7 +49,8 @@ Result<FencedOutcome> Engine::write_if(Conditions conditions, WriteOps ops, bool
   Result<FencedOutcome> outcome = check_conditions(*this, conditions);
   if (!outcome || outcome->failed) return outcome;
   Waiting* const group = &mine;
-  if (auto written = guarded([&] { commit({&group, 1}); }); !written) return tl::unexpected<Error>(std::move(written.error()));
+  if (auto written = guarded([&] { commit({&group, 1}); }); !written)
+    return tl::unexpected<Error>(std::move(written.error()));
   return outcome;
 }
 

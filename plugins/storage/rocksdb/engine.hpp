@@ -2,12 +2,12 @@
 // The storage contract on one RocksDB database.
 #pragma once
 
+#include <rocksdb/options.h>
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <orbit/storage.hpp>
-#include <rocksdb/options.h>
 #include <shared_mutex>
 #include <string>
 #include <vector>

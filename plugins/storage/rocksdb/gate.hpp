@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Who uses the database, and whether it may be replaced: a reader-writer lock that costs readers two additions on a cache line that
-// their thread mostly has to itself. A std::shared_mutex has all of them on one line, and a call at the door.
+// Who uses the database, and whether it may be replaced: a reader-writer lock that costs readers two additions on a
+// cache line that their thread mostly has to itself. A std::shared_mutex has all of them on one line, and a call at the
+// door.
 #pragma once
 
 #include <pthread.h>
@@ -12,8 +13,8 @@
 
 namespace orbit::storage_rocksdb {
 
-// Meets std::shared_lock and std::unique_lock with try_lock. A share is given back on the thread that took it. Nobody queues for the
-// whole: who holds a share may take another.
+// Meets std::shared_lock and std::unique_lock with try_lock. A share is given back on the thread that took it. Nobody
+// queues for the whole: who holds a share may take another.
 class Gate {
  public:
   void lock_shared() noexcept {

@@ -47,9 +47,10 @@ std::optional<Credentials> parse_assumed_role(Bytes xml) {
   if (!parsed(document, xml)) return std::nullopt;
   const pugi::xml_node found =
       document.child("AssumeRoleWithWebIdentityResponse").child("AssumeRoleWithWebIdentityResult").child("Credentials");
-  Credentials out{found.child_value("AccessKeyId"), found.child_value("SecretAccessKey"), found.child_value("SessionToken"),
-                  time_of(found.child_value("Expiration"))};
-  if (out.access_key.empty() || out.secret_key.empty() || out.session_token.empty() || out.expires_s == 0) return std::nullopt;
+  Credentials out{found.child_value("AccessKeyId"), found.child_value("SecretAccessKey"),
+                  found.child_value("SessionToken"), time_of(found.child_value("Expiration"))};
+  if (out.access_key.empty() || out.secret_key.empty() || out.session_token.empty() || out.expires_s == 0)
+    return std::nullopt;
   return out;
 }
 

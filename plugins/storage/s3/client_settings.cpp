@@ -39,10 +39,11 @@ CredentialCache::Fetch credentials_of(const Config& config) {
     if (kind == "file" || (kind == "auto" && access(file.c_str(), R_OK) == 0)) {
       const Profile profile = profile_from_file(file, name);
       if (!profile.keys.access_key.empty()) return profile.keys;
-      return credentials_from_web_identity(*far_http, sts,
-                                           {profile.web_identity_token_file, profile.role_arn, profile.role_session_name});
+      return credentials_from_web_identity(
+          *far_http, sts, {profile.web_identity_token_file, profile.role_arn, profile.role_session_name});
     }
-    if (kind == "container" || (kind == "auto" && container_is_in_environment())) return credentials_from_container(*http);
+    if (kind == "container" || (kind == "auto" && container_is_in_environment()))
+      return credentials_from_container(*http);
     return credentials_from_instance(*http, metadata);
   };
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Credentials that somebody on the network gives: STS for a web identity, a container's endpoint, the instance's metadata.
+// Credentials that somebody on the network gives: STS for a web identity, a container's endpoint, the instance's
+// metadata.
 #include "answers.hpp"
 #include "credentials.hpp"
 
@@ -18,10 +19,12 @@ std::string ask(HttpClient& http, const HttpRequest& request, const char* of_who
     if (answer && answer->status == 200) return answer->body;
     if (!answer) continue;
     error = "HTTP " + std::to_string(answer->status);
-    if (const S3Error told = parse_service_error(answer->body); !told.code.empty()) error += " " + told.code + ": " + told.message;
+    if (const S3Error told = parse_service_error(answer->body); !told.code.empty())
+      error += " " + told.code + ": " + told.message;
     if (answer->status >= 400 && answer->status < 500 && answer->status != 429) break;
   }
-  raise(Code::unauthenticated, "no credentials: " + request.method + " " + request.url + " of " + of_whom + ": " + error);
+  raise(Code::unauthenticated,
+        "no credentials: " + request.method + " " + request.url + " of " + of_whom + ": " + error);
 }
 
 std::string first_line(const std::string& text) {
@@ -40,8 +43,8 @@ std::string host_of(const std::string& url) {
 }
 
 bool may_be_plain(const std::string& host) {
-  return host == "localhost" || host == "[::1]" || host.starts_with("127.") || host == "169.254.170.2" || host == "169.254.170.23" ||
-         host == "[fd00:ec2::23]";
+  return host == "localhost" || host == "[::1]" || host.starts_with("127.") || host == "169.254.170.2" ||
+         host == "169.254.170.23" || host == "[fd00:ec2::23]";
 }
 
 }  // namespace
@@ -55,22 +58,28 @@ std::optional<WebIdentity> web_identity_from_environment() {
   return out;
 }
 
-Credentials credentials_from_web_identity(HttpClient& http, const std::string& sts_endpoint, const WebIdentity& identity) {
+Credentials credentials_from_web_identity(HttpClient& http, const std::string& sts_endpoint,
+                                          const WebIdentity& identity) {
   if (identity.token_file.empty() || identity.role_arn.empty())
-    raise(Code::unauthenticated, "no credentials: a web identity needs AWS_WEB_IDENTITY_TOKEN_FILE (found \"" + identity.token_file +
-                                     "\") and AWS_ROLE_ARN (found \"" + identity.role_arn + "\")");
+    raise(Code::unauthenticated, "no credentials: a web identity needs AWS_WEB_IDENTITY_TOKEN_FILE (found \"" +
+                                     identity.token_file + "\") and AWS_ROLE_ARN (found \"" + identity.role_arn +
+                                     "\")");
   const std::string token = first_line(text_of_file(identity.token_file));  // the file changes: it is read each time
-  if (token.empty()) raise(Code::unauthenticated, "no credentials: the token file " + identity.token_file + " is empty");
-  const std::string body = canonical_query({{"Action", "AssumeRoleWithWebIdentity"},
-                                            {"Version", "2011-06-15"},
-                                            {"RoleArn", identity.role_arn},
-                                            {"RoleSessionName", identity.session_name.empty() ? "orbit" : identity.session_name},
-                                            {"WebIdentityToken", token}});
+  if (token.empty())
+    raise(Code::unauthenticated, "no credentials: the token file " + identity.token_file + " is empty");
+  const std::string body =
+      canonical_query({{"Action", "AssumeRoleWithWebIdentity"},
+                       {"Version", "2011-06-15"},
+                       {"RoleArn", identity.role_arn},
+                       {"RoleSessionName", identity.session_name.empty() ? "orbit" : identity.session_name},
+                       {"WebIdentityToken", token}});
   const std::string url = sts_endpoint.ends_with('/') ? sts_endpoint : sts_endpoint + "/";
-  const HttpRequest request{"POST", url, {{"Content-Type", "application/x-www-form-urlencoded"}}, body, kAnswerBytesMax};
+  const HttpRequest request{
+      "POST", url, {{"Content-Type", "application/x-www-form-urlencoded"}}, body, kAnswerBytesMax};
   const std::optional<Credentials> found = parse_assumed_role(ask(http, request, "STS"));
   if (!found)
-    raise(Code::unauthenticated, "no credentials: " + url + " answered no AssumeRoleWithWebIdentityResponse with credentials");
+    raise(Code::unauthenticated,
+          "no credentials: " + url + " answered no AssumeRoleWithWebIdentityResponse with credentials");
   return *found;
 }
 
@@ -83,10 +92,12 @@ bool container_is_in_environment() {
 
 Credentials credentials_from_container(HttpClient& http) {
   const std::string relative = environment_variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-  const std::string url = relative.empty() ? environment_variable("AWS_CONTAINER_CREDENTIALS_FULL_URI") : "http://169.254.170.2" + relative;
+  const std::string url =
+      relative.empty() ? environment_variable("AWS_CONTAINER_CREDENTIALS_FULL_URI") : "http://169.254.170.2" + relative;
   if (url.empty())
     raise(Code::unauthenticated,
-          "no credentials: neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI is set in the environment");
+          "no credentials: neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI is "
+          "set in the environment");
   if (!url.starts_with("https://") && (!url.starts_with("http://") || !may_be_plain(host_of(url))))
     raise(Code::unauthenticated, "no credentials: AWS_CONTAINER_CREDENTIALS_FULL_URI is " + url +
                                      "; expected https, or http to this machine or to the endpoints of ECS and EKS");

@@ -44,7 +44,8 @@ std::string text_of_file(const std::string& path) {
 }
 
 Credentials credentials_from_environment() {
-  Credentials out{environment_variable("AWS_ACCESS_KEY_ID"), environment_variable("AWS_SECRET_ACCESS_KEY"), environment_variable("AWS_SESSION_TOKEN"), 0};
+  Credentials out{environment_variable("AWS_ACCESS_KEY_ID"), environment_variable("AWS_SECRET_ACCESS_KEY"),
+                  environment_variable("AWS_SESSION_TOKEN"), 0};
   if (out.access_key.empty() || out.secret_key.empty())
     raise(Code::unauthenticated,
           "no credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set in the environment");
@@ -76,7 +77,8 @@ Profile parse_profile(Bytes text, const std::string& path, const std::string& na
     if (key == "role_arn") out.role_arn = value;
     if (key == "role_session_name") out.role_session_name = value;
     if (key == "web_identity_token_file") out.web_identity_token_file = value;
-    for (const char* missing : {"source_profile", "credential_source", "credential_process", "sso_session", "sso_start_url"})
+    for (const char* missing :
+         {"source_profile", "credential_source", "credential_process", "sso_session", "sso_start_url"})
       if (key == missing) other = missing;
   }
   if (!found) raise(Code::unauthenticated, "no credentials: " + path + " has no section [" + name + "]");
@@ -84,11 +86,13 @@ Profile parse_profile(Bytes text, const std::string& path, const std::string& na
   if (identity || (!out.keys.access_key.empty() && !out.keys.secret_key.empty())) return out;
   const std::string section = "the section [" + name + "] of " + path;
   if (!other.empty())
-    raise(Code::unauthenticated, "no credentials: " + section + " uses " + other +
-                                     ", which is not supported; expected aws_access_key_id and aws_secret_access_key, or role_arn "
-                                     "and web_identity_token_file. `aws configure export-credentials` makes the first of the other");
-  raise(Code::unauthenticated, "no credentials: " + section +
-                                   " has no aws_access_key_id or no aws_secret_access_key, and no role_arn with a web_identity_token_file");
+    raise(Code::unauthenticated,
+          "no credentials: " + section + " uses " + other +
+              ", which is not supported; expected aws_access_key_id and aws_secret_access_key, or role_arn "
+              "and web_identity_token_file. `aws configure export-credentials` makes the first of the other");
+  raise(Code::unauthenticated,
+        "no credentials: " + section +
+            " has no aws_access_key_id or no aws_secret_access_key, and no role_arn with a web_identity_token_file");
 }
 
 Profile profile_from_file(const std::string& path, const std::string& name) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Where credentials come from: the environment, a profile in a file as the AWS tools write it, a web identity (STS), the endpoint
-// of a container, or the metadata service of the machine (IMDSv2). SSO, credential_process and a profile that takes the role of
-// another are not there, and said so.
+// Where credentials come from: the environment, a profile in a file as the AWS tools write it, a web identity (STS),
+// the endpoint of a container, or the metadata service of the machine (IMDSv2). SSO, credential_process and a profile
+// that takes the role of another are not there, and said so.
 #pragma once
 
 #include <functional>
@@ -43,10 +43,11 @@ struct WebIdentity {
 // AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN, AWS_ROLE_SESSION_NAME. Nothing: the first is not set.
 std::optional<WebIdentity> web_identity_from_environment();
 // Throws Failure.
-Credentials credentials_from_web_identity(HttpClient& http, const std::string& sts_endpoint, const WebIdentity& identity);
+Credentials credentials_from_web_identity(HttpClient& http, const std::string& sts_endpoint,
+                                          const WebIdentity& identity);
 
-// AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI, with AWS_CONTAINER_AUTHORIZATION_TOKEN or _TOKEN_FILE (ECS, EKS Pod Identity).
-// https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+// AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI, with AWS_CONTAINER_AUTHORIZATION_TOKEN or _TOKEN_FILE (ECS, EKS
+// Pod Identity). https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 bool container_is_in_environment();
 // Throws Failure. Plain http goes to this machine and to the endpoints of ECS and EKS only.
 Credentials credentials_from_container(HttpClient& http);

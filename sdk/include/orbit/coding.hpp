@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// What storage engines of ours write their files with: numbers and byte strings, a reader of them that checks, and the exception
-// that carries an Error inside an engine.
+// What storage engines of ours write their files with: numbers and byte strings, a reader of them that checks, and the
+// exception that carries an Error inside an engine.
 #pragma once
 
 #include <bit>

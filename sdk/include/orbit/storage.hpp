@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // The C++ faces of orbit.storage/1, orbit.storage.snapshot/1 and orbit.storage.cached/1 (orbit/ext/storage.h), and with
-// storage_fenced.hpp of orbit.storage.fenced/1 and orbit.storage.shared/1: what a storage engine is written as, and what
-// calls one.
+// storage_fenced.hpp of orbit.storage.fenced/1 and orbit.storage.shared/1: what a storage engine is written as, and
+// what calls one.
 //
 // An engine is a class, and knows no C struct:
 //
@@ -183,7 +183,8 @@ concept IsShared = requires { requires E::kShared; };
 // Which of the conditions does not hold in the engine's newest state; for an engine that lets nobody write meanwhile.
 inline Result<FencedOutcome> check_conditions(Storage& engine, Conditions conditions) {
   std::string found;
-  const ValueSink sink({&found, [](void* ctx, orbit_bytes part) { static_cast<std::string*>(ctx)->append(from_c(part)); }});
+  const ValueSink sink(
+      {&found, [](void* ctx, orbit_bytes part) { static_cast<std::string*>(ctx)->append(from_c(part)); }});
   for (size_t i = 0; i < conditions.size(); ++i) {
     found.clear();
     const Result<bool> there = engine.get(nullptr, conditions[i].key, sink);
@@ -506,7 +507,8 @@ class StorageClient {
     if (auto ok = check_size(ORBIT_STORAGE_CACHED_V1, out.cached_); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_FENCED_V1, out.fenced_); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_CHECKPOINT_V1, out.checkpoints_); !ok) return tl::unexpected<Error>(ok.error());
-    if (auto ok = check_size(ORBIT_STORAGE_MAINTENANCE_V1, out.maintenance_); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = check_size(ORBIT_STORAGE_MAINTENANCE_V1, out.maintenance_); !ok)
+      return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_BULK_LOAD_V1, out.bulk_load_); !ok) return tl::unexpected<Error>(ok.error());
     return out;
   }

@@ -372,14 +372,19 @@ TEST_CASE("credentials come from STS for the token of a web identity, which is r
   const Error refused = error_of([&] { with.credentials(); });
   CHECK(refused.code == Code::unauthenticated);
   CHECK_MESSAGE(refused.message.find("InvalidIdentityToken") != std::string::npos, refused.message);
-  CHECK(error_of([&] { credentials_from_web_identity(http, sts, {token_file, "", ""}); }).message.find("AWS_ROLE_ARN") != std::string::npos);
-  CHECK(error_of([&] { credentials_from_web_identity(http, sts, {token_file + "x", "arn", ""}); }).message.find(token_file) !=
-        std::string::npos);
+  CHECK(error_of([&] {
+          credentials_from_web_identity(http, sts, {token_file, "", ""});
+        }).message.find("AWS_ROLE_ARN") != std::string::npos);
+  CHECK(error_of([&] {
+          credentials_from_web_identity(http, sts, {token_file + "x", "arn", ""});
+        }).message.find(token_file) != std::string::npos);
 
   // The same, from a profile.
   std::ofstream(token_file) << "web-token+/=3\n";
-  const Profile profile = parse_profile("[profile eks]\nrole_arn = arn:aws:iam::1:role/a\nweb_identity_token_file=" + token_file + "\n", "config", "eks");
-  CHECK(credentials_from_web_identity(http, sts, {profile.web_identity_token_file, profile.role_arn, profile.role_session_name})
+  const Profile profile = parse_profile(
+      "[profile eks]\nrole_arn = arn:aws:iam::1:role/a\nweb_identity_token_file=" + token_file + "\n", "config", "eks");
+  CHECK(credentials_from_web_identity(http, sts,
+                                      {profile.web_identity_token_file, profile.role_arn, profile.role_session_name})
             .access_key.starts_with("ASIA"));
 }
 

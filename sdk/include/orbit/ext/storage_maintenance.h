@@ -18,11 +18,11 @@ extern "C" {
 typedef struct orbit_storage_maintenance_v1 {
   uint32_t struct_size;
   uint32_t reserved;
-  /* Reads everything that is in use from the device and compares checksums; ORBIT_DATA_LOSS names the first place that is
-   * damaged. Readers and writers go on. Takes as long as the device does. [any thread] */
+  /* Reads everything that is in use from the device and compares checksums; ORBIT_DATA_LOSS names the first place that
+   * is damaged. Readers and writers go on. Takes as long as the device does. [any thread] */
   orbit_code (*verify)(void* self, orbit_error* error);
-  /* Gives back the room of what was erased and replaced, as far as no snapshot needs it. Readers and writers go on. Takes as
-   * long as writing everything again. [any thread] */
+  /* Gives back the room of what was erased and replaced, as far as no snapshot needs it. Readers and writers go on.
+   * Takes as long as writing everything again. [any thread] */
   orbit_code (*compact)(void* self, orbit_error* error);
 } orbit_storage_maintenance_v1;
 
@@ -36,10 +36,10 @@ typedef int (*orbit_next_entry)(void* ctx, orbit_bytes* key, orbit_bytes* value)
 typedef struct orbit_storage_bulk_load_v1 {
   uint32_t struct_size;
   uint32_t reserved;
-  /* Fills an engine that has no entry and no snapshot with what `next` gives, in ascending order of keys: all of it, durable
-   * when this returns, or nothing. It is faster than writing, and what it makes is packed. ORBIT_FAILED_PRECONDITION: the
-   * engine is not empty; ORBIT_INVALID_ARGUMENT: a key does not come after the one before. Nobody else uses the engine
-   * meanwhile. [any thread] */
+  /* Fills an engine that has no entry and no snapshot with what `next` gives, in ascending order of keys: all of it,
+   * durable when this returns, or nothing. It is faster than writing, and what it makes is packed.
+   * ORBIT_FAILED_PRECONDITION: the engine is not empty; ORBIT_INVALID_ARGUMENT: a key does not come after the one
+   * before. Nobody else uses the engine meanwhile. [any thread] */
   orbit_code (*bulk_load)(void* self, orbit_next_entry next, void* ctx, orbit_error* error);
 } orbit_storage_bulk_load_v1;
 
