@@ -123,6 +123,9 @@ class Engine final : public Storage {
   void settle_background();
   void background();
   Result<> load(FunctionRef<void(Builder&)> feed);
+  PageId compact_boundary() const noexcept;
+  bool worth_compacting() const noexcept;
+  Result<> compact_once(bool& again);
   void compact_step(PageId boundary, std::string& from);
   void close();
 
