@@ -5,15 +5,18 @@ if(ORBIT_PLUGIN_OUTPUT_DIR AND NOT ORBIT_MODULE_OUTPUT_DIR)
   cmake_path(SET ORBIT_MODULE_OUTPUT_DIR NORMALIZE "${ORBIT_PLUGIN_OUTPUT_DIR}/../modules")
 endif()
 
-# orbit_add_actor_protos(NAME PROTOS a.proto... [PROTO_ROOT dir] [IMPORTS dir...])
+# orbit_add_actor_protos(NAME [CLIENT] PROTOS a.proto... [PROTO_ROOT dir] [IMPORTS dir...])
 #
 # A static library NAME with the messages (protobuf lite), proxies and actor bases of the files. Its users include
-# "a.orbit.hpp". PROTO_ROOT (default: the current source directory) is what file names are relative to in import statements;
+# "a.orbit.hpp". CLIENT: proxies for outside the node instead, in "a.client.hpp" (docs/client.md). PROTO_ROOT (default: the current source directory) is what file names are relative to in import statements;
 # IMPORTS are more directories to look in.
 function(orbit_add_actor_protos name)
-  cmake_parse_arguments(arg "" "PROTO_ROOT" "PROTOS;IMPORTS" ${ARGN})
+  cmake_parse_arguments(arg "CLIENT" "PROTO_ROOT" "PROTOS;IMPORTS" ${ARGN})
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_PROTOS)
     message(FATAL_ERROR "orbit_add_actor_protos(${name}): needs PROTOS; unknown arguments '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(arg_CLIENT AND NOT TARGET Orbit::client)
+    message(FATAL_ERROR "orbit_add_actor_protos(${name} CLIENT ...): there is no Orbit::client; say find_package(Orbit COMPONENTS client)")
   endif()
   if(NOT arg_PROTO_ROOT)
     set(arg_PROTO_ROOT "${CMAKE_CURRENT_SOURCE_DIR}")
@@ -34,10 +37,15 @@ function(orbit_add_actor_protos name)
       message(FATAL_ERROR "orbit_add_actor_protos(${name}): ${proto} is not below PROTO_ROOT ${arg_PROTO_ROOT}")
     endif()
     cmake_path(REMOVE_EXTENSION relative LAST_ONLY OUTPUT_VARIABLE stem)
-    set(made "${out}/${stem}.pb.h" "${out}/${stem}.pb.cc" "${out}/${stem}.orbit.hpp" "${out}/${stem}.orbit.cpp")
+    set(made "${out}/${stem}.pb.h" "${out}/${stem}.pb.cc")
+    if(arg_CLIENT)
+      list(APPEND made "${out}/${stem}.client.hpp")
+    else()
+      list(APPEND made "${out}/${stem}.orbit.hpp" "${out}/${stem}.orbit.cpp")
+    endif()
     add_custom_command(
       OUTPUT ${made}
-      COMMAND protobuf::protoc ${imports} "--cpp_out=lite:${out}" "--orbit_out=${out}"
+      COMMAND protobuf::protoc ${imports} "--cpp_out=lite:${out}" "--orbit_out=$<$<BOOL:${arg_CLIENT}>:client:>${out}"
         "--plugin=protoc-gen-orbit=$<TARGET_FILE:Orbit::protoc-gen-orbit>" "${proto}"
       DEPENDS "${proto}" Orbit::protoc-gen-orbit "${ORBIT_PROTO_DIR}/orbit/v1/options.proto"
       COMMENT "Actors of ${relative}" VERBATIM)
@@ -50,7 +58,11 @@ function(orbit_add_actor_protos name)
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
   # SYSTEM: an author's warnings flags are not for generated code.
   target_include_directories(${name} SYSTEM PUBLIC "${out}")
-  target_link_libraries(${name} PUBLIC Orbit::sdk protobuf::libprotobuf-lite)
+  target_link_libraries(${name} PUBLIC Orbit::sdk protobuf::libprotobuf-lite $<$<BOOL:${arg_CLIENT}>:Orbit::client>)
+endfunction()
+
+function(orbit_add_client_protos name)
+  orbit_add_actor_protos(${name} CLIENT ${ARGN})
 endfunction()
 
 function(orbit_add_actor_module name)

@@ -10,3 +10,10 @@ find_package(RocksDB REQUIRED)
 find_package(doctest REQUIRED)
 find_package(tl-expected REQUIRED)
 find_package(tomlplusplus 3.3 REQUIRED)
+
+# Has no CMake package of its own.
+find_path(NGHTTP2_INCLUDE_DIR nghttp2/nghttp2.h REQUIRED)
+find_library(NGHTTP2_LIBRARY nghttp2 REQUIRED)
+add_library(nghttp2::nghttp2 SHARED IMPORTED)
+set_target_properties(nghttp2::nghttp2 PROPERTIES
+  IMPORTED_LOCATION "${NGHTTP2_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${NGHTTP2_INCLUDE_DIR}")

@@ -3,11 +3,13 @@
 #   orbit_add_plugin(NAME SOURCES a.cpp b.cpp [LIBRARIES lib...])
 #   orbit_add_actor_module(NAME PROTOS bank.proto SOURCES bank.cpp [LIBRARIES lib...] [PROTO_ROOT dir] [IMPORTS dir...])
 #   orbit_add_actor_protos(NAME PROTOS bank.proto [PROTO_ROOT dir] [IMPORTS dir...])
+#   orbit_add_client_protos(NAME PROTOS bank.proto [PROTO_ROOT dir] [IMPORTS dir...])
 #   orbit_add_actor_test(NAME MODULE bank SOURCES bank_test.cpp [LIBRARIES lib...] [LINKED])
 #
 # The first two make a shared library NAME.so that exports one symbol, is never unmapped, and has no undefined symbols.
 # The third makes a static library with the messages, proxies and actor bases of .proto files, for who only calls the actors.
-# The fourth makes a program that tests a module (OrbitActorModule.cmake, docs/testing-actors.md).
+# The fourth is the third for programs that call the actors from outside the node (docs/client.md).
+# The fifth makes a program that tests a module (OrbitActorModule.cmake, docs/testing-actors.md).
 
 set(ORBIT_PLUGIN_MAP "${CMAKE_CURRENT_LIST_DIR}/orbit-plugin.map")
 # In the source tree; OrbitConfig.cmake says where an installed SDK has them.

@@ -7,13 +7,19 @@
 #include <boost/program_options.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
+#include "actor/runtime.hpp"
+#include "executor/workers_api.hpp"
 #include "maintenance/backup.hpp"
 #include "maintenance/dump.hpp"
 #include "maintenance/offline_migration.hpp"
 #include "maintenance/state_check.hpp"
+#include "maintenance/state_json.hpp"
 #include "node/storages.hpp"
+#include "orbit/ext/storage_maintenance.h"
 
 namespace orbit::kernel {
 
@@ -62,7 +68,12 @@ class Instances {
     if (!loaded) return tl::unexpected(loaded.error());
     return out;
   }
-  ~Instances() { static_cast<void>(host_.destroy()); }
+  ~Instances() {
+    if (modules_) static_cast<void>(modules_->destroy());
+    static_cast<void>(host_.destroy());
+    std::error_code ignored;
+    if (!modules_folder_.empty()) std::filesystem::remove_all(modules_folder_, ignored);
+  }
 
   // Empty: that of [storage].
   Result<Engine> engine(const std::string& wanted) {
@@ -71,6 +82,34 @@ class Instances {
     if (!name) return tl::unexpected(name.error());
     if (auto created = host_.create_first(*name); !created) return tl::unexpected(created.error());
     return engine_of(host_, *name);
+  }
+
+  // Of the configured modules and of plugins' types; one that cannot be loaded is warned of, and its state stays bytes.
+  const StateTypes& state_types(const NodeOptions& options) {
+    char folder[] = "/tmp/orbitd-dump-XXXXXX";
+    if (config_.modules.empty() || ::mkdtemp(folder) == nullptr) return state_types_;
+    extensions_.add(ORBIT_ACTORS_V1, Runtime::api());
+    extensions_.add(ORBIT_WORKERS_V1, workers_table());
+    // Copied from there and loaded, as a node does: that one's own folder is not touched.
+    modules_folder_ = folder;
+    modules_ =
+        std::make_unique<ModuleHost>(ModuleHostOptions{folder, std::chrono::seconds(60), std::chrono::seconds(30), {}},
+                                     host_.search(), host_.caller(), state_types_, extensions_, *log_, metrics_);
+    Result<> opened = modules_->open();
+    for (const ModuleEntry& entry : config_.modules) {
+      if (opened) opened = modules_->load_configured(resolved(entry, config_, options));
+      if (!opened)
+        std::cerr << "orbitd storage: the module " << entry.path << ": " << opened.error().message
+                  << "; its state is told as bytes\n";
+      opened = {};
+    }
+    return state_types_;
+  }
+
+  const void* table(const std::string& name, const char* id, size_t bytes) const {
+    const auto provided = host_.provided_by(name, id);
+    if (!provided || *static_cast<const uint32_t*>(provided->table) < bytes) return nullptr;
+    return provided->table;
   }
 
   Result<std::unique_ptr<BackupPlace>> place(const std::string& address) {
@@ -96,19 +135,25 @@ class Instances {
   Metrics metrics_;
   ExtensionRegistry extensions_;
   PluginHost host_;
+  StateTypes state_types_;
+  std::string modules_folder_;  // empty: none are loaded
+  std::unique_ptr<ModuleHost> modules_;
 };
 
 struct Line {
   po::variables_map values;
   std::string text(const char* name) const { return values.count(name) != 0 ? values[name].as<std::string>() : std::string(); }
   uint64_t number() const { return values.count("number") != 0 ? values["number"].as<uint64_t>() : 0; }
+  uint64_t bytes_per_second() const {
+    return values.count("bytes-per-second") != 0 ? values["bytes-per-second"].as<uint64_t>() : 0;
+  }
   bool json() const { return values.count("json") != 0; }
   std::vector<Override> overrides() const {
     return values.count("set") != 0 ? values["set"].as<std::vector<std::string>>() : std::vector<std::string>();
   }
 };
 
-struct Context {
+struct Work {
   const Line& line;
   const NodeOptions& options;
   Report report;
@@ -117,6 +162,11 @@ struct Context {
   Result<Engine> engine(const char* option) {
     if (auto opened = open(); !opened) return tl::unexpected(opened.error());
     return instances->engine(line.text(option));
+  }
+  // What the engine of an instance that was asked for provides beside; null: it does not.
+  template <class Table>
+  const Table* table(const std::string& name, const char* id) const {
+    return static_cast<const Table*>(instances->table(name, id, sizeof(Table)));
   }
   // Of backups; a folder needs no configuration.
   Result<std::unique_ptr<BackupPlace>> place(const char* option) {
@@ -145,13 +195,15 @@ int refused(const Error& error) {
 
 // ---- the commands --------------------------------------------------------------------------------------------------
 
-int migrate(Context& context) {
+int migrate(Work& context) {
   const auto from = context.engine("from");
   const auto to = from ? context.engine("to") : from;
   if (!to) return refused(to.error());
   const std::string type = context.line.text("type");
-  const auto moved = type.empty() ? migrate_offline(*from, *to, context.report)
-                                  : migrate_type_offline(*from, *to, type, context.report);
+  Pace pace(context.line.bytes_per_second());
+  const auto* bulk = context.table<orbit_storage_bulk_load_v1>(to->name, ORBIT_STORAGE_BULK_LOAD_V1);
+  const auto moved = type.empty() ? migrate_offline(*from, *to, context.report, &pace, bulk)
+                                  : migrate_type_offline(*from, *to, type, context.report, &pace);
   if (!moved) return refused(moved.error());
   end_progress_line();
   if (context.line.json()) {
@@ -172,19 +224,6 @@ int migrate(Context& context) {
   return 0;
 }
 
-json::object described(const StateStats& stats) {
-  json::array types;
-  for (const auto& [type, amounts] : stats.types) {
-    json::object row{{"type", type}};
-    for (size_t kind = 0; kind < kKeyKinds; ++kind) {
-      if (amounts[kind].keys == 0) continue;
-      row[kind_name(static_cast<KeyKind>(kind))] = json::object{{"keys", amounts[kind].keys}, {"bytes", amounts[kind].bytes}};
-    }
-    types.push_back(std::move(row));
-  }
-  return {{"engine_bytes", stats.engine_bytes}, {"types", std::move(types)}};
-}
-
 void print_stats(const StateStats& stats) {
   std::printf("%-32s %12s %14s %12s %12s %12s\n", "TYPE", "ACTORS", "BYTES", "SUB-RECORDS", "DUE", "INDEXED");
   for (const auto& [type, amounts] : stats.types) {
@@ -197,7 +236,7 @@ void print_stats(const StateStats& stats) {
   std::printf("the engine holds %llu bytes\n", static_cast<unsigned long long>(stats.engine_bytes));
 }
 
-int check_saved(Context& context) {
+int check_saved(Work& context) {
   const auto place = context.place("backup");
   if (!place) return refused(place.error());
   const auto manifest = check_backup(**place, context.line.number(), context.report);
@@ -216,18 +255,24 @@ int check_saved(Context& context) {
   return 0;
 }
 
-int check(Context& context) {
+int check(Work& context) {
   if (!context.line.text("backup").empty()) return check_saved(context);
   const auto engine = context.engine("storage");
   if (!engine) return refused(engine.error());
-  const StateCheck checked = check_state(*engine, context.report);
+  // The engine first: it also reads what no key leads to.
+  const auto* tools = context.table<orbit_storage_maintenance_v1>(engine->name, ORBIT_STORAGE_MAINTENANCE_V1);
+  ErrorOut error;
+  const orbit_code verified = tools != nullptr ? tools->verify(engine->self, &error) : ORBIT_OK;
+  StateCheck checked = check_state(*engine, context.report);
+  if (verified != ORBIT_OK) {
+    ++checked.damaged;
+    checked.damages.insert(checked.damages.begin(), error.take(verified).message);
+  }
   end_progress_line();
   if (context.line.json()) {
-    json::object out = described(checked.stats);
+    json::object out = check_json(checked);
     out["storage"] = engine->name;
-    out["damaged"] = checked.damaged;
-    out["damages"] = json::value_from(checked.damages);
-    out["orphans"] = checked.orphans;
+    out["verified"] = tools != nullptr;
     std::cout << json::serialize(out) << "\n";
     return checked.damaged == 0 ? 0 : 1;
   }
@@ -243,25 +288,26 @@ int check(Context& context) {
   return checked.damaged == 0 ? 0 : 1;
 }
 
-int stats(Context& context) {
+int stats(Work& context) {
   const auto engine = context.engine("storage");
   if (!engine) return refused(engine.error());
   const auto counted = state_stats(*engine, context.report);
   if (!counted) return refused(counted.error());
   end_progress_line();
   if (context.line.json())
-    std::cout << json::serialize(described(*counted)) << "\n";
+    std::cout << json::serialize(stats_json(*counted)) << "\n";
   else
     print_stats(*counted);
   return 0;
 }
 
-int save(Context& context) {
+int save(Work& context) {
   const auto engine = context.engine("storage");
   if (!engine) return refused(engine.error());
   const auto place = context.place("to");
   if (!place) return refused(place.error());
-  const auto saved = backup(*engine, **place, context.report);
+  Pace pace(context.line.bytes_per_second());
+  const auto saved = backup(*engine, **place, context.report, nullptr, &pace);
   if (!saved) return refused(saved.error());
   PruneResult pruned;
   if (context.line.values.count("keep") != 0) {
@@ -286,12 +332,13 @@ int save(Context& context) {
   return 0;
 }
 
-int restore_saved(Context& context) {
+int restore_saved(Work& context) {
   const auto engine = context.engine("storage");
   if (!engine) return refused(engine.error());
   const auto place = context.place("from");
   if (!place) return refused(place.error());
-  const auto restored = restore(**place, context.line.number(), *engine, context.report);
+  const auto restored = restore(**place, context.line.number(), *engine, context.report,
+                                context.table<orbit_storage_bulk_load_v1>(engine->name, ORBIT_STORAGE_BULK_LOAD_V1));
   if (!restored) return refused(restored.error());
   end_progress_line();
   if (context.line.json())
@@ -305,39 +352,67 @@ int restore_saved(Context& context) {
   return 0;
 }
 
-int dump(Context& context) {
+int compact(Work& context) {
   const auto engine = context.engine("storage");
   if (!engine) return refused(engine.error());
-  const auto dumped = dump_state(*engine, {context.line.text("type"), context.line.json()}, std::cout);
+  const auto* tools = context.table<orbit_storage_maintenance_v1>(engine->name, ORBIT_STORAGE_MAINTENANCE_V1);
+  if (tools == nullptr)
+    return refused({Code::unimplemented, "the engine of the storage '" + engine->name +
+                                             "' cannot compact: it does not provide " ORBIT_STORAGE_MAINTENANCE_V1});
+  const uint64_t before = engine->table->size_bytes(engine->self);
+  ErrorOut error;
+  if (const orbit_code code = tools->compact(engine->self, &error); code != ORBIT_OK) return refused(error.take(code));
+  const uint64_t after = engine->table->size_bytes(engine->self);
+  if (context.line.json())
+    std::cout << json::serialize(
+                     json::object{{"storage", engine->name}, {"bytes_before", before}, {"bytes_after", after}})
+              << "\n";
+  else
+    std::cout << "'" << engine->name << "': " << before << " bytes before, " << after << " after\n";
+  return 0;
+}
+
+int dump(Work& context) {
+  const auto engine = context.engine("storage");
+  if (!engine) return refused(engine.error());
+  const auto dumped = dump_state(
+      *engine, {context.line.text("type"), context.line.json(), &context.instances->state_types(context.options)},
+      std::cout);
   if (!dumped) return refused(dumped.error());
   return 0;
 }
 
 struct Known {
   const char* name;
-  int (*run)(Context&);
+  int (*run)(Work&);
   std::vector<const char*> needs;
 };
-const Known kKnown[] = {{"migrate", migrate, {"config", "from", "to"}}, {"check", check, {}},
-                        {"stats", stats, {"config"}},                   {"backup", save, {"config", "to"}},
-                        {"restore", restore_saved, {"config", "from"}}, {"dump", dump, {"config"}}};
+const Known kKnown[] = {{"migrate", migrate, {"config", "from", "to"}},
+                        {"check", check, {}},
+                        {"stats", stats, {"config"}},
+                        {"backup", save, {"config", "to"}},
+                        {"restore", restore_saved, {"config", "from"}},
+                        {"dump", dump, {"config"}},
+                        {"compact", compact, {"config"}}};
 
 }  // namespace
 
 int storage_command(int argc, char** argv, const NodeOptions& options) {
-  po::options_description known("orbitd storage works on the storage instances of a node that is stopped.\n\n"
-                                "Usage: orbitd storage migrate|check|stats|backup|restore|dump --config FILE [options]\n\nOptions");
+  po::options_description known(
+      "orbitd storage works on the storage instances of a node that is stopped.\n\n"
+      "Usage: orbitd storage migrate|check|stats|compact|backup|restore|dump --config FILE [options]\n\nOptions");
   const auto text = [] { return po::value<std::string>(); };
   known.add_options()("config,c", text()->value_name("FILE"), "the node's configuration")(
       "set", po::value<std::vector<std::string>>()->value_name("KEY=VALUE"), "change one key; may be repeated")(
       "storage", text()->value_name("NAME"), "the instance; default: that of [storage]")(
       "from", text()->value_name("NAME"), "the instance, or the folder or address of backups, to take from")(
       "to", text()->value_name("NAME"), "the instance, or the folder or address of backups, to fill")(
-      "type", text()->value_name("TYPE"), "only actors of this type")(
-      "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
+      "type", text()->value_name("TYPE"), "only actors of this type")("number", po::value<uint64_t>()->value_name("N"),
+                                                                      "the number of a backup; default: the newest")(
       "keep", po::value<uint64_t>()->value_name("N"), "backup: then keep the N newest there and remove the others")(
-      "backup", text()->value_name("FOLDER"), "check: the backups in this folder or at this address")("json", "answer in JSON")(
-      "help,h", "print this and end");
+      "bytes-per-second", po::value<uint64_t>()->value_name("N"), "migrate, backup: read at most N bytes a second")(
+      "backup", text()->value_name("FOLDER"), "check: the backups in this folder or at this address")(
+      "json", "answer in JSON")("help,h", "print this and end");
   try {
     Line line;
     const std::string name = argc > 1 ? argv[1] : "";
@@ -348,12 +423,12 @@ int storage_command(int argc, char** argv, const NodeOptions& options) {
       if (name != command.name) continue;
       for (const char* need : command.needs)
         if (line.text(need).empty()) throw po::error("'" + name + "' needs --" + need);
-      Context context{line, options, progress_line()};
+      Work context{line, options, progress_line()};
       const int code = command.run(context);
       std::cout << std::flush;
       return std::cout.good() ? code : 1;
     }
-    throw po::error("'" + name + "' is none of migrate, check, stats, backup, restore, dump");
+    throw po::error("'" + name + "' is none of migrate, check, stats, compact, backup, restore, dump");
   } catch (const po::error& error) {
     std::cerr << "orbitd storage: " << error.what() << "\ntry --help\n";
     return kWrongCommandLine;

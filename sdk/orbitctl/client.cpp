@@ -7,15 +7,15 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/url/encode.hpp>
-#include <boost/url/parse.hpp>
 #include <boost/url/rfc/unreserved_chars.hpp>
-#include <boost/url/url_view.hpp>
 #include <chrono>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "exit_code.hpp"
+#include "tls.hpp"
 
 namespace orbit::ctl {
 
@@ -28,14 +28,12 @@ std::string encode(std::string_view bytes) {
 }
 
 Client::Client(ClientOptions options) : options_(std::move(options)) {
-  const auto parsed = boost::urls::parse_uri(options_.url);
-  if (!parsed || parsed->scheme() != "http" || parsed->host().empty())
-    throw Failure(kExitUsage, "the URL '" + options_.url + "' must look like http://127.0.0.1:7080" +
-                                  (options_.url.starts_with("https:") ? " (TLS is a proxy's or a tunnel's task)" : ""));
-  host_ = parsed->host_address();
-  port_ = parsed->has_port() && !parsed->port().empty() ? std::string(parsed->port()) : "80";
-  authority_ = std::string(parsed->encoded_host_and_port());
-  base_path_ = std::string(parsed->encoded_path());
+  Url url(options_.url, "http://127.0.0.1:7080");
+  tls_ = url.tls;
+  host_ = std::move(url.host);
+  port_ = std::move(url.port);
+  authority_ = std::move(url.authority);
+  base_path_ = std::move(url.path);
   while (base_path_.ends_with('/')) base_path_.pop_back();
 }
 
@@ -56,11 +54,20 @@ class Connection {
     error = run([&](auto done) { socket_.async_connect(endpoint, std::move(done)); });
   }
 
+  void handshake(const TlsFiles& files, const std::string& host, error_code& error) {
+    tls_.emplace(files, socket_, host);
+    error = run([&](auto done) { tls_->stream().async_handshake(asio::ssl::stream_base::client, std::move(done)); });
+  }
+
   void write(std::string_view bytes, error_code& error) {
     while (!bytes.empty()) {
       size_t written = 0;
-      error = run([&](auto done) { socket_.async_write_some(asio::buffer(bytes.data(), bytes.size()), std::move(done)); },
-                  &written);
+      const auto buffer = asio::buffer(bytes.data(), bytes.size());
+      error = run(
+          [&](auto done) {
+            tls_ ? tls_->stream().async_write_some(buffer, std::move(done)) : socket_.async_write_some(buffer, std::move(done));
+          },
+          &written);
       if (error) return;
       bytes.remove_prefix(written);
     }
@@ -68,8 +75,12 @@ class Connection {
 
   size_t read(std::span<char> buffer, error_code& error) {
     size_t count = 0;
-    error = run([&](auto done) { socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()), std::move(done)); },
-                &count);
+    const auto room = asio::buffer(buffer.data(), buffer.size());
+    error = run(
+        [&](auto done) {
+          tls_ ? tls_->stream().async_read_some(room, std::move(done)) : socket_.async_read_some(room, std::move(done));
+        },
+        &count);
     return count;
   }
 
@@ -96,6 +107,7 @@ class Connection {
   const std::chrono::steady_clock::time_point deadline_;
   asio::io_context loop_;
   asio::ip::tcp::socket socket_;
+  std::optional<TlsLayer> tls_;
 };
 
 }  // namespace
@@ -130,6 +142,10 @@ Answer Client::request(std::string_view method, std::string_view path, std::stri
     if (!error) break;
   }
   check("cannot reach", error, "; is it running? start it with ./dev run, or name another one with --url");
+  if (tls_) {
+    connection.handshake({options_.ca, options_.certificate, options_.key}, host_, error);
+    check("no TLS with", error, tls_advice(error));
+  }
   connection.write(request, error);
   check("cannot send to", error);
 

@@ -9,9 +9,12 @@
 namespace orbit::ctl {
 
 struct ClientOptions {
-  std::string url;                            // "http://127.0.0.1:7080"; a path in it is put before every request's
+  std::string url;                            // "https://node.example:7080"; a path in it is put before every request's
   std::string token;                          // empty: none is sent
   std::chrono::milliseconds timeout{30'000};  // for one request, from connect to the last byte of the answer
+  std::string ca;                             // PEM files, see tls.hpp; empty: the system's authorities
+  std::string certificate;                    // of the client; empty: none
+  std::string key;
 };
 
 struct Answer {
@@ -27,7 +30,7 @@ class Client {
  public:
   static constexpr size_t kAnswerBytesMax = 256 * 1024 * 1024;
 
-  // Throws Failure (usage) when the URL is no http URL.
+  // Throws Failure (usage) when the URL is neither http nor https.
   explicit Client(ClientOptions options);
 
   // One request on a connection of its own. `path` is encoded already. Throws Failure (unreachable) when no HTTP answer
@@ -38,6 +41,7 @@ class Client {
 
  private:
   ClientOptions options_;
+  bool tls_;
   std::string host_;
   std::string port_;
   std::string authority_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "commands.hpp"
 
+#include "access_commands.hpp"
 #include "live_commands.hpp"
 #include "mcp_command.hpp"
 #include "new_project.hpp"
@@ -88,7 +89,8 @@ std::span<const Command> commands() {
       {"top",
        "",
        "what keeps the node busy: workers, hot actors, waiting turns",
-       "Asks again every --interval seconds; --once shows it once. Hot actors are estimated from a sample of the turns\n"
+       "Asks again every --interval seconds; --once shows it once. Hot actors are estimated from a sample of the "
+       "turns\n"
        "of the last 10 to 20 seconds: LACKS is how much of the measure may be missing.",
        0,
        0,
@@ -105,35 +107,91 @@ std::span<const Command> commands() {
       {"slow-turns", "", "turns that kept their worker for too long", "", 0, 0, {"limit"}, slow_turns},
       {"dead-letters", "", "one-way messages that no turn handled", "", 0, 0, {"limit"}, dead_letters},
       {"deactivate", "TYPE KEY", "store an actor's state and make it leave memory", "", 2, 2, {}, deactivate},
+      {"access list", "", "the users and tokens that are let in no more", "", 0, 0, {}, access_list},
+      {"access revoke",
+       "user|token VALUE",
+       "let a user, or a token, in no more",
+       "At once, also where it has logged in, and over restarts of the node. A token's VALUE is its jti, or sha256: and the\n"
+       "hash of all of it in hexadecimal: printf %s TOKEN | sha256sum.",
+       2,
+       2,
+       {},
+       access_revoke},
+      {"access restore", "user|token VALUE", "let a revoked user, or token, in again", "", 2, 2, {}, access_restore},
+      {"access reload",
+       "",
+       "read files of users and of keys again",
+       "The node looks every two seconds whether they have changed; this waits until they are read, and tells what is wrong.",
+       0,
+       0,
+       {},
+       access_reload},
       {"storages", "", "the storage instances of the running node", "", 0, 0, {}, storages},
       {"migrations", "", "the migrations between storage instances of the running node", "", 0, 0, {}, migrations},
       {"storage migrate",
        "",
        "move what a storage instance has to another one",
-       "With --config, while the node is stopped: copies, compares both by checksum, and then says in --from that --to counts.\n"
+       "With --config, while the node is stopped: copies, compares both by checksum, and then says in --from that --to "
+       "counts.\n"
        "Called again after an interruption it goes on. With --type only the actors of that type, which leave --from.\n"
        "With --online the running node does it while it serves; this waits until it has ended and shows how far it is.",
        0,
        0,
-       {"config", "from", "to", "type", "online"},
+       {"config", "from", "to", "type", "online", "bytes-per-second"},
        storage_migrate},
       {"storage check",
        "",
        "read all that a storage instance has and name what is damaged",
-       "Or with --backup: all that a backup needs. Exit code 1: something is damaged.",
+       "With --config, while the node is stopped, or --online while it serves: the engine compares all checksums, then "
+       "keys and\n"
+       "records are read. Or with --backup: all that a backup needs. Exit code 1: something is damaged.",
        0,
        0,
-       {"config", "storage", "backup", "number"},
+       {"config", "storage", "online", "backup", "number"},
        storage_check},
-      {"storage stats", "", "keys and bytes of a storage instance by actor type", "", 0, 0, {"config", "storage"}, storage_stats},
+      {"storage stats",
+       "",
+       "keys and bytes of a storage instance by actor type",
+       "With --config, while the node is stopped, or --online.",
+       0,
+       0,
+       {"config", "storage", "online"},
+       storage_stats},
+      {"storage compact",
+       "",
+       "give back the room of what was erased and replaced in a storage instance",
+       "With --config, while the node is stopped, or --online.",
+       0,
+       0,
+       {"config", "storage", "online"},
+       storage_compact},
+      {"storage checkpoint",
+       "",
+       "have the running node make a second database of a storage instance in a directory of its machine (--to)",
+       "Of hard links where the engine and the file system can, so it takes hardly any time or room. The same engine "
+       "opens it.",
+       0,
+       0,
+       {"storage", "to"},
+       storage_checkpoint},
+      {"storage pace",
+       "",
+       "how fast the running node's migrations, backups, checks and counts may read; --bytes-per-second changes it",
+       "0: no limit. What runs heeds it; after a restart [storage] maintenance_bytes_per_second counts again.",
+       0,
+       0,
+       {"bytes-per-second"},
+       storage_pace},
       {"storage backup",
        "",
        "save a storage instance into a folder or to an address (--to)",
-       "What did not change since an earlier backup there is not written again. With --online the running node saves what\n"
-       "--storage has at that moment, into a folder of its machine. Addresses, as s3://BUCKET/PREFIX, need a plugin that opens them.",
+       "What did not change since an earlier backup there is not written again. With --online the running node saves "
+       "what\n"
+       "--storage has at that moment, into a folder of its machine. Addresses, as s3://BUCKET/PREFIX, need a plugin "
+       "that opens them.",
        0,
        0,
-       {"config", "storage", "to", "online", "keep"},
+       {"config", "storage", "to", "online", "keep", "bytes-per-second"},
        storage_backup},
       {"storage restore",
        "",
@@ -146,7 +204,9 @@ std::span<const Command> commands() {
       {"storage dump",
        "",
        "print what a storage instance has, one line an entry",
-       "Keys are decoded, values are hexadecimal; with --json one object a line.",
+       "Keys are decoded; state is told as JSON where a module of the configuration has its message, else in "
+       "hexadecimal. With --json\n"
+       "one object a line.",
        0,
        0,
        {"config", "storage", "type"},

@@ -14,7 +14,7 @@ using namespace orbit::ctl;
 namespace {
 
 constexpr const char* kDefaultUrl = "http://127.0.0.1:7080";
-constexpr const char* kGlobalOptions[] = {"help", "version", "url", "token", "json", "timeout", "arguments"};
+constexpr const char* kGlobalOptions[] = {"help", "version", "url", "token", "ca", "cert", "key", "json", "timeout", "arguments"};
 
 std::string environment(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
@@ -26,7 +26,11 @@ po::options_description global_options() {
   out.add_options()("help,h", "help, for all or for one command")("version", "the version of orbitctl")(
       "url", po::value<std::string>()->value_name("URL"),
       "the node (environment: ORBIT_URL; else http://127.0.0.1:7080)")(
-      "token", po::value<std::string>()->value_name("TOKEN"), "the admin API's token (environment: ORBIT_TOKEN)")(
+      "token", po::value<std::string>()->value_name("TOKEN"), "the token of the caller (environment: ORBIT_TOKEN)")(
+      "ca", po::value<std::string>()->value_name("FILE"),
+      "for https: the authorities that the node's certificate may be of, PEM (environment: ORBIT_CA; else the system's)")(
+      "cert", po::value<std::string>()->value_name("FILE"), "for https: a certificate to show, PEM (environment: ORBIT_CERT)")(
+      "key", po::value<std::string>()->value_name("FILE"), "for https: its private key, PEM (environment: ORBIT_KEY)")(
       "json", "print the node's JSON as it is, for scripts")(
       "timeout", po::value<double>()->default_value(30, "30")->value_name("SECONDS"), "most time for one request");
   return out;
@@ -43,16 +47,20 @@ po::options_description command_options() {
       "query: the least value; storage: the instance, or the folder, to take from")(
       "to", po::value<std::string>()->value_name("TO"),
       "query: the first value that is too great; storage: the instance, or the folder, to fill")(
-      "keep", po::value<uint64_t>()->value_name("N"), "then keep the N newest backups of the folder and remove the others")(
+      "bytes-per-second", po::value<uint64_t>()->value_name("N"),
+      "read at most N bytes a second; with --online that is the node's limit from now on, and 0 is none")(
+      "keep", po::value<uint64_t>()->value_name("N"),
+      "then keep the N newest backups of the folder and remove the others")(
       "number", po::value<uint64_t>()->value_name("N"), "the number of a backup; default: the newest")(
       "backup", po::value<std::string>()->value_name("FOLDER"), "check the backups in this folder instead")(
-      "online", "let the running node do it, while it serves")(
-      "equals", po::value<std::string>()->value_name("VALUE"), "only actors with this value")(
+      "online", "let the running node do it, while it serves")("equals", po::value<std::string>()->value_name("VALUE"),
+                                                               "only actors with this value")(
       "descending", po::bool_switch(), "the greatest value first")(
       "after", po::value<std::string>()->value_name("TOKEN"), "go on where the answer before ended")(
       "interval", po::value<double>()->default_value(2, "2")->value_name("SECONDS"), "time between two looks")(
-      "once", po::bool_switch(), "look once")(
-      "by", po::value<std::string>()->default_value("calls")->value_name("MEASURE"), "what makes an actor hot: calls or time")(
+      "once", po::bool_switch(), "look once")("by",
+                                              po::value<std::string>()->default_value("calls")->value_name("MEASURE"),
+                                              "what makes an actor hot: calls or time")(
       "wait", po::value<double>()->default_value(0, "0")->value_name("SECONDS"), "how long to wait for a ready node");
   return out;
 }
@@ -170,6 +178,12 @@ ExitCode run(int argc, char** argv) {
   ClientOptions client;
   client.url = options.count("url") != 0 ? options["url"].as<std::string>() : environment("ORBIT_URL", kDefaultUrl);
   client.token = options.count("token") != 0 ? options["token"].as<std::string>() : environment("ORBIT_TOKEN", "");
+  const auto file = [&options](const char* name, const char* variable) {
+    return options.count(name) != 0 ? options[name].as<std::string>() : environment(variable, "");
+  };
+  client.ca = file("ca", "ORBIT_CA");
+  client.certificate = file("cert", "ORBIT_CERT");
+  client.key = file("key", "ORBIT_KEY");
   client.timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout_seconds * 1000));
   return command.run({words, options, client, options.count("json") != 0, std::cout});
 }

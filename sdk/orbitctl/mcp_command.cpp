@@ -12,6 +12,8 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "stream.hpp"
 
@@ -89,6 +91,7 @@ class Bridge {
           work->version = version->get_string();
       if (const json::value* name = given.if_contains(work->method == "resources/read" ? "uri" : "name"); name != nullptr && name->is_string())
         work->name = name->get_string();
+      if (const json::value* uri = given.if_contains("uri"); uri != nullptr && uri->is_string()) work->uri = uri->get_string();
       // Without a session, what cancels a request is closing its connection.
       if (work->method == "notifications/cancelled")
         if (const json::value* id = given.if_contains("requestId"); id != nullptr && cancel(*id)) return;
@@ -120,11 +123,11 @@ class Bridge {
   void finish() {
     std::unique_lock lock(mutex_);
     for (const auto& [key, work] : at_work_)
-      if (work->method == "subscriptions/listen") work->http.close();
+      if (work->method == "subscriptions/listen") work->close();
     idle_.wait_for(lock, options_.timeout, [this] { return at_work_.empty(); });
     ending_ = true;
     idle_.notify_all();
-    for (const auto& [key, work] : at_work_) work->http.close();
+    for (const auto& [key, work] : at_work_) work->close();
     if (listening_) listening_->close();
     idle_.wait(lock, [this] { return at_work_.empty() && !listening_; });
     const std::string session = session_;
@@ -145,13 +148,32 @@ class Bridge {
     std::string method;
     std::string version;  // of a request without session
     std::string name;
+    std::string uri;
     bool is_request = false;
     std::atomic<bool> cancelled{false};
-    StreamRequest http;
+
+    // A request on its way; another one when the first was for a session that had ended.
+    std::shared_ptr<StreamRequest> begin() {
+      const std::lock_guard lock(mutex);
+      http = std::make_shared<StreamRequest>();
+      if (closed) http->close();
+      return http;
+    }
+    void close() {
+      const std::lock_guard lock(mutex);
+      closed = true;
+      if (http) http->close();
+    }
+
+   private:
+    std::mutex mutex;
+    std::shared_ptr<StreamRequest> http;
+    bool closed = false;
   };
 
-  StreamRequest::Headers headers(const std::string& version) {
+  StreamRequest::Headers headers(const std::string& version, std::string* session = nullptr) {
     const std::lock_guard lock(mutex_);
+    if (session != nullptr) *session = session_;
     StreamRequest::Headers out{{"Content-Type", "application/json"}, {"Accept", "application/json, text/event-stream"}};
     if (!options_.token.empty()) out.emplace_back("Authorization", "Bearer " + options_.token);
     if (!version.empty()) {
@@ -168,7 +190,7 @@ class Bridge {
     for (const auto& [key, work] : at_work_)
       if (!work->version.empty() && work->id == id) {
         work->cancelled = true;
-        work->http.close();
+        work->close();
         return true;
       }
     return false;
@@ -176,18 +198,14 @@ class Bridge {
 
   void run(const std::shared_ptr<Work>& work) {
     try {
-      StreamRequest::Headers sent = headers(work->version);
-      if (!work->version.empty()) {
-        sent.emplace_back("Mcp-Method", header_value(work->method));
-        if (work->method == "tools/call" || work->method == "prompts/get" || work->method == "resources/read")
-          sent.emplace_back("Mcp-Name", header_value(work->name));
-      }
-      if (work->method == "initialize") sent.erase(std::remove_if(sent.begin(), sent.end(), [](const auto& each) { return each.first.starts_with("M"); }), sent.end());
-      work->http.send(endpoint_, "POST", sent, work->body, options_.timeout);
-      if (work->http.header("Content-Type").starts_with("text/event-stream")) {
+      std::string session;
+      std::shared_ptr<StreamRequest> http = post(*work, session);
+      // A session ends when nothing was asked in it for long, when the node is started again, or its caller has changed.
+      if (http->status() == 404 && !session.empty() && work->method != "initialize" && renew(session)) http = post(*work, session);
+      if (http->header("Content-Type").starts_with("text/event-stream")) {
         EventReader events;
         bool answered = false;
-        for (std::string bytes = work->http.read(); !bytes.empty(); bytes = work->http.read())
+        for (std::string bytes = http->read(); !bytes.empty(); bytes = http->read())
           events.feed(bytes, [&](const std::string& data) {
             answered = answered || is_answer(data);
             print(data);
@@ -196,13 +214,86 @@ class Bridge {
           fail(work->id, -32603, "the node ended the answer before its end");
         return;
       }
-      std::string body;
-      for (std::string bytes = work->http.read(); !bytes.empty(); bytes = work->http.read()) body += bytes;
+      std::string body = all_of(*http);
       if (body.empty()) return;
-      answer(work, std::move(body));
+      answer(work, *http, std::move(body));
     } catch (const std::exception& error) {
       if (work->is_request && !work->cancelled && !ending_) fail(work->id, -32603, error.what());
     }
+  }
+
+  std::shared_ptr<StreamRequest> post(Work& work, std::string& session) {
+    StreamRequest::Headers sent = headers(work.version, &session);
+    if (!work.version.empty()) {
+      session.clear();
+      sent.emplace_back("Mcp-Method", header_value(work.method));
+      if (work.method == "tools/call" || work.method == "prompts/get" || work.method == "resources/read")
+        sent.emplace_back("Mcp-Name", header_value(work.name));
+    }
+    if (work.method == "initialize") without_session(sent);
+    std::shared_ptr<StreamRequest> http = work.begin();
+    http->send(endpoint_, "POST", sent, work.body, options_.timeout);
+    if (http->status() < 300) remember(work);
+    return http;
+  }
+
+  static void without_session(StreamRequest::Headers& sent) {
+    std::erase_if(sent, [](const auto& each) { return each.first.starts_with("M"); });
+  }
+
+  static std::string all_of(StreamRequest& http) {
+    std::string body;
+    for (std::string bytes = http.read(); !bytes.empty(); bytes = http.read()) body += bytes;
+    return body;
+  }
+
+  // What a session has to be told again when another one takes its place.
+  void remember(const Work& work) {
+    const std::lock_guard lock(mutex_);
+    if (work.method == "initialize") initialize_ = work.body;
+    if (work.method == "logging/setLevel") level_ = work.body;
+    if (work.method == "resources/subscribe") subscriptions_[work.uri] = work.body;
+    if (work.method == "resources/unsubscribe") subscriptions_.erase(work.uri);
+  }
+
+  // Begins another session as the client began the one that has ended. False: the node does not let it.
+  bool renew(const std::string& ended) {
+    const std::lock_guard once(renewing_);
+    std::vector<std::string> again;
+    std::string initialize;
+    {
+      const std::lock_guard lock(mutex_);
+      if (session_ != ended) return !session_.empty();  // somebody else was faster
+      if (initialize_.empty() || ending_) return false;
+      initialize = initialize_;
+      again.emplace_back(R"({"jsonrpc":"2.0","method":"notifications/initialized"})");
+      if (!level_.empty()) again.push_back(level_);
+      for (const auto& [uri, body] : subscriptions_) again.push_back(body);
+    }
+    StreamRequest http;
+    StreamRequest::Headers sent = headers({});
+    without_session(sent);
+    http.send(endpoint_, "POST", sent, initialize, options_.timeout);
+    const std::string body = all_of(http);
+    boost::system::error_code error;
+    const json::value message = json::parse(body, error);
+    if (http.status() != 200 || error || !message.is_object()) return false;
+    begin_session(http, message.get_object());
+    for (const std::string& each : again) {
+      StreamRequest more;
+      more.send(endpoint_, "POST", headers({}), each, options_.timeout);
+      static_cast<void>(all_of(more));  // the client had its answer
+    }
+    return true;
+  }
+
+  void begin_session(StreamRequest& http, const json::object& answer) {
+    const json::value* const result = answer.if_contains("result");
+    if (result == nullptr || !result->is_object()) return;
+    const std::lock_guard lock(mutex_);
+    session_ = http.header("Mcp-Session-Id");
+    if (const json::value* version = result->get_object().if_contains("protocolVersion"); version != nullptr && version->is_string())
+      session_version_ = version->get_string();
   }
 
   static bool is_answer(const std::string& text) {
@@ -211,20 +302,15 @@ class Bridge {
     return !error && message.is_object() && !message.get_object().contains("method");
   }
 
-  void answer(const std::shared_ptr<Work>& work, std::string body) {
+  void answer(const std::shared_ptr<Work>& work, StreamRequest& http, std::string body) {
     boost::system::error_code error;
     json::value message = json::parse(body, error);
     if (error || !message.is_object()) {
-      if (work->is_request) fail(work->id, -32603, "the node answered with HTTP status " + std::to_string(work->http.status()));
+      if (work->is_request) fail(work->id, -32603, "the node answered with HTTP status " + std::to_string(http.status()));
       return;
     }
     json::object& object = message.get_object();
-    if (work->method == "initialize" && object.contains("result")) {
-      const std::lock_guard lock(mutex_);
-      session_ = work->http.header("Mcp-Session-Id");
-      if (const json::value* version = object["result"].is_object() ? object["result"].get_object().if_contains("protocolVersion") : nullptr)
-        if (version->is_string()) session_version_ = version->get_string();
-    }
+    if (work->method == "initialize") begin_session(http, object);
     // A refusal that does not know what it refuses, such as of a session that has ended.
     if (!object.contains("id") && object.contains("error")) {
       if (!work->is_request) return;
@@ -248,9 +334,14 @@ class Bridge {
             if (ending_) break;
             http = listening_ = std::make_shared<StreamRequest>();
           }
-          StreamRequest::Headers sent = headers({});
+          std::string session;
+          StreamRequest::Headers sent = headers({}, &session);
           if (!events.last_id().empty()) sent.emplace_back("Last-Event-ID", events.last_id());
           http->send(endpoint_, "GET", sent, {}, options_.timeout);
+          if (http->status() == 404 && renew(session)) {
+            events = EventReader();
+            continue;
+          }
           if (http->status() != 200) break;
           for (std::string bytes = http->read(); !bytes.empty(); bytes = http->read())
             events.feed(bytes, [this](const std::string& data) { print(data); });
@@ -287,6 +378,10 @@ class Bridge {
   std::shared_ptr<StreamRequest> listening_;
   std::string session_;
   std::string session_version_;
+  std::string initialize_;  // what began the session
+  std::string level_;       // the last logging/setLevel
+  std::map<std::string, std::string> subscriptions_;  // requests, by URI
+  std::mutex renewing_;     // before mutex_
   std::atomic<bool> ending_{false};
 };
 
@@ -296,7 +391,9 @@ ExitCode mcp(const Invocation& call) {
   const char* const environment = std::getenv("ORBIT_MCP_URL");
   std::string url = environment != nullptr && *environment != '\0' ? environment : "http://127.0.0.1:7070/mcp";
   if (call.options.count("url") != 0) url = call.options["url"].as<std::string>();
-  Bridge bridge(Endpoint(url), call.client);
+  ClientOptions options = call.client;
+  options.url = url;
+  Bridge bridge(Endpoint(options), options);
   std::string line;
   while (std::getline(std::cin, line)) {
     if (line.size() > kLineBytesMax) throw Failure(kExitRefused, "a message of more than " + std::to_string(kLineBytesMax) + " bytes");

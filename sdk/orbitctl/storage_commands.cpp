@@ -32,7 +32,10 @@ std::string required(const Invocation& call, const char* command, const char* na
   return value;
 }
 
-bool is_number(std::string_view option) noexcept { return option == "number" || option == "keep"; }
+bool is_number(std::string_view option) noexcept {
+  return option == "number" || option == "keep" || option == "bytes-per-second";
+}
+bool online(const Invocation& call) { return call.options.count("online") != 0; }
 
 // Becomes `orbitd storage COMMAND`, which is installed beside this program.
 ExitCode become_orbitd(const Invocation& call, const char* command, std::initializer_list<const char*> options) {
@@ -60,9 +63,14 @@ void show_progress(const json::object& migration) {
             << format_bytes(migration.at("bytes").to_number<uint64_t>()) << std::flush;
 }
 
-// Begins one of a list ("migrations", "backups") that is told by two members, and waits until it has ended.
+void set_pace(const Invocation& call, uint64_t bytes_per_second) {
+  request(call, "PUT", "/v1/storage/pace", json::serialize(json::object{{"bytes_per_second", bytes_per_second}}));
+}
+
+// Begins one of a list ("migrations", "backups", "jobs") that is told by some members, and waits until it has ended.
 json::object begin_and_wait(const Invocation& call, const std::string& list, const json::object& told) {
   constexpr std::chrono::milliseconds kPause{200};
+  if (call.options.count("bytes-per-second") != 0) set_pace(call, call.options["bytes-per-second"].as<uint64_t>());
   const std::string path = "/v1/storage/" + list;
   request(call, "POST", path, json::serialize(told));
   for (;;) {
@@ -110,10 +118,84 @@ ExitCode backup_online(const Invocation& call) {
   return kExitOk;
 }
 
+// Has the running node do it; the answer is what came of it.
+json::object work_online(const Invocation& call, const char* kind, const std::string& path = {}) {
+  if (!option(call, "config").empty()) throw Failure(kExitUsage, "give --online or --config, not both");
+  json::object told{{"kind", kind}, {"storage", required(call, (std::string("storage ") + kind).c_str(), "storage")}};
+  if (!path.empty()) told["path"] = path;
+  return begin_and_wait(call, "jobs", told).at("result").as_object();
+}
+
+std::string number(const json::object& from, const char* member) {
+  return std::to_string(from.at(member).to_number<uint64_t>());
+}
+
+ExitCode check_online(const Invocation& call) {
+  const json::object found = work_online(call, "check");
+  const uint64_t damaged = found.at("damaged").to_number<uint64_t>();
+  if (!call.json) {
+    for (const json::value& damage : found.at("damages").as_array())
+      call.out << "damaged: " << printable(std::string(damage.as_string())) << '\n';
+    uint64_t keys = 0;
+    for (const json::value& type : found.at("types").as_array())
+      for (const auto& member : type.as_object())
+        if (member.value().is_object()) keys += member.value().at("keys").to_number<uint64_t>();
+    call.out << "'" << printable(option(call, "storage")) << "': " << keys << " keys read, " << damaged << " damaged\n";
+  }
+  return damaged == 0 ? kExitOk : kExitRefused;
+}
+
+ExitCode stats_online(const Invocation& call) {
+  const json::object found = work_online(call, "stats");
+  if (call.json) return kExitOk;
+  for (const json::value& one : found.at("types").as_array()) {
+    const std::string type(one.at("type").as_string());
+    call.out << (type.empty() ? "(none)" : printable(type));
+    for (const auto& member : one.as_object())
+      if (member.value().is_object())
+        call.out << "  " << std::string_view(member.key()) << " " << number(member.value().as_object(), "keys") << " ("
+                 << format_bytes(member.value().at("bytes").to_number<uint64_t>()) << ")";
+    call.out << '\n';
+  }
+  call.out << "the engine holds " << number(found, "engine_bytes") << " bytes\n";
+  return kExitOk;
+}
+
 }  // namespace
 
+ExitCode storage_compact(const Invocation& call) {
+  if (!online(call)) {
+    required(call, "storage compact", "config");
+    return become_orbitd(call, "compact", {"config", "storage"});
+  }
+  const json::object found = work_online(call, "compact");
+  if (!call.json)
+    call.out << "'" << printable(option(call, "storage")) << "': " << number(found, "bytes_before") << " bytes before, "
+             << number(found, "bytes_after") << " after\n";
+  return kExitOk;
+}
+
+ExitCode storage_checkpoint(const Invocation& call) {
+  const std::string path = fs::absolute(required(call, "storage checkpoint", "to")).lexically_normal().string();
+  work_online(call, "checkpoint", path);
+  if (!call.json)
+    call.out << "a second database of '" << printable(option(call, "storage")) << "' is in " << printable(path) << '\n';
+  return kExitOk;
+}
+
+ExitCode storage_pace(const Invocation& call) {
+  if (call.options.count("bytes-per-second") != 0) set_pace(call, call.options["bytes-per-second"].as<uint64_t>());
+  const json::value now = request_json(call, "GET", "/v1/storage/pace");
+  const uint64_t limit = now.at("bytes_per_second").to_number<uint64_t>();
+  if (call.json)
+    call.out << json::serialize(now) << '\n';
+  else
+    call.out << (limit == 0 ? std::string("no limit") : format_bytes(limit) + " a second") << '\n';
+  return kExitOk;
+}
+
 ExitCode storage_migrate(const Invocation& call) {
-  if (call.options.count("online") != 0) {
+  if (online(call)) {
     if (!option(call, "config").empty()) throw Failure(kExitUsage, "give --online or --config, not both");
     return migrate_online(call);
   }
@@ -121,29 +203,35 @@ ExitCode storage_migrate(const Invocation& call) {
     throw Failure(kExitUsage, "give --config FILE of a node that is stopped, or --online to have a running one do it");
   required(call, "storage migrate", "from");
   required(call, "storage migrate", "to");
-  return become_orbitd(call, "migrate", {"config", "from", "to", "type"});
+  return become_orbitd(call, "migrate", {"config", "from", "to", "type", "bytes-per-second"});
 }
 
 ExitCode storage_check(const Invocation& call) {
+  if (online(call)) {
+    if (!option(call, "backup").empty())
+      throw Failure(kExitUsage, "--backup reads a backup and needs no running node; without --online");
+    return check_online(call);
+  }
   if (option(call, "backup").empty() || option(call, "backup").find("://") != std::string::npos)
     required(call, "storage check", "config");
   return become_orbitd(call, "check", {"config", "storage", "backup", "number"});
 }
 
 ExitCode storage_stats(const Invocation& call) {
+  if (online(call)) return stats_online(call);
   required(call, "storage stats", "config");
   return become_orbitd(call, "stats", {"config", "storage"});
 }
 
 ExitCode storage_backup(const Invocation& call) {
-  if (call.options.count("online") != 0) {
+  if (online(call)) {
     if (!option(call, "config").empty() || call.options.count("keep") != 0)
       throw Failure(kExitUsage, "--online goes with --storage and --to only");
     return backup_online(call);
   }
   required(call, "storage backup", "config");
   required(call, "storage backup", "to");
-  return become_orbitd(call, "backup", {"config", "storage", "to", "keep"});
+  return become_orbitd(call, "backup", {"config", "storage", "to", "keep", "bytes-per-second"});
 }
 
 ExitCode storage_restore(const Invocation& call) {

@@ -10,6 +10,9 @@ namespace orbit::ctl {
 ExitCode storage_migrate(const Invocation& call);
 ExitCode storage_check(const Invocation& call);
 ExitCode storage_stats(const Invocation& call);
+ExitCode storage_compact(const Invocation& call);
+ExitCode storage_checkpoint(const Invocation& call);
+ExitCode storage_pace(const Invocation& call);
 ExitCode storage_backup(const Invocation& call);
 ExitCode storage_restore(const Invocation& call);
 ExitCode storage_dump(const Invocation& call);

@@ -9,12 +9,11 @@
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/url/parse.hpp>
-#include <boost/url/url_view.hpp>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 
-#include "exit_code.hpp"
+#include "tls.hpp"
 
 namespace orbit::ctl {
 
@@ -22,19 +21,20 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-Endpoint::Endpoint(const std::string& url) {
-  const auto parsed = boost::urls::parse_uri(url);
-  if (!parsed || parsed->scheme() != "http" || parsed->host().empty())
-    throw Failure(kExitUsage, "the URL '" + url + "' must look like http://127.0.0.1:7070/mcp");
-  host = parsed->host_address();
-  port = parsed->has_port() && !parsed->port().empty() ? std::string(parsed->port()) : "80";
-  authority = std::string(parsed->encoded_host_and_port());
-  target = parsed->encoded_path().empty() ? "/" : std::string(parsed->encoded_path());
+Endpoint::Endpoint(const ClientOptions& options)
+    : url(options.url), ca(options.ca), certificate(options.certificate), key(options.key) {
+  Url parsed(options.url, "http://127.0.0.1:7070/mcp");
+  tls = parsed.tls;
+  host = std::move(parsed.host);
+  port = std::move(parsed.port);
+  authority = std::move(parsed.authority);
+  target = parsed.path.empty() ? "/" : std::move(parsed.path);
 }
 
 struct StreamRequest::Impl {
   asio::io_context loop;
   asio::ip::tcp::socket socket{loop};
+  std::optional<TlsLayer> tls;
   std::mutex mutex;  // of the socket's being open
   bool closed = false;
   boost::beast::flat_buffer buffer;
@@ -53,7 +53,7 @@ void StreamRequest::send(const Endpoint& endpoint, std::string_view method, cons
   if (method == "POST") request.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
   request.append("\r\n").append(body);
 
-  const std::string node = "the node at http://" + endpoint.authority + endpoint.target;
+  const std::string node = "the node at " + endpoint.url;
   asio::ip::tcp::resolver resolver(impl_->loop);
   error_code error;
   const auto addresses = resolver.resolve(endpoint.host, endpoint.port, error);
@@ -70,8 +70,16 @@ void StreamRequest::send(const Endpoint& endpoint, std::string_view method, cons
     const std::lock_guard lock(impl_->mutex);
     if (impl_->closed) throw std::runtime_error("cancelled");
   }
-  asio::write(impl_->socket, asio::buffer(request), error);
-  if (!error) http::read_header(impl_->socket, impl_->buffer, impl_->parser, error);
+  if (endpoint.tls) {
+    impl_->tls.emplace(TlsFiles{endpoint.ca, endpoint.certificate, endpoint.key}, impl_->socket, endpoint.host);
+    impl_->tls->stream().handshake(asio::ssl::stream_base::client, error);
+    if (error) throw std::runtime_error("no TLS with " + node + ": " + error.message() + tls_advice(error));
+    asio::write(impl_->tls->stream(), asio::buffer(request), error);
+    if (!error) http::read_header(impl_->tls->stream(), impl_->buffer, impl_->parser, error);
+  } else {
+    asio::write(impl_->socket, asio::buffer(request), error);
+    if (!error) http::read_header(impl_->socket, impl_->buffer, impl_->parser, error);
+  }
   if (error) throw std::runtime_error("no answer from " + node + ": " + error.message());
 }
 
@@ -89,7 +97,10 @@ std::string StreamRequest::read() {
     body.data = room;
     body.size = sizeof room;
     error_code error;
-    http::read_some(impl_->socket, impl_->buffer, impl_->parser, error);
+    if (impl_->tls)
+      http::read_some(impl_->tls->stream(), impl_->buffer, impl_->parser, error);
+    else
+      http::read_some(impl_->socket, impl_->buffer, impl_->parser, error);
     if (error == http::error::need_buffer) error = {};
     const size_t count = sizeof room - body.size;
     if (count != 0) return {room, count};

@@ -9,15 +9,22 @@
 #include <utility>
 #include <vector>
 
+#include "client.hpp"
+
 namespace orbit::ctl {
 
-// An http URL taken apart; throws Failure (usage) when it is none.
+// Where to ask. Throws Failure (usage) when the URL is neither http nor https.
 struct Endpoint {
-  explicit Endpoint(const std::string& url);
+  explicit Endpoint(const ClientOptions& options);
+  std::string url;
+  bool tls;
   std::string host;
   std::string port;
   std::string authority;
   std::string target;
+  std::string ca;
+  std::string certificate;
+  std::string key;
 };
 
 class StreamRequest {

@@ -229,6 +229,7 @@ bool read_method(const google::protobuf::MethodDescriptor& from, Method* method,
   method->read_only = options.read_only();
   method->one_way = options.one_way();
   method->reentrant = options.reentrant();
+  method->idempotent = options.idempotent();
   if (method->read_only && method->one_way) {
     *error = from.full_name() + ": a method that is read_only and one_way can do nothing";
     return false;

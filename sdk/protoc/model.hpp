@@ -18,6 +18,7 @@ struct Method {
   bool read_only = false;
   bool one_way = false;
   bool reentrant = false;
+  bool idempotent = false;
 };
 
 // A state beside the main one.

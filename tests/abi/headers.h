@@ -17,6 +17,7 @@
 #include <orbit/ext/storage.h>
 #include <orbit/ext/storage_checkpoint.h>
 #include <orbit/ext/storage_fenced.h>
+#include <orbit/ext/storage_maintenance.h>
 #include <orbit/ext/storage_ops.h>
 #include <orbit/ext/streams.h>
 #include <orbit/ext/workers.h>

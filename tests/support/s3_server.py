@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT OR BSD-3-Clause
 """A small, strict S3 server in memory, for tests. It checks the signature (SigV4) and the payload's hash of every request, and
 answers what S3 answers: conditional writes (412, 409), ranges, listings in pages, multipart uploads, encryption with a customer's
-key. Faults are injected on demand. It also plays the metadata service of an instance (IMDSv2).
+key. Faults are injected on demand. It also plays the metadata service of an instance (IMDSv2), STS for web
+identities, and the endpoint that gives containers their credentials.
 
     s3_server.py [--clock-offset SECONDS] --run COMMAND ARGUMENT...
 
@@ -337,6 +338,41 @@ class State:
 
     # ---- the metadata service of an instance ---------------------------------------------------------------------
 
+    def new_role(self):
+        self.role_serial += 1
+        access_key, secret, token = f"ASIAROLE{self.role_serial}", f"secret{self.role_serial}", f"token/{self.role_serial}+="
+        self.keys[access_key] = (secret, token)
+        expires = datetime.fromtimestamp(self.now() + self.role_lifetime_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {"AccessKeyId": access_key, "SecretAccessKey": secret, "Token": token, "Expiration": expires}
+
+    # STS, as AssumeRoleWithWebIdentity uses it: a form in, XML out, nothing signed.
+    def sts(self, request):
+        fields = {unquote(name): unquote(value) for name, value in
+                  (part.split("=", 1) for part in request.body.decode().split("&"))} if request.body else {}
+        space = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
+
+        def refuse(code, message):
+            return Answer(400, f"<ErrorResponse {space}><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+                               "<RequestId>r</RequestId></ErrorResponse>".encode(), kind="text/xml")
+        if request.method != "POST" or request.headers.get("content-type") != "application/x-www-form-urlencoded":
+            return refuse("InvalidAction", "expected a form")
+        if (fields.get("Action"), fields.get("Version")) != ("AssumeRoleWithWebIdentity", "2011-06-15"):
+            return refuse("InvalidAction", "unknown action or version")
+        if not fields.get("RoleArn", "").startswith("arn:aws:iam::") or not re.fullmatch(r"[\w+=,.@-]{2,64}", fields.get("RoleSessionName", "")):
+            return refuse("ValidationError", "RoleArn or RoleSessionName")
+        if not fields.get("WebIdentityToken", "").startswith("web-token+/="):
+            return refuse("InvalidIdentityToken", "the token is of nobody that is known here")
+        role = self.new_role()
+        return Answer(200, (f"<AssumeRoleWithWebIdentityResponse {space}><AssumeRoleWithWebIdentityResult><Credentials>"
+                            f"<SessionToken>{role['Token']}</SessionToken><SecretAccessKey>{role['SecretAccessKey']}</SecretAccessKey>"
+                            f"<Expiration>{role['Expiration']}</Expiration><AccessKeyId>{role['AccessKeyId']}</AccessKeyId></Credentials>"
+                            "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>").encode(), kind="text/xml")
+
+    def container(self, request):
+        if request.headers.get("authorization") != "container-token":
+            return Answer(401)
+        return Answer(200, json.dumps(self.new_role()).encode(), kind="application/json")
+
     def metadata(self, request):
         if request.path == "/latest/api/token":
             if request.method != "PUT" or not request.headers.get("x-aws-ec2-metadata-token-ttl-seconds", "").isdigit():
@@ -351,12 +387,7 @@ class State:
             return Answer(200, b"the-role", kind="text/plain")
         if request.path != base + "the-role":
             return Answer(404)
-        self.role_serial += 1
-        access_key, secret, token = f"ASIAROLE{self.role_serial}", f"secret{self.role_serial}", f"token/{self.role_serial}+="
-        self.keys[access_key] = (secret, token)
-        expires = datetime.fromtimestamp(self.now() + self.role_lifetime_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        document = {"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": access_key, "SecretAccessKey": secret, "Token": token,
-                    "Expiration": expires}
+        document = {"Code": "Success", "Type": "AWS-HMAC", **self.new_role()}
         return Answer(200, json.dumps(document).encode(), kind="application/json")
 
     # ---- faults and questions ------------------------------------------------------------------------------------
@@ -409,6 +440,10 @@ class State:
         if request.path.startswith("/latest/"):
             with self.lock:
                 return self.metadata(request), False
+        for path, answer in (("/_sts/", self.sts), ("/_container/credentials", self.container)):
+            if request.path == path:
+                with self.lock:
+                    return answer(request), False
         with self.lock:
             action = self.fault_for(request)
         if action == "drop":

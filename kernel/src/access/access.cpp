@@ -7,9 +7,11 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 
 namespace orbit::kernel {
 
@@ -45,9 +47,6 @@ std::string refusal_text(const Principal& principal, std::string_view what) {
   return out;
 }
 
-std::string expired_text(const Principal& principal) {
-  return "the credentials of '" + shown(principal.name()) + "' have expired";
-}
 
 constexpr std::string_view kBadCredentials = "the credentials are wrong or have expired";
 
@@ -55,6 +54,11 @@ bool mechanism_known(const orbit_authenticator_v1& table, const char* mechanism)
   for (const char* const* each = table.mechanisms; *each != nullptr; ++each)
     if (std::strcmp(*each, mechanism) == 0) return true;
   return false;
+}
+
+// Whether its table reaches as far as a pointer at that offset.
+bool authenticator_has(const orbit_authenticator_v1& table, size_t offset) noexcept {
+  return table.struct_size >= offset + sizeof(void (*)());
 }
 
 }  // namespace
@@ -75,6 +79,8 @@ struct Access::Asked : Job {
   orbit_code code = ORBIT_UNAUTHENTICATED;
   std::string message{kBadCredentials};
   std::string detail;  // for the audit log
+  uint32_t authenticator = Principal::kNoAuthenticator;  // that is asked
+  uint64_t generation = 0;                               // of that one, before
 
   ~Asked() { OPENSSL_cleanse(secret.data(), secret.size()); }
 
@@ -90,7 +96,9 @@ Access::Access(AccessOptions options, Executor& executor, Logger& audit)
       audit_(audit),
       rules_(options_.rules),
       anonymous_(Principal::make_anonymous(options_.anonymous_roles)),
-      enabled_(!options_.rules.empty()) {
+      enabled_(!options_.rules.empty()),
+      lockout_(options_.lockout),
+      revocations_(options_.revocations_file, options_.revocations_max) {
   if (RAND_bytes(secret_.data(), static_cast<int>(secret_.size())) != 1) {
     std::fprintf(stderr, "orbit: the system has no random numbers\n");
     std::abort();
@@ -119,21 +127,20 @@ Access::Fingerprint Access::fingerprint(const orbit_credentials& credentials) co
   return out;
 }
 
-uint64_t Access::generation() const {
-  uint64_t out = 0;
-  for (const Authenticator& each : authenticators_)
-    if (each.table->generation != nullptr) out = out * 1'000'003 + each.table->generation(each.self);
+uint64_t Access::stamp() const {
+  uint64_t out = revocations_.epoch();
+  for (const Authenticator& each : authenticators_) out = out * 1'000'003 + generation_of(each);
   return out;
 }
 
 const Principal* Access::recall(const Fingerprint& of) {
   const uint64_t now_ms = executor_.unix_ms();
-  const uint64_t now_generation = generation();
+  const uint64_t now_stamp = stamp();
   const std::lock_guard lock(mutex_);
   const auto found = by_fingerprint_.find({reinterpret_cast<const char*>(of.data()), of.size()});
   if (found == by_fingerprint_.end()) return nullptr;
   const auto entry = found->second;
-  if (now_ms >= entry->until_ms || entry->generation != now_generation || entry->principal->expired(now_ms)) {
+  if (now_ms >= entry->until_ms || entry->stamp != now_stamp || entry->principal->expired(now_ms)) {
     by_fingerprint_.erase(found);
     entry->principal->release();
     known_.erase(entry);
@@ -144,7 +151,7 @@ const Principal* Access::recall(const Fingerprint& of) {
   return entry->principal;
 }
 
-void Access::remember(const Fingerprint& of, const Principal& principal, uint64_t at_generation) {
+void Access::remember(const Fingerprint& of, const Principal& principal, uint64_t at_stamp) {
   if (options_.remember_ms == 0 || options_.remembered_max == 0) return;
   const uint64_t until_ms = executor_.unix_ms() + options_.remember_ms;
   const std::lock_guard lock(mutex_);
@@ -156,7 +163,7 @@ void Access::remember(const Fingerprint& of, const Principal& principal, uint64_
     known_.pop_back();
   }
   principal.retain();
-  known_.push_front({of, &principal, until_ms, at_generation});
+  known_.push_front({of, &principal, until_ms, at_stamp});
   const Known& first = known_.front();
   by_fingerprint_.emplace(std::string_view(reinterpret_cast<const char*>(first.of.data()), first.of.size()), known_.begin());
 }
@@ -184,6 +191,15 @@ void Access::authenticate(std::string_view wire, const orbit_credentials& creden
   if (!somebody)
     return refuse(ORBIT_UNAUTHENTICATED,
                   "no authenticator of this node takes credentials of the kind '" + shown(credentials.mechanism) + "'");
+  const std::string address = lockout_address(credentials.peer != nullptr ? credentials.peer : "");
+  if (const auto verdict = lockout_.verdict(from_c(credentials.name), address, executor_.unix_ms()); verdict.left_ms != 0) {
+    locked_.fetch_add(1, std::memory_order_relaxed);
+    return refuse(ORBIT_RESOURCE_EXHAUSTED,
+                  "too many wrong credentials " +
+                      (verdict.by_name ? "of '" + shown(from_c(credentials.name)) + "'" : "from " + shown(address)) +
+                      ": none are looked at for " + std::to_string((verdict.left_ms + 999) / 1000) + " s (access.lockout_" +
+                      (verdict.by_name ? "name" : "address") + "_failures)");
+  }
   if (authenticating_.fetch_add(1, std::memory_order_relaxed) >= options_.authenticating_max) {
     authenticating_.fetch_sub(1, std::memory_order_relaxed);
     return refuse(ORBIT_RESOURCE_EXHAUSTED, "too many callers are being authenticated; the bound is access.authenticating_max = " +
@@ -202,19 +218,21 @@ void Access::authenticate(std::string_view wire, const orbit_credentials& creden
 }
 
 void Access::ask(Asked& asked) noexcept {
-  const uint64_t at_generation = generation();  // before asking: what changes meanwhile is asked again
+  const uint64_t at_stamp = stamp();  // before asking: what changes meanwhile is asked again
   const orbit_credentials credentials{sizeof credentials,           0,
                                       asked.mechanism.c_str(),      to_c(Bytes(asked.name)),
                                       to_c(Bytes(asked.secret)),    asked.peer.c_str()};
   for (const Authenticator& each : authenticators_) {
     if (!mechanism_known(*each.table, asked.mechanism.c_str())) continue;
+    asked.authenticator = static_cast<uint32_t>(&each - authenticators_.data());
+    asked.generation = generation_of(each);
     ErrorOut error;
     const orbit_code code = each.table->authenticate(
         each.self, &credentials,
         [](void* raw, const orbit_identity* who) {
           auto* const mine = static_cast<Asked*>(raw);
           if (mine->principal != nullptr) return;
-          auto made = Principal::make(*who, mine->mechanism);
+          auto made = Principal::make(*who, mine->mechanism, mine->authenticator);
           if (made)
             mine->principal = *made;
           else
@@ -239,11 +257,19 @@ void Access::ask(Asked& asked) noexcept {
     asked.code = ORBIT_UNAUTHENTICATED;
     asked.detail = "expired";
   }
+  if (asked.principal != nullptr &&
+      revocations_.has(asked.principal->name(), asked.principal->credential(), executor_.unix_ms())) {
+    std::exchange(asked.principal, nullptr)->release();
+    asked.code = ORBIT_UNAUTHENTICATED;
+    asked.detail = "revoked";
+  }
   if (asked.principal != nullptr) {
     authenticated_.fetch_add(1, std::memory_order_relaxed);
     asked.message.clear();
+    asked.principal->set_looked_at(at_stamp, asked.generation);
     try {
-      remember(asked.fingerprint, *asked.principal, at_generation);
+      lockout_.succeeded(asked.name, lockout_address(asked.peer), executor_.unix_ms());
+      remember(asked.fingerprint, *asked.principal, at_stamp);
     } catch (const std::bad_alloc&) {  // then it is asked again
     }
   } else {
@@ -263,6 +289,48 @@ void Access::refused(const Asked& asked) noexcept {
                                       {"peer", asked.peer},
                                       {"wire", asked.wire},
                                       {"reason", asked.detail.empty() ? std::string_view("unknown or wrong") : asked.detail}});
+  if (asked.code != ORBIT_UNAUTHENTICATED) return;
+  uint64_t fingerprint = 0;
+  std::memcpy(&fingerprint, asked.fingerprint.data(), sizeof fingerprint);
+  const std::string address = lockout_address(asked.peer);
+  const auto verdict = lockout_.failed(asked.name, address, fingerprint, executor_.unix_ms());
+  if (verdict.left_ms == 0) return;
+  audit_.warn("credentials locked out", {{verdict.by_name ? "name" : "address", verdict.by_name ? name : address},
+                                         {"for_ms", std::to_string(verdict.left_ms)},
+                                         {"wire", asked.wire}});
+}
+
+// ---- whether it still is who it was ---------------------------------------------------------------------------------
+
+bool Access::look_again(const Principal& principal, uint64_t now_stamp) const {
+  if (revocations_.has(principal.name(), principal.credential(), executor_.unix_ms())) return false;
+  const Authenticator& known_by = authenticators_[principal.authenticator()];
+  const uint64_t its_generation = generation_of(known_by);
+  if (its_generation != principal.generation() && authenticator_has(*known_by.table, offsetof(orbit_authenticator_v1, holds)) && known_by.table->holds != nullptr &&
+      known_by.table->holds(known_by.self, &principal.identity()) == 0)
+    return false;
+  principal.set_looked_at(now_stamp, its_generation);
+  return true;
+}
+
+Access::Standing Access::standing(const Principal& principal) const {
+  if (principal.identity().expires_at_ms != 0 && principal.expired(executor_.unix_ms())) return Standing::expired;
+  if (principal.authenticator() == Principal::kNoAuthenticator) return Standing::good;
+  const uint64_t now_stamp = stamp();
+  return principal.looked_at() == now_stamp || look_again(principal, now_stamp) ? Standing::good : Standing::gone;
+}
+
+orbit_code Access::refuse_standing(const Principal& principal, Standing standing, orbit_error* error) {
+  return to_c(Code::unauthenticated,
+              "the credentials of '" + shown(principal.name()) +
+                  (standing == Standing::expired ? "' have expired" : "' count no more: they, or that one's roles, were changed or taken away"),
+              error);
+}
+
+orbit_code Access::still(const Principal& principal, orbit_error* error) const {
+  if (!enabled_) return ORBIT_OK;
+  const Standing now = standing(principal);
+  return now == Standing::good ? ORBIT_OK : refuse_standing(principal, now, error);
 }
 
 // ---- what ----------------------------------------------------------------------------------------------------------
@@ -270,17 +338,17 @@ void Access::refused(const Asked& asked) noexcept {
 orbit_code Access::check(std::string_view wire, const Principal& principal, const orbit_access_request& request,
                          orbit_error* error) {
   if (!enabled_) return ORBIT_OK;
-  const bool expired = principal.identity().expires_at_ms != 0 && principal.expired(executor_.unix_ms());
-  if (!expired && rules_.may_call(principal, {from_c(request.type), from_c(request.key), from_c(request.method),
-                                              (request.flags & ORBIT_ACCESS_READ_ONLY) != 0}))
+  const Standing now = standing(principal);
+  if (now == Standing::good &&
+      rules_.may_call(principal, {from_c(request.type), from_c(request.key), from_c(request.method),
+                                  (request.flags & ORBIT_ACCESS_READ_ONLY) != 0}))
     return ORBIT_OK;
-  return refuse_call(wire, principal, request, error);
+  return refuse_call(wire, principal, now, request, error);
 }
 
-orbit_code Access::refuse_call(std::string_view wire, const Principal& principal, const orbit_access_request& request,
-                               orbit_error* error) {
+orbit_code Access::refuse_call(std::string_view wire, const Principal& principal, Standing standing,
+                               const orbit_access_request& request, orbit_error* error) {
   denied_.fetch_add(1, std::memory_order_relaxed);
-  const bool expired = principal.expired(executor_.unix_ms());
   const std::string key = shown(from_c(request.key));
   audit_.warn("denied", {{"principal", principal.name()},
                          {"type", from_c(request.type)},
@@ -288,34 +356,117 @@ orbit_code Access::refuse_call(std::string_view wire, const Principal& principal
                          {"method", from_c(request.method)},
                          {"peer", request.peer != nullptr ? request.peer : ""},
                          {"wire", wire},
-                         {"reason", expired ? "expired" : "no rule allows it"}});
-  if (expired) return to_c(Code::unauthenticated, expired_text(principal), error);
+                         {"reason", standing == Standing::good      ? "no rule allows it"
+                                    : standing == Standing::expired ? "expired"
+                                                                    : "changed or revoked"}});
+  if (standing != Standing::good) return refuse_standing(principal, standing, error);
   return to_c(principal.anonymous() ? Code::unauthenticated : Code::permission_denied,
               refusal_text(principal, call_text(request)), error);
 }
 
 bool Access::may(const Principal& principal, const orbit_access_request& request) const {
   if (!enabled_) return true;
-  if (principal.identity().expires_at_ms != 0 && principal.expired(executor_.unix_ms())) return false;
+  if (standing(principal) != Standing::good) return false;
   return rules_.may_call_some(principal, {from_c(request.type), {}, from_c(request.method),
                                           (request.flags & ORBIT_ACCESS_READ_ONLY) != 0});
 }
 
 orbit_code Access::check_admin(std::string_view wire, const Principal& principal, std::string_view action,
                                std::string_view target, bool read_only, std::string_view peer, orbit_error* error) {
-  const bool expired = principal.expired(executor_.unix_ms());
-  const bool good = !enabled_ || (!expired && rules_.may_administer(principal, action, read_only));
+  const Standing now = enabled_ ? standing(principal) : Standing::good;
+  const bool good = !enabled_ || (now == Standing::good && rules_.may_administer(principal, action, read_only));
   if (good && read_only) return ORBIT_OK;
   const std::string where = shown(target);
   audit_.write(good ? LogLevel::info : LogLevel::warn, good ? "administrative action" : "administrative action denied",
                {{"principal", principal.name()}, {"action", action}, {"target", where}, {"peer", peer}, {"wire", wire}});
   if (good) return ORBIT_OK;
   denied_.fetch_add(1, std::memory_order_relaxed);
-  if (expired) return to_c(Code::unauthenticated, expired_text(principal), error);
+  if (now != Standing::good) return refuse_standing(principal, now, error);
   std::string what = "do " + std::string(action);
   if (!where.empty()) what += " on '" + where + "'";
   return to_c(principal.anonymous() ? Code::unauthenticated : Code::permission_denied, refusal_text(principal, what), error);
 }
+
+// ---- changes -------------------------------------------------------------------------------------------------------
+
+// Work for the I/O pool, whose end is told on the worker that asked for it.
+struct Access::Task : Job {
+  std::function<Result<>()> work;
+  orbit_access_done done = nullptr;
+  void* ctx = nullptr;
+  uint32_t worker = kNoWorker;
+  Executor* executor = nullptr;
+  Result<> result;
+
+  static void answer(Task* task) noexcept {
+    const std::unique_ptr<Task> mine(task);
+    if (mine->result) return mine->done(mine->ctx, ORBIT_OK, {});
+    mine->done(mine->ctx, static_cast<orbit_code>(mine->result.error().code), to_c(Bytes(mine->result.error().message)));
+  }
+  static void at_work(void* raw) {
+    auto* const task = static_cast<Task*>(raw);
+    task->result = task->work();
+    if (task->worker == kNoWorker) return answer(task);
+    task->Job::run = [](Job* job) noexcept { answer(static_cast<Task*>(job)); };
+    task->executor->post(task->worker, task, task);
+  }
+};
+
+void Access::run(std::unique_ptr<Task> task) {
+  task->executor = &executor_;
+  task->worker = executor_.current();
+  if (enabled_ && executor_.blocking(&Task::at_work, task.get())) {
+    task.release();
+    return;
+  }
+  task->result = enabled_ ? fail(Code::resource_exhausted, "too much waits for the I/O pool; the bound is limits.io_queue_max")
+                          : fail(Code::failed_precondition, "this node has no access control: neither a [[rule]] nor an authenticator");
+  Task::answer(task.release());
+}
+
+Result<> Access::load() { return enabled_ ? revocations_.load() : Result<>(); }
+
+Result<> Access::reload(bool force) {
+  const std::lock_guard lock(reloading_);
+  Result<> out;
+  for (const Authenticator& each : authenticators_) {
+    if (!authenticator_has(*each.table, offsetof(orbit_authenticator_v1, reload)) || each.table->reload == nullptr) continue;
+    ErrorOut error;
+    const orbit_code code = each.table->reload(each.self, force ? 1 : 0, &error);
+    if (code != ORBIT_OK) out = fail(static_cast<Code>(code), each.instance + ": " + error.message);
+  }
+  return out;
+}
+
+void Access::reload(orbit_access_done done, void* ctx) {
+  auto task = std::make_unique<Task>();
+  task->work = [this] { return reload(true); };
+  task->done = done;
+  task->ctx = ctx;
+  run(std::move(task));
+}
+
+void Access::revoke(std::string_view kind, std::string_view value, uint64_t until_ms, orbit_access_done done, void* ctx) {
+  auto task = std::make_unique<Task>();
+  task->work = [this, kind = std::string(kind), value = std::string(value), until_ms] {
+    return revocations_.add(kind, value, until_ms, executor_.unix_ms());
+  };
+  task->done = done;
+  task->ctx = ctx;
+  run(std::move(task));
+}
+
+void Access::take_back(std::string_view kind, std::string_view value, orbit_access_done done, void* ctx) {
+  auto task = std::make_unique<Task>();
+  task->work = [this, kind = std::string(kind), value = std::string(value)] {
+    return revocations_.take_back(kind, value, executor_.unix_ms());
+  };
+  task->done = done;
+  task->ctx = ctx;
+  run(std::move(task));
+}
+
+// ---- what is known -------------------------------------------------------------------------------------------------
 
 void Access::users(int (*visit)(void* ctx, const orbit_identity* user), void* ctx) const {
   struct Visit {
@@ -345,7 +496,7 @@ std::string Access::rules_json(const Principal& principal) const {
 
 AccessCounters Access::counters() const noexcept {
   return {authenticated_.load(std::memory_order_relaxed), refused_.load(std::memory_order_relaxed),
-          denied_.load(std::memory_order_relaxed), recalled_.load(std::memory_order_relaxed)};
+          denied_.load(std::memory_order_relaxed), recalled_.load(std::memory_order_relaxed), locked_.load(std::memory_order_relaxed)};
 }
 
 }  // namespace orbit::kernel

@@ -52,6 +52,15 @@ constexpr orbit_access_v1 kAccessTable = {
         [](const orbit_host* host, const orbit_principal* principal, orbit_sink json) {
           json.append(json.ctx, to_c(Bytes(of(host).rules_json(Principal::of(principal)))));
         },
+    .still = [](const orbit_host* host, const orbit_principal* principal,
+                orbit_error* error) { return of(host).still(Principal::of(principal), error); },
+    .reload = [](const orbit_host* host, orbit_access_done done, void* ctx) { of(host).reload(done, ctx); },
+    .revoke = [](const orbit_host* host, const char* kind, orbit_bytes value, uint64_t until_ms, orbit_access_done done,
+                 void* ctx) { of(host).revoke(kind, from_c(value), until_ms, done, ctx); },
+    .take_back = [](const orbit_host* host, const char* kind, orbit_bytes value, orbit_access_done done,
+                    void* ctx) { of(host).take_back(kind, from_c(value), done, ctx); },
+    .revocations =
+        [](const orbit_host* host, orbit_sink json) { json.append(json.ctx, to_c(Bytes(of(host).revocations_json()))); },
 };
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "access/access_config.hpp"
 
+#include <algorithm>
+
 namespace orbit::kernel {
 
 AccessOptions access_options(const NodeConfig& config, Mistakes& mistakes) {
@@ -9,6 +11,13 @@ AccessOptions access_options(const NodeConfig& config, Mistakes& mistakes) {
   out.authenticating_max = static_cast<uint32_t>(config.access.integer("authenticating_max"));
   out.remember_ms = static_cast<uint64_t>(config.access.integer("remember_ms"));
   out.remembered_max = static_cast<uint32_t>(config.access.integer("remembered_max"));
+  out.lockout.name_failures = static_cast<uint32_t>(config.access.integer("lockout_name_failures"));
+  out.lockout.address_failures = static_cast<uint32_t>(config.access.integer("lockout_address_failures"));
+  out.lockout.first_ms = static_cast<uint64_t>(config.access.integer("lockout_ms"));
+  out.lockout.most_ms = std::max(out.lockout.first_ms, static_cast<uint64_t>(config.access.integer("lockout_ms_max")));
+  out.lockout.entries_max = static_cast<size_t>(config.access.integer("lockout_entries_max"));
+  out.revocations_file = config.node.string("data_dir") + "/revocations";
+  out.revocations_max = static_cast<size_t>(config.access.integer("revocations_max"));
   for (const RuleEntry& entry : config.rules) {
     const auto patterns = [&](const char* key) {
       std::vector<Pattern> parsed;

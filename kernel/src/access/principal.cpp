@@ -2,6 +2,7 @@
 #include "access/principal.hpp"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace orbit::kernel {
 
@@ -22,7 +23,7 @@ Result<> check_word(std::string_view what, std::string_view word) {
 
 }  // namespace
 
-Result<const Principal*> Principal::make(const orbit_identity& identity, std::string mechanism) {
+Result<const Principal*> Principal::make(const orbit_identity& identity, std::string mechanism, uint32_t authenticator) {
   const std::string name(from_c(identity.name));
   if (auto good = check_word("principal's name", name); !good) return tl::unexpected(good.error());
   if (identity.role_count > ORBIT_PRINCIPAL_ROLES_MAX)
@@ -33,13 +34,23 @@ Result<const Principal*> Principal::make(const orbit_identity& identity, std::st
     if (auto good = check_word("role of '" + name + "'", from_c(identity.roles[i])); !good) return tl::unexpected(good.error());
     roles.emplace_back(from_c(identity.roles[i]));
   }
-  return new Principal(name, std::move(roles), std::move(mechanism), identity.expires_at_ms);
+  std::string credential;
+  if (identity.struct_size >= offsetof(orbit_identity, credential) + sizeof identity.credential && identity.credential.size != 0) {
+    credential = from_c(identity.credential);
+    if (auto good = check_word("credential's name of '" + name + "'", credential); !good) return tl::unexpected(good.error());
+  }
+  return new Principal(name, std::move(roles), std::move(mechanism), identity.expires_at_ms, std::move(credential), authenticator);
 }
 
-const Principal* Principal::make_anonymous(std::vector<std::string> roles) { return new Principal("", std::move(roles), "", 0); }
+const Principal* Principal::make_anonymous(std::vector<std::string> roles) { return new Principal("", std::move(roles), "", 0, {}, kNoAuthenticator); }
 
-Principal::Principal(std::string name, std::vector<std::string> roles, std::string mechanism, uint64_t expires_at_ms)
-    : name_(std::move(name)), roles_(std::move(roles)), mechanism_(std::move(mechanism)) {
+Principal::Principal(std::string name, std::vector<std::string> roles, std::string mechanism, uint64_t expires_at_ms,
+                     std::string credential, uint32_t authenticator)
+    : name_(std::move(name)),
+      roles_(std::move(roles)),
+      mechanism_(std::move(mechanism)),
+      credential_(std::move(credential)),
+      authenticator_(authenticator) {
   std::sort(roles_.begin(), roles_.end());
   roles_.erase(std::unique(roles_.begin(), roles_.end()), roles_.end());
   admin_ = has_role(ORBIT_ROLE_ADMIN);
@@ -51,7 +62,7 @@ Principal::Principal(std::string name, std::vector<std::string> roles, std::stri
   }
   roles_hash_ = std::hash<std::string>()(roles_text_);
   identity_ = {sizeof identity_, static_cast<uint32_t>(raw_roles_.size()), to_c(Bytes(name_)), raw_roles_.data(),
-               expires_at_ms, mechanism_.c_str()};
+               expires_at_ms, mechanism_.c_str(), to_c(Bytes(credential_))};
 }
 
 bool Principal::has_role(std::string_view role) const noexcept {

@@ -50,7 +50,7 @@ struct alignas(64) orbit_activation {
   uint8_t dirty : 2 = 0;                   // bit p: changed in the cut of parity p and not collected yet
   uint8_t linked : 2 = 0;                  // bit p: in the cut list of parity p
   bool told : 1 = false;                   // the actor knows that it leaves
-  bool stays : 1 = false;                  // Scheduler::stays_until_ns_ says how long
+  bool stays : 1 = false;                  // Scheduler::stays_until_ says how long
   uint8_t worker = 0;
   bool has_main = false;                   // a main record is stored, or on its way; a byte of its own, see above
 

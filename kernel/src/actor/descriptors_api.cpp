@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "actor/descriptors_api.hpp"
 
-#include <google/protobuf/descriptor.pb.h>
-#include <google/protobuf/unknown_field_set.h>
-
 #include <algorithm>
 #include <atomic>
 #include <span>
 #include <vector>
 
 #include "actor/activation.hpp"
+#include "actor/key_kinds.hpp"
 #include "actor/runtime.hpp"
 #include "state/record_format.hpp"
 
@@ -17,41 +15,7 @@ namespace orbit::kernel {
 
 namespace {
 
-// Of sdk/proto/orbit/v1/options.proto. The kernel does not have its generated code, and another library of the process may have
-// registered it: the options are looked at as bytes.
-constexpr int kActorOption = 50100;
-constexpr int kActorKeyField = 6;
-
 std::atomic<uint64_t> changes{1};
-
-orbit_key_kind key_kind_of(const google::protobuf::ServiceDescriptorProto& service) {
-  using Field = google::protobuf::UnknownField;
-  orbit_key_kind kind = ORBIT_KEY_STRING;
-  google::protobuf::UnknownFieldSet options;
-  if (!options.ParseFromString(service.options().SerializeAsString())) return kind;
-  for (int i = 0; i < options.field_count(); ++i) {
-    google::protobuf::UnknownFieldSet actor;
-    if (options.field(i).number() != kActorOption || options.field(i).type() != Field::TYPE_LENGTH_DELIMITED ||
-        !actor.ParseFromString(options.field(i).length_delimited()))
-      continue;
-    for (int j = 0; j < actor.field_count(); ++j)
-      if (const Field& field = actor.field(j); field.number() == kActorKeyField && field.type() == Field::TYPE_VARINT)
-        kind = field.varint() == ORBIT_KEY_INT64 || field.varint() == ORBIT_KEY_BYTES ? static_cast<orbit_key_kind>(field.varint())
-                                                                                      : ORBIT_KEY_STRING;
-  }
-  return kind;
-}
-
-orbit_key_kind key_kind_of(const TypeVersion& version) {
-  google::protobuf::FileDescriptorSet set;
-  const std::string_view bytes = from_c(version.def->descriptor_set);
-  if (!set.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return ORBIT_KEY_STRING;
-  for (const auto& file : set.file())
-    for (const auto& service : file.service())
-      if ((file.package().empty() ? service.name() : file.package() + "." + service.name()) == version.type->name)
-        return key_kind_of(service);
-  return ORBIT_KEY_STRING;
-}
 
 bool is_callable(const TypeVersion* version) {
   if (version == nullptr || version->def->descriptor_set.size == 0) return false;

@@ -5,8 +5,10 @@
 #include <string>
 #include <utility>
 
+#include "actor/key_kinds.hpp"
 #include "actor/names.hpp"
 #include "actor/runtime.hpp"
+#include "orbit/check_key.hpp"
 
 namespace orbit::kernel {
 
@@ -102,6 +104,8 @@ orbit_envelope* start_json(orbit_bytes type_name, orbit_bytes key, orbit_bytes m
                                        "; it has " + known_methods(*version));
   if (method->input_type == nullptr || version->module->descriptors == nullptr)
     return refuse(ORBIT_UNIMPLEMENTED, "method " + std::string(method->name) + " of " + type->name + " has no protobuf form");
+  if (auto good = check_key(key_kind_of(*version), from_c(key)); !good)
+    return refuse(static_cast<orbit_code>(good.error().code), good.error().message);
   auto binary = version->module->descriptors->to_binary(method->input_type, from_c(json));
   if (!binary) return refuse(static_cast<orbit_code>(binary.error().code), binary.error().message);
 

@@ -374,7 +374,7 @@ void Scheduler::drop_actor(orbit_activation* a) noexcept {
   a->memory_bytes = 0;
   if (a->has_timers) timers_.drop(a);
   a->told = false;
-  if (a->stays) stays_until_ns_.erase(a);
+  if (a->stays) stays_until_.erase(a);
   a->stays = false;
   if (a->actor == nullptr) return;
   if (a->version->has_unique) [[unlikely]] runtime_.claims().drop(runtime_.claims().take(*a->type, a->key()));
@@ -423,7 +423,15 @@ void Scheduler::leave(orbit_activation* a, orbit_deactivation reason) noexcept {
 
 void Scheduler::stay(orbit_activation* a, uint64_t duration_ns) {
   a->stays = true;
-  stays_until_ns_[a] = executor_.coarse_monotonic_ns() + duration_ns;
+  stays_until_[a].said_ns = executor_.coarse_monotonic_ns() + duration_ns;
+}
+
+uint64_t Scheduler::keep(orbit_activation* a, uint64_t duration_ns) {
+  a->stays = true;
+  uint64_t& until_ns = stays_until_[a].kept_ns;
+  const uint64_t now_ns = executor_.coarse_monotonic_ns();
+  until_ns = std::max(until_ns, now_ns + duration_ns);
+  return until_ns - now_ns;
 }
 
 // Before the activation leaves, once. True when it has changed state for that, which must be stored first.
@@ -545,8 +553,9 @@ void Scheduler::sweep(size_t most, bool under_pressure) noexcept {
     if (!under_pressure && idle_ns < a->version->idle_timeout_ns) continue;
     if (now_tick_ - a->last_used < least_age) continue;
     if (!under_pressure && a->stays) {
-      if (stays_until_ns_[a] > now_ns_) continue;
-      stays_until_ns_.erase(a);
+      const StaysUntil& until = stays_until_[a];
+      if (std::max(until.said_ns, until.kept_ns) > now_ns_) continue;
+      stays_until_.erase(a);
       a->stays = false;
     }
     if (a->dirty != 0 || a->linked != 0) {

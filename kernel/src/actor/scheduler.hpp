@@ -175,8 +175,10 @@ class Scheduler final : public Resident {
   // Asks one activation, or all that match, to leave memory when they may.
   void leave(orbit_activation* a, orbit_deactivation reason) noexcept;
   void leave_all(const std::function<bool(const orbit_activation&)>& match, orbit_deactivation reason) noexcept;
-  // The idle timeout does not count until then.
+  // The idle timeout does not count until then: because the actor said so, and can take it back; or because somebody outside wants
+  // it, which only grows. keep returns how long from now.
   void stay(orbit_activation* a, uint64_t duration_ns);
+  uint64_t keep(orbit_activation* a, uint64_t duration_ns);
   // Another version of a module may succeed where the last one failed.
   void forget_failures() noexcept { failed_loads_.clear(); }
   // While frozen no actor of the type is activated; mailboxes wait.
@@ -415,7 +417,11 @@ class Scheduler final : public Resident {
     orbit_deactivation reason;
   };
   std::vector<Leaving> leaving_;
-  std::unordered_map<const orbit_activation*, uint64_t> stays_until_ns_;  // of those with the bit
+  struct StaysUntil {
+    uint64_t said_ns = 0;
+    uint64_t kept_ns = 0;
+  };
+  std::unordered_map<const orbit_activation*, StaysUntil> stays_until_;  // of those with the bit
   uint32_t least_age_ = 0;       // see least_age_to_leave
   uint32_t least_age_tick_ = 0;  // when it was found
   std::vector<orbit_type*> frozen_;

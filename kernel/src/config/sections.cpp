@@ -63,9 +63,14 @@ constexpr orbit_option kLog[] = {
 };
 
 constexpr orbit_option kStorage[] = {
-    option_string("instance", "\"\"",
-                  "Name of the [[plugin]] that holds the state of actors, but for what [[route]] says; empty: the only one "
-                  "that provides storage."),
+    option_string(
+        "instance", "\"\"",
+        "Name of the [[plugin]] that holds the state of actors, but for what [[route]] says; empty: the only one "
+        "that provides storage."),
+    option_integer("maintenance_bytes_per_second", "0", 0, 1e12,
+                   "Most bytes that migrations, backups, checks and counts read a second while the node serves, "
+                   "together; 0: no limit. "
+                   "Can be changed while it runs."),
 };
 
 constexpr orbit_option kAccess[] = {
@@ -78,6 +83,17 @@ constexpr orbit_option kAccess[] = {
     option_integer("remember_ms", "10000", 0, 3600000,
                    "How long good credentials count without being looked at again; 0: each time they are."),
     option_integer("remembered_max", "10000", 0, 10000000, "Good credentials that are remembered so."),
+    option_integer("lockout_name_failures", "10", 0, 1000000,
+                   "Wrong credentials of one name in a row after which none of that name are looked at for a while, but from addresses "
+                   "where it has logged in before; 0: names are not locked."),
+    option_integer("lockout_address_failures", "100", 0, 1000000,
+                   "Wrong credentials from one address (of IPv6 one /64) after which none from there are looked at for a while; 0: "
+                   "addresses are not locked, as is right behind a proxy."),
+    option_integer("lockout_ms", "5000", 1, 3600000, "How long the first time; with each further failure it is twice as long."),
+    option_integer("lockout_ms_max", "300000", 1, 86400000, "And how long at most. After 15 minutes without a failure all is forgotten."),
+    option_integer("lockout_entries_max", "10000", 1, 10000000,
+                   "Names, and addresses, whose failures are counted; the one that was heard of longest ago makes room."),
+    option_integer("revocations_max", "10000", 1, 1000000, "Revoked users and tokens; more are refused."),
     option_string("audit_file", "\"\"",
                   "File for the audit log, a JSON object a line, with the bounds of [log]; empty: it goes where [log] says, under "
                   "the logger 'audit'."),

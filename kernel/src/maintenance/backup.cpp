@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 
+#include "maintenance/bulk.hpp"
 #include "state/instance_notes.hpp"
 #include "state/record_format.hpp"
 #include "state/transfer.hpp"
@@ -248,7 +249,8 @@ Result<> read_chunk_file(std::string_view bytes, const std::function<void(std::s
   return {};
 }
 
-Result<BackupResult> backup(const Engine& engine, BackupPlace& place, const Report& report, const std::atomic<bool>* stop) {
+Result<BackupResult> backup(const Engine& engine, BackupPlace& place, const Report& report,
+                            const std::atomic<bool>* stop, Pace* pace) {
   auto claim = place.claim(stop);
   if (!claim) return tl::unexpected(claim.error());
   auto last = newest(place);
@@ -258,6 +260,7 @@ Result<BackupResult> backup(const Engine& engine, BackupPlace& place, const Repo
   Manifest manifest{engine.name, now_text(), {}};
   Cutter cutter([&](std::string bytes, uint64_t entries) -> Result<> {
     if (stop != nullptr && stop->load(std::memory_order_relaxed)) return fail(Code::cancelled, "the backup was given up");
+    if (pace != nullptr) pace->wait(bytes.size(), stop);
     if (auto renewed = (*claim)->renew(); !renewed) return renewed;
     BackupChunk chunk{sha256(bytes), bytes.size(), entries};
     ++result.chunks;
@@ -330,26 +333,52 @@ Result<Manifest> check_backup(BackupPlace& place, uint64_t number, const Report&
   return std::move(opened->manifest);
 }
 
-Result<Manifest> restore(BackupPlace& place, uint64_t number, const Engine& engine, const Report& report) {
-  auto opened = open_manifest(place, number);
-  if (!opened) return tl::unexpected(opened.error());
-  const Manifest& manifest = opened->manifest;
-  auto noted = read_copy_note(engine);
-  if (!noted) return tl::unexpected(noted.error());
-  const std::string id = "backup " + std::to_string(opened->number) + " " + manifest.created;
-  if (*noted && ((*noted)->from != kRestoring || (*noted)->id != id))
-    return fail(Code::failed_precondition, "the storage '" + engine.name + "' holds a copy of '" + (*noted)->from +
-                                               "'; a backup is restored into an empty one");
-  auto moved = read_moved_note(engine);
-  if (!moved) return tl::unexpected(moved.error());
-  if (!*noted) {
-    auto holds = holds_any(engine, all_parts());
-    if (!holds) return tl::unexpected(holds.error());
-    if (*holds || *moved)
-      return fail(Code::failed_precondition, "the storage '" + engine.name + "' is not empty; a backup is restored into an empty one");
-    if (auto written = write_copy_note(engine, {id, kRestoring, {}, CopyStage::copying}); !written)
-      return tl::unexpected(written.error());
+namespace {
+
+// The entries of a backup's chunks, one after the other.
+class ChunkSource final : public EntrySource {
+ public:
+  ChunkSource(BackupPlace& place, const Manifest& manifest, const Report& report)
+      : place_(place), manifest_(manifest), report_(report) {}
+  Result<bool> next(std::string_view& key, std::string_view& value) override {
+    while (at_ == entries_.size()) {
+      if (chunk_ == manifest_.chunks.size()) return false;
+      if (auto read = read_next(); !read) return tl::unexpected(read.error());
+    }
+    key = entries_[at_].first;
+    value = entries_[at_++].second;
+    return true;
   }
+
+ private:
+  Result<> read_next() {
+    const BackupChunk& chunk = manifest_.chunks[chunk_++];
+    auto bytes = read_verified(place_, chunk);
+    if (!bytes) return tl::unexpected(bytes.error());
+    bytes_ = std::move(*bytes);
+    entries_.clear();
+    at_ = 0;
+    auto read = read_chunk_file(
+        bytes_, [this](std::string_view key, std::string_view value) { entries_.emplace_back(key, value); });
+    if (!read) return fail(Code::data_loss, place_.where(chunk_name(chunk.hash)) + ": " + read.error().message);
+    progress_.entries += entries_.size();
+    progress_.bytes += bytes_.size();
+    report_(progress_);
+    return {};
+  }
+
+  BackupPlace& place_;
+  const Manifest& manifest_;
+  const Report& report_;
+  Progress progress_{"restoring"};
+  size_t chunk_ = 0;
+  std::string bytes_;
+  std::vector<std::pair<std::string_view, std::string_view>> entries_;
+  size_t at_ = 0;
+};
+
+// Chunk by chunk, so that what was there before may stay.
+Result<> write_chunks(BackupPlace& place, const Manifest& manifest, const Engine& engine, const Report& report) {
   Progress progress{"restoring"};
   ErrorOut error;
   std::vector<orbit_write_op> ops;
@@ -369,6 +398,40 @@ Result<Manifest> restore(BackupPlace& place, uint64_t number, const Engine& engi
   }
   if (const orbit_code code = engine.table->sync(engine.self, &error); code != ORBIT_OK)
     return tl::unexpected(at_storage(engine, error.take(code)));
+  return {};
+}
+
+}  // namespace
+
+Result<Manifest> restore(BackupPlace& place, uint64_t number, const Engine& engine, const Report& report,
+                         const orbit_storage_bulk_load_v1* bulk) {
+  auto opened = open_manifest(place, number);
+  if (!opened) return tl::unexpected(opened.error());
+  const Manifest& manifest = opened->manifest;
+  auto noted = read_copy_note(engine);
+  if (!noted) return tl::unexpected(noted.error());
+  const std::string id = "backup " + std::to_string(opened->number) + " " + manifest.created;
+  if (*noted && ((*noted)->from != kRestoring || (*noted)->id != id))
+    return fail(Code::failed_precondition, "the storage '" + engine.name + "' holds a copy of '" + (*noted)->from +
+                                               "'; a backup is restored into an empty one");
+  auto moved = read_moved_note(engine);
+  if (!moved) return tl::unexpected(moved.error());
+  if (!*noted) {
+    auto holds = holds_any(engine, all_parts());
+    if (!holds) return tl::unexpected(holds.error());
+    if (*holds || *moved)
+      return fail(Code::failed_precondition,
+                  "the storage '" + engine.name + "' is not empty; a backup is restored into an empty one");
+  }
+  const CopyNote note{id, kRestoring, {}, CopyStage::copying};
+  if (!*noted && bulk != nullptr) {
+    ChunkSource source(place, manifest, report);
+    if (auto loaded = bulk_load(engine, *bulk, source, note); !loaded) return tl::unexpected(loaded.error());
+  } else {
+    if (auto written = *noted ? Result<>() : write_copy_note(engine, note); !written)
+      return tl::unexpected(written.error());
+    if (auto written = write_chunks(place, manifest, engine, report); !written) return tl::unexpected(written.error());
+  }
   // Cutting what is there now must give the same chunks.
   size_t next = 0;
   Cutter cutter([&](std::string bytes, uint64_t entries) -> Result<> {

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "maintenance/backup_place.hpp"
+#include "maintenance/pace.hpp"
 #include "maintenance/progress.hpp"
+#include "orbit/ext/storage_maintenance.h"
 #include "orbit/result.hpp"
 #include "state/engine.hpp"
 
@@ -48,9 +50,10 @@ struct BackupResult {
   uint64_t new_bytes = 0;
 };
 // Makes the next backup in the place, of what the instance has at this moment; others may write to it meanwhile. It is
-// there when its manifest is, which is written last. Gives up soon when `stop` (may be null) becomes true.
+// there when its manifest is, which is written last. Gives up soon when `stop` (may be null) becomes true. `pace` (may
+// be null) bounds what is read a second.
 Result<BackupResult> backup(const Engine& engine, BackupPlace& place, const Report& report,
-                            const std::atomic<bool>* stop = nullptr);
+                            const std::atomic<bool>* stop = nullptr, Pace* pace = nullptr);
 
 struct PruneResult {
   uint64_t backups = 0;
@@ -63,8 +66,9 @@ Result<PruneResult> prune_backups(BackupPlace& place, uint64_t keep);
 // Reads all that the backup needs (number 0: the newest) and compares it with the hashes.
 Result<Manifest> check_backup(BackupPlace& place, uint64_t number, const Report& report);
 
-// Fills an empty instance, and compares what it then has with the backup. One that did not end may be begun again, and a node
-// does not start on it.
-Result<Manifest> restore(BackupPlace& place, uint64_t number, const Engine& engine, const Report& report);
+// Fills an empty instance, and compares what it then has with the backup. One that did not end may be begun again, and
+// a node does not start on it. `bulk` (may be null): the engine's way to be filled at once.
+Result<Manifest> restore(BackupPlace& place, uint64_t number, const Engine& engine, const Report& report,
+                         const orbit_storage_bulk_load_v1* bulk = nullptr);
 
 }  // namespace orbit::kernel

@@ -14,8 +14,14 @@ bool below(std::string_view key, std::string_view end, bool no_end) noexcept { r
 
 }  // namespace
 
-OnlineMigration::OnlineMigration(Executor& executor, Committer& committer, Engine target, ChunkLimits limits)
-    : executor_(executor), committer_(committer), source_(committer.engine()), target_(std::move(target)), limits_(limits) {
+OnlineMigration::OnlineMigration(Executor& executor, Committer& committer, Engine target, ChunkLimits limits,
+                                 Pace* pace)
+    : executor_(executor),
+      committer_(committer),
+      source_(committer.engine()),
+      target_(std::move(target)),
+      limits_(limits),
+      pace_(pace) {
   status_.from = source_.name;
   status_.to = target_.name;
 }
@@ -78,17 +84,23 @@ void OnlineMigration::queue() {
     queued_ = true;
   }
   if (executor_.blocking([](void* self) { static_cast<OnlineMigration*>(self)->run(); }, this)) return;
-  // The I/O pool's queue is full: a moment later.
+  queue_after(kQueueFullNs);  // the I/O pool's queue is full
+}
+
+void OnlineMigration::queue_after(uint64_t ns) {
   struct Again : Job {
     OnlineMigration* migration;
+    uint64_t ns;
   };
   auto* again = new Again;
   again->migration = this;
+  again->ns = ns;
   again->run = [](Job* job) noexcept {
     auto* its = static_cast<Again*>(job);
     OnlineMigration* migration = its->migration;
+    const uint64_t wait_ns = its->ns;
     delete its;
-    migration->executor_.after(kQueueFullNs, [](void* self) { static_cast<OnlineMigration*>(self)->queue(); }, migration);
+    migration->executor_.after(wait_ns, [](void* self) { static_cast<OnlineMigration*>(self)->queue(); }, migration);
   };
   executor_.post(0, again, again);
 }
@@ -96,7 +108,13 @@ void OnlineMigration::queue() {
 void OnlineMigration::run() noexcept {
   bool more = false;
   if (!stop_.load(std::memory_order_acquire)) {
+    if (const uint64_t wait_ns = pause_ns(); wait_ns != 0) return queue_after(wait_ns);
+    read_bytes_ = 0;
     auto stepped = step();
+    if (pace_ != nullptr) {
+      pace_round_ = pace_->round();
+      go_on_at_ = pace_->take(read_bytes_);
+    }
     if (!stepped)
       end(Stage::failed, stepped.error().message);
     else
@@ -109,6 +127,15 @@ void OnlineMigration::run() noexcept {
   const std::lock_guard lock(mutex_);
   queued_ = false;
   ended_.notify_all();
+}
+
+// How long the pace wants the next step to wait; a part of it, so that a stop or another limit is heard of.
+uint64_t OnlineMigration::pause_ns() const noexcept {
+  if (pace_ == nullptr || pace_->changed_since(pace_round_)) return 0;
+  const auto left = go_on_at_ - std::chrono::steady_clock::now();
+  if (left.count() <= 0) return 0;
+  return static_cast<uint64_t>(
+      std::chrono::nanoseconds(std::min<std::chrono::steady_clock::duration>(left, Pace::kLookAgain)).count());
 }
 
 void OnlineMigration::end(Stage stage, std::string error) {
@@ -155,6 +182,7 @@ Result<bool> OnlineMigration::copy_some() {
   const auto copy = [&]() -> Result<Chunk> {
     auto chunk = read_chunk(source_, part, at_, true, limits_);
     if (!chunk) return chunk;
+    read_bytes_ += chunk->bytes;
     const std::lock_guard lock(target_mutex_);
     auto wrote = put_chunk(target_, part, at_, *chunk);
     if (!wrote) return tl::unexpected(wrote.error());
@@ -207,6 +235,7 @@ Result<bool> OnlineMigration::verify_some() {
     if (!chunk) return chunk;
     auto there = read_range(target_, part, at_, chunk->to);
     if (!there) return there;
+    read_bytes_ += chunk->bytes + there->bytes;
     if (there->sum != chunk->sum) chunk->data = std::to_string(there->entries);  // tells that they differ
     return chunk;
   };

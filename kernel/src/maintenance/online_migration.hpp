@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "executor/executor.hpp"
+#include "maintenance/pace.hpp"
 #include "state/committer.hpp"
 #include "state/instance_notes.hpp"
 #include "state/transfer.hpp"
@@ -41,7 +42,9 @@ class OnlineMigration final : public CommitMirror {
   };
 
   // The committer's engine is the source. Neither may be destroyed before stop() or the end.
-  OnlineMigration(Executor& executor, Committer& committer, Engine target, ChunkLimits limits = {});
+  // `pace` (may be null) bounds what is read a second.
+  OnlineMigration(Executor& executor, Committer& committer, Engine target, ChunkLimits limits = {},
+                  Pace* pace = nullptr);
   ~OnlineMigration() override;
   OnlineMigration(const OnlineMigration&) = delete;
   OnlineMigration& operator=(const OnlineMigration&) = delete;
@@ -63,7 +66,9 @@ class OnlineMigration final : public CommitMirror {
 
  private:
   void queue();
+  void queue_after(uint64_t ns);
   void run() noexcept;
+  uint64_t pause_ns() const noexcept;
   // One chunk, or the cut over. False: there is nothing left to do.
   Result<bool> step();
   Result<bool> copy_some();
@@ -80,6 +85,7 @@ class OnlineMigration final : public CommitMirror {
   const Engine source_;
   const Engine target_;
   const ChunkLimits limits_;
+  Pace* const pace_;
   const std::vector<Part> parts_ = all_parts();
   CopyNote note_;
 
@@ -96,6 +102,9 @@ class OnlineMigration final : public CommitMirror {
 
   // Of the thread that works.
   uint32_t disturbances_ = 0;
+  uint64_t read_bytes_ = 0;  // by the last step
+  std::chrono::steady_clock::time_point go_on_at_{};
+  uint64_t pace_round_ = 0;
   Stage working_ = Stage::copying;
 
   std::atomic<bool> running_{false};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "maintenance/state_check.hpp"
 
+#include <utility>
+
 #include "actor/names.hpp"
 #include "state/record_format.hpp"
 #include "state/transfer.hpp"
@@ -15,9 +17,27 @@ std::string shown(const DecodedKey& key) {
   return std::string(kind_name(key.kind)) + " of " + (key.type.empty() ? "no type" : actor_name(key.type, key.key));
 }
 
+// Holds the reader to the pace, a piece at a time.
+class Reading {
+ public:
+  explicit Reading(const CheckOptions& options) : options_(options) {}
+  bool goes_on(uint64_t bytes) {
+    constexpr uint64_t kPieceBytes = 64 << 10;
+    if (options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed)) return false;
+    if (options_.pace == nullptr || (piece_ += bytes) < kPieceBytes) return true;
+    options_.pace->wait(std::exchange(piece_, 0), options_.stop);
+    return true;
+  }
+
+ private:
+  const CheckOptions& options_;
+  uint64_t piece_ = 0;
+};
+
 class Checker {
  public:
-  Checker(const Engine& engine, const Report& report) : engine_(engine), report_(report) {}
+  Checker(const Engine& engine, const Report& report, const CheckOptions& options)
+      : engine_(engine), report_(report), options_(options), reading_(options_) {}
 
   StateCheck run() {
     // One scan for each kind of key: a range that cannot be read leaves the others to be read.
@@ -28,7 +48,8 @@ class Checker {
       scan(std::string(1, space), from);
     }
     scan(from, {});
-    check_counts();
+    if (options_.compare_counts) check_counts();
+    out_.counts_compared = options_.compare_counts;
     out_.stats.engine_bytes = engine_.table->size_bytes(engine_.self);
     return std::move(out_);
   }
@@ -44,10 +65,11 @@ class Checker {
     before_.clear();
     ErrorOut error;
     const orbit_code code = engine_.table->scan(
-        engine_.self, nullptr, to_c(from), to_c(to), 0,
+        engine_.self, options_.snapshot, to_c(from), to_c(to), 0,
         [](void* self, orbit_bytes key, orbit_bytes value) -> int {
-          static_cast<Checker*>(self)->entry(from_c(key), from_c(value));
-          return 1;
+          auto& its = *static_cast<Checker*>(self);
+          its.entry(from_c(key), from_c(value));
+          return its.reading_.goes_on(key.size + value.size) ? 1 : 0;
         },
         this, &error);
     if (code == ORBIT_OK) return;
@@ -102,7 +124,7 @@ class Checker {
     std::string ignored;
     ErrorOut error;
     const orbit_sink sink{&ignored, [](void*, orbit_bytes) {}};
-    owner_missing_ = engine_.table->get(engine_.self, nullptr, to_c(owner_), sink, &error) == ORBIT_NOT_FOUND;
+    owner_missing_ = engine_.table->get(engine_.self, options_.snapshot, to_c(owner_), sink, &error) == ORBIT_NOT_FOUND;
     out_.orphans += owner_missing_;
   }
 
@@ -118,6 +140,8 @@ class Checker {
 
   const Engine& engine_;
   const Report& report_;
+  const CheckOptions options_;
+  Reading reading_;
   StateCheck out_;
   Progress progress_{"checking"};
   std::string before_;
@@ -128,19 +152,22 @@ class Checker {
 
 struct Counting {
   const Report& report;
+  Reading reading;
   StateStats stats;
   Progress progress{"reading"};
 };
 
 }  // namespace
 
-StateCheck check_state(const Engine& engine, const Report& report) { return Checker(engine, report).run(); }
+StateCheck check_state(const Engine& engine, const Report& report, CheckOptions options) {
+  return Checker(engine, report, options).run();
+}
 
-Result<StateStats> state_stats(const Engine& engine, const Report& report) {
-  Counting counting{report, {}};
+Result<StateStats> state_stats(const Engine& engine, const Report& report, CheckOptions options) {
+  Counting counting{report, Reading(options), {}};
   ErrorOut error;
   const orbit_code code = engine.table->scan(
-      engine.self, nullptr, {"", 0}, {"", 0}, 0,
+      engine.self, options.snapshot, {"", 0}, {"", 0}, 0,
       [](void* ctx, orbit_bytes key, orbit_bytes value) -> int {
         auto& its = *static_cast<Counting*>(ctx);
         const auto decoded = decode_key(from_c(key));
@@ -150,10 +177,11 @@ Result<StateStats> state_stats(const Engine& engine, const Report& report) {
         amount.bytes += key.size + value.size;
         its.progress.bytes += key.size + value.size;
         if (++its.progress.entries % kReportEvery == 0) its.report(its.progress);
-        return 1;
+        return its.reading.goes_on(key.size + value.size) ? 1 : 0;
       },
       &counting, &error);
   if (code != ORBIT_OK) return tl::unexpected(at_storage(engine, error.take(code)));
+  if (options.stop != nullptr && options.stop->load()) return fail(Code::cancelled, "the counting was given up");
   counting.stats.engine_bytes = engine.table->size_bytes(engine.self);
   return std::move(counting.stats);
 }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "maintenance/keys.hpp"
+#include "maintenance/pace.hpp"
 #include "maintenance/progress.hpp"
 #include "state/engine.hpp"
 
@@ -30,13 +32,21 @@ struct StateCheck {
   std::vector<std::string> damages;
   // Sub-records of actors without a main record: nobody reads them.
   uint64_t orphans = 0;
+  bool counts_compared = false;  // with what the types say that they have
+};
+
+struct CheckOptions {
+  orbit_snapshot* snapshot = nullptr;       // what to read; null: what is there now
+  const std::atomic<bool>* stop = nullptr;  // true: it is given up, and what it found is not all
+  Pace* pace = nullptr;                     // of what is read
+  bool compare_counts = true;               // only where nobody writes, or with a snapshot
 };
 
 // Reads every key and value, so that the engine verifies its checksums, and checks keys, main records and counts. What an
 // engine refuses to read is damage, and the reading goes on with the next kind of key.
-StateCheck check_state(const Engine& engine, const Report& report);
+StateCheck check_state(const Engine& engine, const Report& report, CheckOptions options = {});
 
-// Keys and bytes by type. An error where the engine refuses to read.
-Result<StateStats> state_stats(const Engine& engine, const Report& report);
+// Keys and bytes by type. An error where the engine refuses to read, and CANCELLED when it was given up.
+Result<StateStats> state_stats(const Engine& engine, const Report& report, CheckOptions options = {});
 
 }  // namespace orbit::kernel

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 namespace orbit::kernel {
 
@@ -63,6 +64,9 @@ BIO_METHOD* socket_method() noexcept {
 
 // What OpenSSL says about the last failure of this thread.
 std::string reason() {
+  // Of a file that cannot be read the first error has the system's number; those after it say nothing more.
+  if (const unsigned long first = ERR_peek_error(); ERR_SYSTEM_ERROR(first))
+    return std::generic_category().message(ERR_GET_REASON(first));
   const unsigned long code = ERR_peek_last_error();
   if (code == 0) return "no reason is known";
   const char* const text = ERR_reason_error_string(code);

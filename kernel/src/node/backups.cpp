@@ -53,7 +53,7 @@ void Backups::run() {
   };
   auto place = open_place_();
   const Result<BackupResult> saved =
-      place ? backup(engine_, **place, report, &stop_) : Result<BackupResult>(tl::unexpected(place.error()));
+      place ? backup(engine_, **place, report, &stop_, &pace_) : Result<BackupResult>(tl::unexpected(place.error()));
   const std::lock_guard lock(mutex_);
   Job& job = jobs_.back();
   job.stage = saved ? "done" : "failed";

@@ -19,8 +19,8 @@ class Runtime;
 
 class Backups {
  public:
-  Backups(Executor& executor, Runtime& runtime, const PluginHost& plugins, Logger& logger)
-      : executor_(executor), runtime_(runtime), plugins_(plugins), logger_(logger) {}
+  Backups(Executor& executor, Runtime& runtime, const PluginHost& plugins, Pace& pace, Logger& logger)
+      : executor_(executor), runtime_(runtime), plugins_(plugins), pace_(pace), logger_(logger) {}
 
   // Begins to save the instance, one in use, as of this moment into the folder (absolute) or to the address. [main]
   Result<> start(const std::string& storage, const std::string& folder);
@@ -43,6 +43,7 @@ class Backups {
   Executor& executor_;
   Runtime& runtime_;
   const PluginHost& plugins_;
+  Pace& pace_;
   Logger& logger_;
   std::atomic<bool> stop_{false};
   Engine engine_;  // of the running one

@@ -29,8 +29,8 @@ json::object described(const OnlineMigration::Status& status, std::string_view s
 
 }  // namespace
 
-Migrations::Migrations(Executor& executor, Runtime& runtime, std::vector<Engine> all, Logger& logger)
-    : executor_(executor), runtime_(runtime), all_(std::move(all)), logger_(logger) {
+Migrations::Migrations(Executor& executor, Runtime& runtime, std::vector<Engine> all, Pace& pace, Logger& logger)
+    : executor_(executor), runtime_(runtime), all_(std::move(all)), pace_(pace), logger_(logger) {
   for (const Engine& engine : all_) {
     const auto noted = read_copy_note(engine);
     if (!noted || !*noted || (*noted)->stage == CopyStage::adopted) continue;
@@ -58,7 +58,7 @@ Result<> Migrations::start(const std::string& from, const std::string& to) {
   if (source == nullptr || target == all_.end())
     return fail(Code::not_found, source == nullptr ? "no storage in use has the name '" + from + "'"
                                                    : "no storage of the configuration has the name '" + to + "'");
-  auto migration = std::make_unique<OnlineMigration>(executor_, source->committer, *target);
+  auto migration = std::make_unique<OnlineMigration>(executor_, source->committer, *target, ChunkLimits{}, &pace_);
   if (auto started = migration->start(); !started) return started;
   logger_.info("migration begins", {{"from", from}, {"to", to}});
   std::erase_if(interrupted_, [&](const OnlineMigration::Status& one) { return one.to == to; });

@@ -16,7 +16,7 @@ class Runtime;
 
 class Migrations {
  public:
-  Migrations(Executor& executor, Runtime& runtime, std::vector<Engine> all, Logger& logger);
+  Migrations(Executor& executor, Runtime& runtime, std::vector<Engine> all, Pace& pace, Logger& logger);
 
   // Blocks for a moment. [main]
   Result<> start(const std::string& from, const std::string& to);
@@ -30,6 +30,7 @@ class Migrations {
   Executor& executor_;
   Runtime& runtime_;
   const std::vector<Engine> all_;
+  Pace& pace_;
   Logger& logger_;
   std::vector<OnlineMigration::Status> interrupted_;  // found at the start
   mutable std::mutex mutex_;                          // guards what follows

@@ -22,6 +22,7 @@
 #include "node/backups.hpp"
 #include "node/migrations.hpp"
 #include "node/periodic.hpp"
+#include "node/storage_jobs.hpp"
 #include "node/storages.hpp"
 #include "orbit/ext/storage_ops.h"
 #include "stream/stream_actor.hpp"
@@ -31,7 +32,7 @@ namespace {
 
 std::atomic<Node*> the_node{nullptr};
 
-constexpr uint64_t kCertificateLookNs = 2'000'000'000;
+constexpr uint64_t kFilesLookNs = 2'000'000'000;
 
 std::chrono::milliseconds ms(const Values& values, std::string_view key) {
   return std::chrono::milliseconds(values.integer(key));
@@ -259,6 +260,8 @@ void Node::add_metrics() {
     out.counter("orbit_access_remembered_total", "Of these, those that were remembered.", "",
                 static_cast<double>(access.remembered));
     out.counter("orbit_access_refused_total", "Callers whose credentials were refused.", "", static_cast<double>(access.refused));
+    out.counter("orbit_access_locked_out_total", "Credentials that were not looked at, after too many wrong ones.", "",
+                static_cast<double>(access.locked));
     out.counter("orbit_access_denied_total", "Calls and administrative actions that were denied.", "",
                 static_cast<double>(access.denied));
     uint32_t worker = 0;
@@ -299,11 +302,11 @@ Result<> Node::take_authenticators() {
   std::vector<Access::Authenticator> out;
   for (const auto& provided : plugins_->provided(ORBIT_AUTHENTICATOR_V1)) {
     const auto* table = static_cast<const orbit_authenticator_v1*>(provided.table);
-    if (table->struct_size < sizeof(orbit_authenticator_v1) || table->mechanisms == nullptr || table->authenticate == nullptr)
+    constexpr uint32_t kLeast = offsetof(orbit_authenticator_v1, holds);
+    if (table->struct_size < kLeast || table->mechanisms == nullptr || table->authenticate == nullptr)
       return fail(Code::failed_precondition, "the plugin '" + provided.instance + "': its " ORBIT_AUTHENTICATOR_V1 " has " +
                                                  std::to_string(table->struct_size) + " bytes, expected " +
-                                                 std::to_string(sizeof(orbit_authenticator_v1)) +
-                                                 ", with mechanisms and authenticate");
+                                                 std::to_string(kLeast) + " or more, with mechanisms and authenticate");
     out.push_back({provided.instance, table, provided.self});
   }
   access_->set_authenticators(std::move(out));
@@ -311,7 +314,10 @@ Result<> Node::take_authenticators() {
 }
 
 void Node::reload() noexcept {
-  submit([this] { net_->reload_certificates(true); });
+  submit([this] {
+    net_->reload_certificates(true);
+    if (auto read = access_->reload(true); !read) logger_.warn(read.error().message);
+  });
 }
 
 Result<> Node::start(Mistakes& mistakes) {
@@ -328,9 +334,13 @@ Result<> Node::start(Mistakes& mistakes) {
   if (auto opened = open_storage(); !opened) return opened;
   if (auto created = plugins_->create_others(); !created) return created;
   storages_ = all_engines(*plugins_);
-  migrations_ = std::make_unique<Migrations>(*executor_, *runtime_, storages_, log_->logger("storage"));
-  backups_ = std::make_unique<Backups>(*executor_, *runtime_, *plugins_, log_->logger("storage"));
+  maintenance_pace_.set(static_cast<uint64_t>(config_.storage.integer("maintenance_bytes_per_second")));
+  migrations_ =
+      std::make_unique<Migrations>(*executor_, *runtime_, storages_, maintenance_pace_, log_->logger("storage"));
+  backups_ = std::make_unique<Backups>(*executor_, *runtime_, *plugins_, maintenance_pace_, log_->logger("storage"));
+  storage_jobs_ = std::make_unique<StorageJobs>(*plugins_, storages_, maintenance_pace_, log_->logger("storage"));
   if (auto taken = take_authenticators(); !taken) return taken;
+  if (auto known = access_->load(); !known) return known;
   std::vector<CallFilter> filters;
   for (const auto& provided : plugins_->provided(ORBIT_CALL_FILTER_V1)) {
     const auto* table = static_cast<const orbit_call_filter_v1*>(provided.table);
@@ -350,7 +360,10 @@ Result<> Node::start(Mistakes& mistakes) {
   if (auto published = publish_types(); !published) return published;
   if (auto started = plugins_->start(); !started) return started;
   if (net_->has_tls())
-    certificate_watch_ = std::make_unique<Periodic>("orbit-tls", kCertificateLookNs, [this] { net_->reload_certificates(false); });
+    certificate_watch_ = std::make_unique<Periodic>("orbit-tls", kFilesLookNs, [this] { net_->reload_certificates(false); });
+  // What cannot be read is logged by the authenticator that wants to.
+  if (access_->enabled())
+    access_watch_ = std::make_unique<Periodic>("orbit-access", kFilesLookNs, [this] { static_cast<void>(access_->reload(false)); });
   state_.store(State::ready, std::memory_order_release);
   std::string in_use;
   for (const auto& store : runtime_->stores()) in_use += (in_use.empty() ? "" : ", ") + store->name();
@@ -430,6 +443,7 @@ bool Node::stop() {
   if (plugins_) good = plugins_->stop(storages) && good;
   if (migrations_ && executor_runs_) migrations_->stop();
   if (backups_ && executor_runs_) backups_->stop();
+  if (storage_jobs_) storage_jobs_->stop();
   if (executor_runs_) {
     // Clients hear of what was stored for them before their connections close; after that nothing new arrives.
     const auto stop_timeout_ms = static_cast<uint64_t>(config_.limits.integer("stop_timeout_ms"));
@@ -443,10 +457,12 @@ bool Node::stop() {
     }
   }
   certificate_watch_.reset();
+  access_watch_.reset();
   turn_watch_.reset();
   if (executor_) executor_->stop();  // also when it never ran: it knows the schedulers of the runtime
   migrations_.reset();
   backups_.reset();
+  storage_jobs_.reset();
   runtime_.reset();  // its actors run code of modules and plugins, so before those
   if (modules_) good = modules_->destroy() && good;
   if (plugins_) good = plugins_->destroy() && good;

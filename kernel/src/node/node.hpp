@@ -14,6 +14,7 @@
 
 #include "access/access.hpp"
 #include "config/node_config.hpp"
+#include "maintenance/pace.hpp"
 #include "node/listeners.hpp"
 #include "observe/log.hpp"
 #include "observe/metrics.hpp"
@@ -26,6 +27,7 @@ namespace orbit::kernel {
 
 class AsioExecutor;
 class Backups;
+class StorageJobs;
 class Migrations;
 class Periodic;
 class Runtime;
@@ -88,6 +90,8 @@ class Node final : public ModuleTarget {
   ModuleHost* modules() noexcept { return modules_.get(); }
   Migrations& migrations() noexcept { return *migrations_; }  // once plugins are created, as the next
   Backups& backups() noexcept { return *backups_; }
+  StorageJobs& storage_jobs() noexcept { return *storage_jobs_; }
+  Pace& maintenance_pace() noexcept { return maintenance_pace_; }
   const NodeConfig& config() const noexcept { return config_; }
 
   Result<> publish(const std::string& name, const std::string& version, const std::string& file,
@@ -120,10 +124,13 @@ class Node final : public ModuleTarget {
   std::unique_ptr<ModuleHost> modules_;
   std::unique_ptr<Runtime> runtime_;
   std::vector<Engine> storages_;  // all instances, used or not
+  Pace maintenance_pace_;
   std::unique_ptr<Migrations> migrations_;
   std::unique_ptr<Backups> backups_;
+  std::unique_ptr<StorageJobs> storage_jobs_;
   std::unique_ptr<Periodic> turn_watch_;
   std::unique_ptr<Periodic> certificate_watch_;
+  std::unique_ptr<Periodic> access_watch_;
   bool executor_runs_ = false;
   bool stopped_ = false;
   std::atomic<State> state_{State::starting};

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <memory>
 
+#include "actor/keep.hpp"
 #include "actor/runtime.hpp"
 #include "executor/asio_executor.hpp"
 #include "node/node.hpp"
@@ -153,6 +154,11 @@ constexpr orbit_node_v1 kNodeTable = {
     .load_module = &load_module,
     .retire_module = &retire_module,
     .log_tail = &log_tail,
+    .keep =
+        [](orbit_bytes type, orbit_bytes key, uint64_t duration_ms, uint64_t deadline_ns, orbit_node_done done, void* ctx) {
+          keep_activation(*this_node()->runtime(), std::string(from_c(type)), std::string(from_c(key)), duration_ms,
+                          deadline_ns, pass_on(done, ctx));
+        },
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "node/backups.hpp"
 #include "node/migrations.hpp"
 #include "node/node.hpp"
+#include "node/storage_jobs.hpp"
 #include "orbit/ext/storage_ops.h"
 
 namespace orbit::kernel {
@@ -46,6 +47,15 @@ void save(orbit_bytes storage, orbit_bytes folder, orbit_node_done done, void* c
       [] { return this_node()->backups().json(); });
 }
 
+void work(orbit_bytes kind, orbit_bytes storage, orbit_bytes path, orbit_node_done done, void* ctx) {
+  begin_on_main(
+      kind, storage, done, ctx,
+      [path = std::string(from_c(path))](const std::string& one, const std::string& other) {
+        return this_node()->storage_jobs().start(one, other, path);
+      },
+      [] { return this_node()->storage_jobs().json(); });
+}
+
 constexpr orbit_storage_ops_v1 kStorageOpsTable = {
     .struct_size = sizeof(orbit_storage_ops_v1),
     .reserved = 0,
@@ -54,6 +64,10 @@ constexpr orbit_storage_ops_v1 kStorageOpsTable = {
     .migrate = &migrate,
     .backups = [](orbit_sink sink) { put_text(sink, this_node()->backups().json()); },
     .backup = &save,
+    .jobs = [](orbit_sink sink) { put_text(sink, this_node()->storage_jobs().json()); },
+    .work = &work,
+    .bytes_per_second = [] { return this_node()->maintenance_pace().bytes_per_second(); },
+    .set_bytes_per_second = [](uint64_t limit) { this_node()->maintenance_pace().set(limit); },
 };
 
 }  // namespace

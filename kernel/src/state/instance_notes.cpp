@@ -86,10 +86,15 @@ Result<std::optional<MovedNote>> read_moved_note(const Engine& engine) {
   return MovedNote{text(**read, "id"), text(**read, "to")};
 }
 
+std::pair<std::string, std::string> copy_note_entry(const CopyNote& note) {
+  return {copy_note_key(note.type),
+          json::serialize(json::object{
+              {"format", kNoteFormat}, {"id", note.id}, {"from", note.from}, {"stage", stage_name(note.stage)}})};
+}
+
 Result<> write_copy_note(const Engine& engine, const CopyNote& note) {
-  return write_note(engine, ORBIT_WRITE_PUT, copy_note_key(note.type),
-                    json::serialize(json::object{
-                        {"format", kNoteFormat}, {"id", note.id}, {"from", note.from}, {"stage", stage_name(note.stage)}}));
+  const auto [key, value] = copy_note_entry(note);
+  return write_note(engine, ORBIT_WRITE_PUT, key, value);
 }
 
 Result<> remove_copy_note(const Engine& engine, std::string_view type) {

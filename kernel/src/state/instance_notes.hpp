@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "orbit/result.hpp"
 #include "state/engine.hpp"
@@ -37,6 +38,8 @@ std::string new_migration_id();
 // `type`: of a migration of one type; empty: of a whole instance. DATA_LOSS when it cannot be read.
 Result<std::optional<CopyNote>> read_copy_note(const Engine& engine, std::string_view type = {});
 Result<std::optional<MovedNote>> read_moved_note(const Engine& engine);
+// Its key and value as they are stored.
+std::pair<std::string, std::string> copy_note_entry(const CopyNote& note);
 // Synced.
 Result<> write_copy_note(const Engine& engine, const CopyNote& note);
 Result<> remove_copy_note(const Engine& engine, std::string_view type);

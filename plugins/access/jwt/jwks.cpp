@@ -232,4 +232,12 @@ Result<std::vector<Key>> parse_jwks(std::string_view text) {
   return out;
 }
 
+bool has_all(const std::vector<Key>& now, const std::vector<Key>& before) {
+  return std::all_of(before.begin(), before.end(), [&now](const Key& old) {
+    return std::any_of(now.begin(), now.end(), [&old](const Key& key) {
+      return key.id == old.id && key.algorithms == old.algorithms && EVP_PKEY_eq(key.key.get(), old.key.get()) == 1;
+    });
+  });
+}
+
 }  // namespace orbit::jwt

@@ -32,6 +32,9 @@ struct Key {
 // does a set without any that can be used.
 Result<std::vector<Key>> parse_jwks(std::string_view json);
 
+// Whether each key of `before` is in `now` as well, for the same uses.
+bool has_all(const std::vector<Key>& now, const std::vector<Key>& before);
+
 // Base64url without padding, RFC 7515 section 2. False: it is something else.
 bool decode_base64url(std::string_view text, std::string& out);
 

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Callers with JSON Web Tokens that somebody else has signed, whose public keys are in a file.
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
 
 #include "orbit/authenticator.hpp"
 #include "orbit/ext/workers.h"
+#include "orbit/password.hpp"
 #include "orbit/watched_file.hpp"
 #include "token.hpp"
 
 namespace orbit::jwt {
 namespace {
+
+bool printable(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
 
 class JwtPlugin final : public AuthenticatorPlugin<JwtPlugin> {
  public:
@@ -61,12 +67,21 @@ class JwtPlugin final : public AuthenticatorPlugin<JwtPlugin> {
     const auto keys = current();
     auto claims = verify(credentials.secret, *keys, expected_, workers_->unix_ms(host_.raw()));
     if (!claims) return tl::unexpected<Error>(claims.error());
-    Identity out{std::move(claims->name), roles_, claims->expires_at_ms};
+    // A jti that could not be shown on a line names nothing.
+    const bool has_id = !claims->id.empty() && claims->id.size() <= ORBIT_PRINCIPAL_NAME_MAX && printable(claims->id);
+    Identity out{std::move(claims->name), roles_, claims->expires_at_ms,
+                 has_id ? claims->id : "sha256:" + detail::sha256_hex(credentials.secret)};
     for (const std::string& role : claims->roles)
       if (const std::string named = role_prefix_ + role; admin_ || named != ORBIT_ROLE_ADMIN) out.roles.push_back(named);
     return out;
   }
   uint64_t generation() const noexcept override { return generation_.load(std::memory_order_relaxed); }
+  // Asked when a key is gone: whoever has a token of another key shows it again.
+  bool holds(const Identity&) const override { return false; }
+  Result<> reload(bool force) override {
+    const std::lock_guard lock(mutex_);
+    return force || file_.changed() ? read_again() : Result<>();
+  }
 
  private:
   Result<> read() {
@@ -74,20 +89,25 @@ class JwtPlugin final : public AuthenticatorPlugin<JwtPlugin> {
     if (!text) return tl::unexpected<Error>(text.error());
     auto parsed = parse_jwks(*text);
     if (!parsed) return fail(parsed.error().code, "'" + file_.path() + "': " + parsed.error().message);
+    // With more keys than before, what was said before still holds.
+    const bool all_there = keys_ != nullptr && has_all(*parsed, *keys_);
     keys_ = std::make_shared<const std::vector<Key>>(std::move(*parsed));
-    generation_.fetch_add(1, std::memory_order_relaxed);
+    if (!all_there) generation_.fetch_add(1, std::memory_order_relaxed);
     return {};
   }
 
   std::shared_ptr<const std::vector<Key>> current() {
     const std::lock_guard lock(mutex_);
-    if (file_.changed()) {
-      if (const auto again = read(); again)
-        host_.log(ORBIT_LOG_INFO, "the keys were read again", {{"file", to_c(Bytes(file_.path()))}});
-      else
-        host_.warn("the keys were not read again, the old ones count: " + again.error().message);
-    }
+    if (file_.changed()) static_cast<void>(read_again());
     return keys_;
+  }
+  Result<> read_again() {
+    auto again = read();
+    if (again)
+      host_.log(ORBIT_LOG_INFO, "the keys were read again", {{"file", to_c(Bytes(file_.path()))}});
+    else
+      host_.warn("the keys were not read again, the old ones count: " + again.error().message);
+    return again;
   }
 
   Host host_;

@@ -113,6 +113,7 @@ Result<Claims> read_claims(const json::object& claims, const Expected& expected,
     return refuse("aud has none of the expected audiences");
   out.name = text_of(follow(claims, expected.name_claim));
   if (out.name.empty()) return refuse("the claim " + expected.name_claim + " has no name");
+  out.id = text_of(claims.if_contains("jti"));
   auto roles = roles_of(follow(claims, expected.roles_claim));
   if (!roles) return tl::unexpected<Error>(roles.error());
   out.roles = std::move(*roles);

@@ -29,6 +29,7 @@ struct Claims {
   std::string name;
   std::vector<std::string> roles;
   uint64_t expires_at_ms = 0;  // leeway included; 0: never
+  std::string id;              // jti; empty: it has none
 };
 
 // Three parts with dots between: what is meant for somebody else is not looked at.

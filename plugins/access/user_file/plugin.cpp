@@ -39,13 +39,25 @@ class UsersPlugin final : public AuthenticatorPlugin<UsersPlugin> {
                                  : users->by_password(credentials.name, credentials.secret);
     // Another authenticator may know the name or the token.
     if (user == nullptr) return fail(Code::not_found, "unknown or wrong");
-    return Identity{user->name, user->roles, 0};
+    return Identity{user->name, user->roles, 0, Users::credential(*user)};
   }
   uint64_t generation() const noexcept override { return generation_.load(std::memory_order_relaxed); }
+  bool holds(const Identity& who) const override {
+    std::shared_ptr<const Users> users;
+    {
+      const std::lock_guard lock(mutex_);
+      users = users_;
+    }
+    return users->holds(who.name, who.credential, who.roles);
+  }
+  Result<> reload(bool force) override {
+    const std::lock_guard lock(mutex_);
+    return force || file_.changed() ? read_again() : Result<>();
+  }
   void users(const std::function<bool(const Identity&)>& visit) override {
     const auto users = current();
     for (const User& user : users->all())
-      if (!visit({user.name, user.roles, 0})) return;
+      if (!visit({user.name, user.roles, 0, {}})) return;
   }
 
  private:
@@ -61,17 +73,20 @@ class UsersPlugin final : public AuthenticatorPlugin<UsersPlugin> {
 
   std::shared_ptr<const Users> current() {
     const std::lock_guard lock(mutex_);
-    if (file_.changed()) {
-      if (const auto again = read(); again)
-        host_.log(ORBIT_LOG_INFO, "the users were read again", {{"file", to_c(Bytes(file_.path()))}});
-      else
-        host_.warn("the users were not read again, the old ones count: " + again.error().message);
-    }
+    if (file_.changed()) static_cast<void>(read_again());
     return users_;
+  }
+  Result<> read_again() {
+    auto again = read();
+    if (again)
+      host_.log(ORBIT_LOG_INFO, "the users were read again", {{"file", to_c(Bytes(file_.path()))}});
+    else
+      host_.warn("the users were not read again, the old ones count: " + again.error().message);
+    return again;
   }
 
   Host host_;
-  std::mutex mutex_;  // guards the next two
+  mutable std::mutex mutex_;  // guards the next two
   WatchedFile file_;
   std::shared_ptr<const Users> users_;
   std::atomic<uint64_t> generation_{0};

@@ -88,4 +88,25 @@ const User* Users::by_token(std::string_view token) const {
   return found != tokens_.end() ? &users_[found->second] : nullptr;
 }
 
+std::string Users::credential(const User& user) {
+  if (user.secret.kind() == StoredSecret::Kind::token) return "sha256:" + user.secret.hash();
+  // Not the stored hash: this is shown to who may see revocations.
+  return "password:" + detail::sha256_hex(user.secret.hash());
+}
+
+bool Users::holds(std::string_view name, std::string_view credential, std::vector<std::string> roles) const {
+  constexpr std::string_view kToken = "sha256:";
+  const bool token = credential.starts_with(kToken);
+  const auto& index = token ? tokens_ : passwords_;
+  const auto found = index.find(std::string(token ? credential.substr(kToken.size()) : name));
+  if (found == index.end()) return false;
+  const User& user = users_[found->second];
+  std::vector<std::string> now = user.roles;
+  for (std::vector<std::string>* each : {&now, &roles}) {
+    std::sort(each->begin(), each->end());
+    each->erase(std::unique(each->begin(), each->end()), each->end());
+  }
+  return user.name == name && Users::credential(user) == credential && now == roles;
+}
+
 }  // namespace orbit::users

@@ -31,6 +31,10 @@ class Users {
   // Null: there is no such user, or the secret is wrong, which takes the same time. Takes long for passwords.
   const User* by_password(std::string_view name, std::string_view password) const;
   const User* by_token(std::string_view token) const;
+  // What the secret itself is called: "sha256:..." of a token, "password:..." of a password.
+  static std::string credential(const User& user);
+  // Whether there is a line with that name, that secret and these roles, sorted. Quick.
+  bool holds(std::string_view name, std::string_view credential, std::vector<std::string> roles) const;
   const std::vector<User>& all() const noexcept { return users_; }
 
  private:

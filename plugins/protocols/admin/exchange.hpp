@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "orbit/ext/access.h"
 #include "orbit/ext/actors.h"
 #include "orbit/ext/introspection.h"
 #include "orbit/ext/node.h"
@@ -24,6 +25,8 @@ struct Services {
   const orbit_actors_v1* actors = nullptr;
   const orbit_storage_ops_v1* storage = nullptr;
   const orbit_introspection_v1* introspection = nullptr;
+  const orbit_access_v1* access = nullptr;
+  const orbit_host* host = nullptr;
   std::function<uint64_t()> monotonic_ns;
   uint64_t call_timeout_ms = 0;
   std::string openapi;  // the document, as text

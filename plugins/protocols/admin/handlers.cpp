@@ -2,6 +2,7 @@
 #include "handlers.hpp"
 
 #include "console.hpp"
+#include "handler_parts.hpp"
 
 #include <algorithm>
 #include <array>
@@ -17,9 +18,7 @@ using http::valid_utf8;
 
 namespace json = boost::json;
 
-namespace {
-
-using NodeQuery = void (*)(orbit_sink);
+// ---- what handlers share -------------------------------------------------------------------------------------------
 
 std::string read(NodeQuery query) {
   std::string out;
@@ -27,7 +26,6 @@ std::string read(NodeQuery query) {
   return out;
 }
 
-// {"workers": <what the node says>}: an object has room for more members later, an array has none.
 Response list_response(std::string_view member, NodeQuery query) {
   std::string body = "{\"";
   body += member;
@@ -37,7 +35,6 @@ Response list_response(std::string_view member, NodeQuery query) {
   return json_response(200, std::move(body));
 }
 
-// For the node's asynchronous answers; ctx is the exchange that was released into the call.
 void done_json(void* ctx, orbit_code code, orbit_bytes text) {
   const ExchangePtr exchange(static_cast<Exchange*>(ctx));
   if (code == ORBIT_OK)
@@ -46,23 +43,6 @@ void done_json(void* ctx, orbit_code code, orbit_bytes text) {
     exchange->fail(static_cast<Code>(code), from_c(text));
 }
 
-void done_empty(void* ctx, orbit_code code, orbit_bytes text) {
-  const ExchangePtr exchange(static_cast<Exchange*>(ctx));
-  if (code == ORBIT_OK)
-    exchange->answer({204, {}, {}, {}});
-  else
-    exchange->fail(static_cast<Code>(code), from_c(text));
-}
-
-// A whole decimal number within the bounds, or nothing.
-std::optional<uint64_t> parse_number(std::string_view text, uint64_t min, uint64_t max) {
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < min || value > max) return std::nullopt;
-  return value;
-}
-
-// The body as a JSON object whose members are all among `known`; answers the exchange itself when it is not.
 std::optional<json::object> parse_body(Exchange& exchange, std::initializer_list<std::string_view> known) {
   json::error_code error;
   json::value value = json::parse(exchange.request().body, error);
@@ -85,7 +65,23 @@ std::optional<json::object> parse_body(Exchange& exchange, std::initializer_list
   return std::move(value.get_object());
 }
 
-std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
+namespace {
+
+void done_empty(void* ctx, orbit_code code, orbit_bytes text) {
+  const ExchangePtr exchange(static_cast<Exchange*>(ctx));
+  if (code == ORBIT_OK)
+    exchange->answer({204, {}, {}, {}});
+  else
+    exchange->fail(static_cast<Code>(code), from_c(text));
+}
+
+// A whole decimal number within the bounds, or nothing.
+std::optional<uint64_t> parse_number(std::string_view text, uint64_t min, uint64_t max) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < min || value > max) return std::nullopt;
+  return value;
+}
 
 constexpr std::array<std::string_view, 5> kLevels = {"trace", "debug", "info", "warn", "error"};
 
@@ -298,43 +294,6 @@ void set_log_levels(const Services& services, ExchangePtr exchange) {
     if (code != ORBIT_OK) return exchange->fail(static_cast<Code>(code), error.message);
   }
   exchange->answer(json_response(200, read(services.node->log_levels)));
-}
-
-void storages(const Services& services, ExchangePtr exchange) {
-  exchange->answer(list_response("storages", services.storage->storages));
-}
-
-void migrations(const Services& services, ExchangePtr exchange) {
-  exchange->answer(list_response("migrations", services.storage->migrations));
-}
-
-void migrate(const Services& services, ExchangePtr exchange) {
-  const auto body = parse_body(*exchange, {"from", "to"});
-  if (!body) return;
-  for (const char* member : {"from", "to"}) {
-    const auto* name = body->if_contains(member);
-    if (name == nullptr || !name->is_string() || name->get_string().empty())
-      return exchange->fail(Code::invalid_argument, std::string("'") + member + "' must be the name of a storage instance");
-  }
-  services.storage->migrate(to_c(view(body->at("from").get_string())), to_c(view(body->at("to").get_string())), done_json,
-                            exchange.release());
-}
-
-void backups(const Services& services, ExchangePtr exchange) {
-  exchange->answer(list_response("backups", services.storage->backups));
-}
-
-void backup(const Services& services, ExchangePtr exchange) {
-  const auto body = parse_body(*exchange, {"storage", "folder"});
-  if (!body) return;
-  const auto* storage = body->if_contains("storage");
-  if (storage == nullptr || !storage->is_string() || storage->get_string().empty())
-    return exchange->fail(Code::invalid_argument, "'storage' must be the name of a storage instance");
-  const auto* folder = body->if_contains("folder");
-  if (folder == nullptr || !folder->is_string() ||
-      (!folder->get_string().starts_with('/') && folder->get_string().find("://") == boost::json::string::npos))
-    return exchange->fail(Code::invalid_argument, "'folder' must be an absolute path on the node's machine, or an address SCHEME://...");
-  services.storage->backup(to_c(view(storage->get_string())), to_c(view(folder->get_string())), done_json, exchange.release());
 }
 
 void metrics(const Services& services, ExchangePtr exchange) {

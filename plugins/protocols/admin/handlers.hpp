@@ -33,10 +33,18 @@ void migrations(const Services& services, ExchangePtr exchange);
 void backups(const Services& services, ExchangePtr exchange);
 void backup(const Services& services, ExchangePtr exchange);
 void migrate(const Services& services, ExchangePtr exchange);
+void storage_jobs(const Services& services, ExchangePtr exchange);
+void storage_work(const Services& services, ExchangePtr exchange);
+void storage_pace(const Services& services, ExchangePtr exchange);
+void set_storage_pace(const Services& services, ExchangePtr exchange);
 void metrics(const Services& services, ExchangePtr exchange);
 void log_tail(const Services& services, ExchangePtr exchange);
 void console(const Services& services, ExchangePtr exchange);
 void message_forms(const Services& services, ExchangePtr exchange);
+void revocations(const Services& services, ExchangePtr exchange);
+void revoke(const Services& services, ExchangePtr exchange);
+void take_back(const Services& services, ExchangePtr exchange);
+void reload_access(const Services& services, ExchangePtr exchange);
 void openapi(const Services& services, ExchangePtr exchange);
 
 }  // namespace orbit::admin::handlers

@@ -141,6 +141,7 @@ std::string openapi_document(bool with_token) {
                   json::object{{"name", "modules"}, {"description", "Actor modules: load, upgrade, retire."}},
                   json::object{{"name", "actors"}, {"description", "Actor types and actors."}},
                   json::object{{"name", "live"}, {"description", "What happens at this moment."}},
+                  json::object{{"name", "access"}, {"description", "Who gets in."}},
                   json::object{{"name", "storage"}, {"description", "Storage instances, and moving what they have."}}};
   document["security"] = with_token ? json::array{json::object{{"token", json::array()}}} : json::array();
   document["paths"] = std::move(paths);

@@ -40,17 +40,11 @@ class AdminPlugin : public Plugin {
 
   static Result<std::unique_ptr<AdminPlugin>> create(Host host, const Config& config) {
     ServerOptions options;
-    options.http.listen.address = config.string("listen");
+    options.http = http::ServerOptions::from(config);
     options.token = config.string("token");
-    options.http.limits.header_bytes_max = static_cast<uint32_t>(config.integer("header_bytes_max"));
-    options.http.limits.body_bytes_max = static_cast<uint64_t>(config.integer("body_bytes_max"));
-    options.http.listen.connections_max = static_cast<uint32_t>(config.integer("connections_max"));
-    options.http.idle_timeout_ms = static_cast<uint64_t>(config.integer("idle_timeout_ms"));
-    options.http.request_timeout_ms = static_cast<uint64_t>(config.integer("request_timeout_ms"));
     options.http.header_timeout_ms = options.http.request_timeout_ms;
     options.call_timeout_ms = static_cast<uint64_t>(config.integer("call_timeout_ms"));
     options.token_roles = config.strings("token_roles");
-    options.http.listen.tls = TlsSettings(config);
     options.http.listen.guarded = !options.token.empty();
     // With access control it is the rules that say who may.
     const bool access_control = Access(host).enabled();

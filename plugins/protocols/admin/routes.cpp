@@ -17,9 +17,16 @@ constexpr Parameter kPathParameters[] = {
      R"({"type":"string","maxLength":65536})"},
     {"method", "Name of one of the type's methods.", R"({"type":"string","minLength":1})"},
     {"index", "Name of one of the type's indexes.", R"({"type":"string","minLength":1})"},
+    {"kind", "What is revoked: `user`, or `token`.", R"({"type":"string","enum":["user","token"]})"},
+    {"value", "The user's name, or what the token is called: a JWT's `jti`, or `sha256:` and the hash of the token in hexadecimal.",
+     R"({"type":"string","minLength":1,"maxLength":256})"},
     {"name", "Name of a loaded actor module, as `GET /v1/modules` lists it.", R"({"type":"string","minLength":1})"},
 };
 
+constexpr Parameter kRevokeQuery[] = {
+    {"until_ms", "Unix time in milliseconds from which it counts no more; 0: until it is taken back.",
+     R"({"type":"integer","minimum":0,"default":0})"},
+};
 constexpr Parameter kActivationQuery[] = {
     {"type", "Only activations of this actor type; all types when it is left out.", R"({"type":"string"})"},
     {"limit", "Most activations in one answer.", R"({"type":"integer","minimum":1,"maximum":1000,"default":100})"},
@@ -79,6 +86,9 @@ constexpr Answer kStorages[] = {{200, "Every storage instance of the configurati
 constexpr Answer kMigrations[] = {{200, "The migrations.", kJsonMedia, "MigrationList"}};
 constexpr Answer kBackups[] = {{200, "The backups.", kJsonMedia, "BackupList"}};
 constexpr Answer kBackup[] = {{200, "The backup has begun.", kJsonMedia, "Backup"}};
+constexpr Answer kStorageJobs[] = {{200, "The jobs.", kJsonMedia, "StorageJobList"}};
+constexpr Answer kStorageJob[] = {{200, "The job has begun.", kJsonMedia, "StorageJob"}};
+constexpr Answer kStoragePace[] = {{200, "The limit in force.", kJsonMedia, "StoragePace"}};
 constexpr Answer kMigration[] = {{200, "The migration has begun.", kJsonMedia, "Migration"}};
 constexpr Answer kMetrics[] = {{200, "All metrics in Prometheus' text format.", kMetricsMedia, nullptr}};
 constexpr Answer kLog[] = {{200, "The lines.", kJsonMedia, "LogTail"}};
@@ -86,11 +96,22 @@ constexpr Answer kForms[] = {{200, "The messages.", kJsonMedia, "MessageForms"}}
 constexpr Answer kConsole[] = {{200, "The page.", "text/html", nullptr}};
 constexpr Answer kOpenApi[] = {{200, "This document.", kJsonMedia, "OpenApi"}};
 
+constexpr Answer kRevocations[] = {{200, "The revocations.", kJsonMedia, "RevocationList"}};
+constexpr Answer kRevoked[] = {{204, "It is revoked.", nullptr, nullptr}};
+constexpr Answer kTakenBack[] = {{204, "It is not revoked any more.", nullptr, nullptr}};
+constexpr Answer kReloaded[] = {{204, "All was read again.", nullptr, nullptr}};
+
+constexpr int kRevokeErrors[] = {429, 503};
+constexpr int kTakeBackErrors[] = {404, 429, 503};
+constexpr int kReloadErrors[] = {404, 429, 503};
 constexpr int kNotReady[] = {503};
+constexpr int kUnimplemented[] = {501};
 constexpr int kNotFound[] = {404};
 constexpr int kQueryErrors[] = {404, 429, 503};
 constexpr int kLoadErrors[] = {409, 415, 429};
 constexpr int kMigrateErrors[] = {404, 415, 503};
+constexpr int kWorkErrors[] = {404, 415, 501, 503};
+constexpr int kPaceErrors[] = {415, 501};
 constexpr int kCallErrors[] = {404, 409, 415, 429, 501, 503, 504};
 constexpr int kLevelErrors[] = {404, 415};
 
@@ -228,7 +249,8 @@ constexpr Route kRoutes[] = {
      .operation = "listMessages",
      .tag = "actors",
      .summary = "The messages that methods take",
-     .doc = "Field by field, so that a form can be made of each: of every message that a method takes, and of those within.",
+     .doc = "Field by field, so that a form can be made of each: of every message that a method takes, and of those "
+            "within.",
      .handle = handlers::message_forms,
      .answers = kForms},
     {.method = "GET",
@@ -245,8 +267,9 @@ constexpr Route kRoutes[] = {
      .operation = "queryIndex",
      .tag = "actors",
      .summary = "Find actors by a secondary index",
-     .doc = "Stored actors of the type in order of the indexed value, in memory or not; what completed turns changed is "
-            "seen. `GET /v1/types/{type}` names the indexes.",
+     .doc =
+         "Stored actors of the type in order of the indexed value, in memory or not; what completed turns changed is "
+         "seen. `GET /v1/types/{type}` names the indexes.",
      .handle = handlers::query_index,
      .answers = kIndexed,
      .errors = kQueryErrors,
@@ -256,8 +279,9 @@ constexpr Route kRoutes[] = {
      .operation = "getTop",
      .tag = "live",
      .summary = "What keeps the node busy",
-     .doc = "What each worker does, and the actors with the most turns or the most time over the last 10 to 20 seconds, "
-            "from a sample of the turns. A worker that does not answer, because a turn burns it, is shown with that turn.",
+     .doc =
+         "What each worker does, and the actors with the most turns or the most time over the last 10 to 20 seconds, "
+         "from a sample of the turns. A worker that does not answer, because a turn burns it, is shown with that turn.",
      .handle = handlers::top,
      .answers = kTop,
      .query = kTopQuery},
@@ -266,7 +290,8 @@ constexpr Route kRoutes[] = {
      .operation = "getWaits",
      .tag = "live",
      .summary = "Who waits for whom",
-     .doc = "Every turn that waits is a node; edges lead to the turns that must end first. Edges of a circle, which only a "
+     .doc = "Every turn that waits is a node; edges lead to the turns that must end first. Edges of a circle, which "
+            "only a "
             "deadline or a cancellation can end, are marked. Walks all actors in memory.",
      .handle = handlers::waits,
      .answers = kWaits,
@@ -333,6 +358,42 @@ constexpr Route kRoutes[] = {
      .body = "",
      .is_call = true},
     {.method = "GET",
+     .path = "/v1/access/revocations",
+     .operation = "listRevocations",
+     .tag = "access",
+     .summary = "The users and tokens that are let in no more",
+     .doc = "Whatever the plugins say that authenticate.",
+     .handle = handlers::revocations,
+     .answers = kRevocations},
+    {.method = "PUT",
+     .path = "/v1/access/revocations/{kind}/{value}",
+     .operation = "revoke",
+     .tag = "access",
+     .summary = "Let a user or a token in no more",
+     .doc = "At once, also on connections that have logged in, and over restarts of this node.",
+     .handle = handlers::revoke,
+     .answers = kRevoked,
+     .errors = kRevokeErrors,
+     .query = kRevokeQuery},
+    {.method = "DELETE",
+     .path = "/v1/access/revocations/{kind}/{value}",
+     .operation = "takeBackRevocation",
+     .tag = "access",
+     .summary = "Let a user or a token in again",
+     .doc = "If the plugins that authenticate do.",
+     .handle = handlers::take_back,
+     .answers = kTakenBack,
+     .errors = kTakeBackErrors},
+    {.method = "POST",
+     .path = "/v1/access/reload",
+     .operation = "reloadAccess",
+     .tag = "access",
+     .summary = "Read users, tokens and keys again",
+     .doc = "What cannot be read stays as it was, and the answer says why.",
+     .handle = handlers::reload_access,
+     .answers = kReloaded,
+     .errors = kReloadErrors},
+    {.method = "GET",
      .path = "/v1/storage",
      .operation = "listStorages",
      .tag = "storage",
@@ -353,7 +414,8 @@ constexpr Route kRoutes[] = {
      .operation = "migrateStorage",
      .tag = "storage",
      .summary = "Move what a storage instance has to another one while the node serves",
-     .doc = "Copies, passes on what is committed meanwhile, compares both by checksum and then goes on with the target. Goes on "
+     .doc = "Copies, passes on what is committed meanwhile, compares both by checksum and then goes on with the "
+            "target. Goes on "
             "with a migration that was interrupted. Answers when it has begun.",
      .handle = handlers::migrate,
      .answers = kMigration,
@@ -379,6 +441,50 @@ constexpr Route kRoutes[] = {
      .answers = kBackup,
      .errors = kMigrateErrors,
      .body = "BackupStart",
+     .body_required = true},
+    {.method = "GET",
+     .path = "/v1/storage/jobs",
+     .operation = "listStorageJobs",
+     .tag = "storage",
+     .summary = "Checks, counts, compactions and checkpoints of this process",
+     .doc = "The one that runs is the last.",
+     .handle = handlers::storage_jobs,
+     .answers = kStorageJobs,
+     .errors = kUnimplemented},
+    {.method = "POST",
+     .path = "/v1/storage/jobs",
+     .operation = "workOnStorage",
+     .tag = "storage",
+     .summary = "Have a storage instance checked, counted, compacted or copied into a directory while the node serves",
+     .doc = "check reads everything and compares checksums, stats counts keys and bytes by actor type, compact gives "
+            "back the room of "
+            "what was erased, checkpoint makes a second database in a directory of the node's machine, of hard links "
+            "where the "
+            "engine and the file system can. Answers when it has begun.",
+     .handle = handlers::storage_work,
+     .answers = kStorageJob,
+     .errors = kWorkErrors,
+     .body = "StorageWork",
+     .body_required = true},
+    {.method = "GET",
+     .path = "/v1/storage/pace",
+     .operation = "getStoragePace",
+     .tag = "storage",
+     .summary = "How fast migrations, backups, checks and counts may read",
+     .doc = "Together.",
+     .handle = handlers::storage_pace,
+     .answers = kStoragePace,
+     .errors = kUnimplemented},
+    {.method = "PUT",
+     .path = "/v1/storage/pace",
+     .operation = "setStoragePace",
+     .tag = "storage",
+     .summary = "Change how fast migrations, backups, checks and counts may read",
+     .doc = "What runs heeds it too. After a restart [storage] maintenance_bytes_per_second counts again.",
+     .handle = handlers::set_storage_pace,
+     .answers = kStoragePace,
+     .errors = kPaceErrors,
+     .body = "StoragePace",
      .body_required = true},
     {.method = "GET",
      .path = "/metrics",

@@ -401,6 +401,22 @@ const char* const kSchemas = R"json({
       "size_bytes": {"type": "integer", "minimum": 0, "description": "As the engine says, roughly."}
     }
   },
+  "RevocationList": {
+    "type": "object", "required": ["revocations"],
+    "properties": {
+      "revocations": {
+        "type": "array",
+        "items": {
+          "type": "object", "required": ["kind", "value", "until_ms"],
+          "properties": {
+            "kind": {"type": "string", "enum": ["user", "token"]},
+            "value": {"type": "string"},
+            "until_ms": {"type": "integer", "minimum": 0, "description": "Unix time from which it counts no more; 0: none."}
+          }
+        }
+      }
+    }
+  },
   "StorageList": {
     "type": "object", "required": ["storages"],
     "properties": {"storages": {"type": "array", "items": {"$ref": "#/components/schemas/Storage"}}}
@@ -457,6 +473,35 @@ const char* const kSchemas = R"json({
       "storage": {"type": "string", "minLength": 1, "description": "A storage instance in use."},
       "folder": {"type": "string", "pattern": "^(/|[a-z0-9]+://)", "description": "Absolute path on the node's machine, made when missing; or an address that one of the node's plugins opens."}
     }
+  },
+  "StorageJob": {
+    "type": "object", "required": ["kind", "storage", "path", "stage", "entries", "bytes", "result", "error"],
+    "properties": {
+      "kind": {"type": "string", "enum": ["check", "stats", "compact", "checkpoint"]},
+      "storage": {"type": "string"},
+      "path": {"type": "string", "description": "Of a checkpoint; empty for the others."},
+      "stage": {"type": "string", "enum": ["running", "done", "failed"]},
+      "entries": {"type": "integer", "minimum": 0, "description": "Read so far."},
+      "bytes": {"type": "integer", "minimum": 0, "description": "Of their keys and values."},
+      "result": {"type": ["object", "null"], "description": "What came of it: of a check `damaged`, `damages`, `orphans`, `verified` and `counts_compared` beside what stats has; of stats `types` and `engine_bytes`; of compact `bytes_before` and `bytes_after`."},
+      "error": {"type": "string", "description": "Why it failed; empty when it did not."}
+    }
+  },
+  "StorageJobList": {
+    "type": "object", "required": ["jobs"],
+    "properties": {"jobs": {"type": "array", "items": {"$ref": "#/components/schemas/StorageJob"}}}
+  },
+  "StorageWork": {
+    "type": "object", "required": ["kind", "storage"], "additionalProperties": false,
+    "properties": {
+      "kind": {"type": "string", "enum": ["check", "stats", "compact", "checkpoint"]},
+      "storage": {"type": "string", "minLength": 1, "description": "A storage instance of the configuration."},
+      "path": {"type": "string", "pattern": "^/", "description": "Of a checkpoint: an absolute path on the node's machine where nothing is."}
+    }
+  },
+  "StoragePace": {
+    "type": "object", "required": ["bytes_per_second"], "additionalProperties": false,
+    "properties": {"bytes_per_second": {"type": "integer", "minimum": 0, "description": "0: no limit."}}
   },
   "CallAnswer": {
     "description": "The method's answer message; its schema is the module's own."

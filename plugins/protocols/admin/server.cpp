@@ -23,6 +23,8 @@ Server::Server(Host host, ServerOptions options)
   services_.actors = host.require<orbit_actors_v1>(ORBIT_ACTORS_V1);
   services_.storage = host.require<orbit_storage_ops_v1>(ORBIT_STORAGE_OPS_V1);
   services_.introspection = host.require<orbit_introspection_v1>(ORBIT_INTROSPECTION_V1);
+  services_.access = host.extension<orbit_access_v1>(ORBIT_ACCESS_V1);
+  services_.host = host.raw();
   services_.monotonic_ns = [this] { return http_.workers().monotonic_ns(host_.raw()); };
   services_.call_timeout_ms = options.call_timeout_ms;
   services_.message_forms = [forms = std::make_shared<MessageForms>(host.require<orbit_descriptors_v1>(ORBIT_DESCRIPTORS_V1))] {
@@ -40,7 +42,7 @@ Result<> Server::start() {
     token_holder_ = std::move(*holder);
   }
   if (auto started = http_.start(); !started) return started;
-  host_.info("admin API at http://" + std::string(http_.address()) +
+  host_.info("admin API at " + http_.url() +
              (access_               ? ", by the rules of access control"
               : guard_.has_token() ? ", with a token"
                                    : ", without a token: loopback only"));

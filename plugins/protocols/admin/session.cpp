@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "orbit/authorization.hpp"
 #include "orbit/http/guard.hpp"
 
 namespace orbit::admin {
@@ -16,10 +17,9 @@ bool is_plain_json(std::string_view content_type) {
   return http::equal_ignoring_case(media, http::kJson);
 }
 
-constexpr std::string_view kBearer = "bearer ";
-
 void unauthorized(ExchangePtr exchange, std::string_view detail) {
   http::Response response = http::problem(401, Code::unauthenticated, detail, exchange->request().target);
+  // Basic is taken as well, but asking for it would make a browser put its own dialogue before the console.
   response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"orbit\"");
   exchange->answer(std::move(response));
 }
@@ -108,16 +108,19 @@ void Session::handle(http::Request request, http::Responder responder) {
   if (server_.guard().has_right_token(exchange->request()))
     return run_for(server_, route, std::move(exchange), server_.token_holder(), peer_);
   const std::string_view sent = exchange->request().header("authorization");
-  const bool bearer = http::equal_ignoring_case(sent.substr(0, kBearer.size()), kBearer);
-  if (!sent.empty() && !bearer)
-    return unauthorized(std::move(exchange), "this node takes 'Authorization: Bearer <token>' and client certificates");
-  if (!bearer && certificate_.empty()) return run_for(server_, route, std::move(exchange), access->anonymous(), peer_);
+  if (sent.empty() && certificate_.empty()) return run_for(server_, route, std::move(exchange), access->anonymous(), peer_);
+  Authorization given;
+  if (!sent.empty()) {
+    auto parsed = parse_authorization(sent);
+    if (!parsed) return unauthorized(std::move(exchange), parsed.error().message);
+    given = std::move(*parsed);
+  }
+  const Credentials credentials = sent.empty() ? Credentials{.mechanism = ORBIT_MECHANISM_CERTIFICATE, .name = {},
+                                                             .secret = certificate_, .peer = peer_.c_str()}
+                                               : given.credentials(peer_.c_str());
   // The session may be gone when the answer comes.
-  const std::string secret(bearer ? sent.substr(kBearer.size()) : std::string_view(certificate_));
   const std::shared_ptr<Exchange> waiting(std::move(exchange));
-  access->authenticate({.mechanism = bearer ? ORBIT_MECHANISM_BEARER : ORBIT_MECHANISM_CERTIFICATE,
-                        .secret = secret,
-                        .peer = peer_.c_str()},
+  access->authenticate(credentials,
                        [&server = server_, &route, waiting, peer = peer_](Result<Principal> who) {
                          auto mine = std::make_unique<Exchange>(std::move(*waiting));
                          if (who) return run_for(server, route, std::move(mine), *who, peer);

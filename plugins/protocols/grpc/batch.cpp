@@ -7,42 +7,35 @@ namespace orbit::grpc_wire {
 
 namespace {
 
-class Batch final : public RpcHandler, private Job {
+class Batch final : public RpcHandler {
  public:
-  Batch(Wire& wire, Rpc& rpc) : RpcHandler(wire, rpc), worker_(wire.any_worker()) {}
+  Batch(Wire& wire, Rpc& rpc) : RpcHandler(wire, rpc) {}
 
   void begin() override { rpc_.read(); }
 
   void message(std::string bytes) override {
     if (!request_.ParseFromString(bytes))
-      return fail({Code::invalid_argument, std::to_string(bytes.size()) + " bytes are no message of type orbit.v1.BatchRequest"});
+      return fail({Code::invalid_argument,
+                   std::to_string(bytes.size()) + " bytes are no message of type orbit.v1.BatchRequest"});
     if (const auto count = static_cast<uint32_t>(request_.calls_size()); count > wire_.limits.batch_calls_max)
       return fail({Code::resource_exhausted, "the batch has " + std::to_string(count) + " calls, at most " +
-                                                 std::to_string(wire_.limits.batch_calls_max) + " are allowed (batch_calls_max)"});
+                                                 std::to_string(wire_.limits.batch_calls_max) +
+                                                 " are allowed (batch_calls_max)"});
     retain();  // until it is answered
-    wire_.handover.push(worker_, this);
+    run();
   }
 
   void cancelled() override {
-    retain();
-    wire_.handover.push(worker_, &cancel_);
+    cancelled_ = true;
+    retain();  // an answer to one may come inside cancel, and change the list
+    for (size_t i = 0; i < calls_.size(); ++i)
+      if (orbit_envelope* call = calls_[i]; call != nullptr) wire_.actors.cancel(call);
+    fail({Code::cancelled, "the client has cancelled the batch"});
+    release();
   }
 
  private:
-  struct Cancel final : Job {
-    explicit Cancel(Batch& of) : batch(of) {}
-    void run() noexcept override {
-      batch.cancelled_ = true;
-      // An answer to one may come inside cancel, and change the list.
-      for (size_t i = 0; i < batch.calls_.size(); ++i)
-        if (orbit_envelope* call = batch.calls_[i]; call != nullptr) batch.wire_.actors.cancel(call);
-      batch.fail({Code::cancelled, "the client has cancelled the batch"});
-      batch.release();
-    }
-    Batch& batch;
-  };
-
-  void run() noexcept override {
+  void run() {
     const std::string peer = wire_.access_enabled ? rpc_.peer() : std::string();
     const std::vector<orbit_context_entry> entries = context();
     const auto routes = wire_.routes.current();
@@ -59,7 +52,8 @@ class Batch final : public RpcHandler, private Job {
     one_less();
   }
 
-  void start_call(int i, const Routes& routes, const std::string& peer, const std::vector<orbit_context_entry>& entries) {
+  void start_call(int i, const Routes& routes, const std::string& peer,
+                  const std::vector<orbit_context_entry>& entries) {
     v1::InvokeRequest& call = *request_.mutable_calls(i);
     const Result<Route> route = routes.find(call.type(), call.method());
     Result<> good = route ? check_key(route->type->key_kind, call.key()) : tl::unexpected<Error>(route.error());
@@ -76,12 +70,11 @@ class Batch final : public RpcHandler, private Job {
       if (made) wire_.actors.send(*made, nullptr);
       return set_result(i, made ? Result<std::string>(std::string()) : tl::unexpected<Error>(made.error()));
     }
-    calls_[static_cast<size_t>(i)] =
-        start_bytes_call(wire_.actors, wire_.workers, wire_.host.raw(), std::move(what),
-                         [this, i](Result<std::string> result) {
-                           calls_[static_cast<size_t>(i)] = nullptr;
-                           set_result(i, std::move(result));
-                         });
+    calls_[static_cast<size_t>(i)] = start_bytes_call(wire_.actors, wire_.workers, wire_.host.raw(), std::move(what),
+                                                      [this, i](Result<std::string> result) {
+                                                        calls_[static_cast<size_t>(i)] = nullptr;
+                                                        set_result(i, std::move(result));
+                                                      });
   }
 
   void set_result(int i, Result<std::string> result) {
@@ -106,8 +99,6 @@ class Batch final : public RpcHandler, private Job {
   std::vector<orbit_envelope*> calls_;  // on their way
   size_t left_ = 0;
   bool cancelled_ = false;
-  Cancel cancel_{*this};
-  const uint32_t worker_;
 };
 
 }  // namespace

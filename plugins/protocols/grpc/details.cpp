@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include <error_details.pb.h>
 #include "orbit/key.hpp"
+#include "orbit/v1/error_details.pb.h"
 
 namespace orbit::grpc_wire {
 
@@ -21,8 +21,8 @@ std::string_view cut(std::string_view text, size_t bytes_max) noexcept {
   return text.substr(0, bytes_max);
 }
 
-void add(StatusDetails* status, const char* type, const google::protobuf::MessageLite& detail) {
-  AnyDetail* any = status->add_details();
+void add(v1::StatusDetails* status, const char* type, const google::protobuf::MessageLite& detail) {
+  v1::AnyDetail* any = status->add_details();
   any->set_type_url(std::string("type.googleapis.com/google.rpc.") + type);
   any->set_value(detail.SerializeAsString());
 }
@@ -33,11 +33,11 @@ Outcome outcome_of(const Error& error, const Target& target) {
   Outcome out;
   out.code = error.code;
   out.message = cut(error.message, kMessageBytesMax);
-  StatusDetails status;
+  v1::StatusDetails status;
   status.set_code(static_cast<int32_t>(error.code));
   // Protobuf strings are UTF-8; what an actor says need not be.
   if (detail::is_utf8(out.message)) status.set_message(out.message);
-  ErrorInfo info;
+  v1::ErrorInfo info;
   info.set_reason(std::string(code_name(error.code)));
   info.set_domain("orbit");
   for (const auto& [name, value] : {std::pair{"type", target.type}, {"key", target.key}, {"method", target.method}})
@@ -45,7 +45,7 @@ Outcome outcome_of(const Error& error, const Target& target) {
       (*info.mutable_metadata())[name] = std::string(value);
   add(&status, "ErrorInfo", info);
   if (error.code == Code::unavailable || error.code == Code::resource_exhausted || error.code == Code::aborted) {
-    RetryInfo retry;
+    v1::RetryInfo retry;
     retry.mutable_retry_delay()->set_nanos(kRetryDelayMs * 1'000'000);
     add(&status, "RetryInfo", retry);
   }

@@ -12,7 +12,8 @@ using ::grpc::health::v1::HealthCheckResponse;
 
 constexpr uint64_t kWatchMs = 500;
 
-constexpr std::string_view kOwnServices[] = {"orbit.v1.ActorService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+constexpr std::string_view kOwnServices[] = {"orbit.v1.ActorService", "grpc.health.v1.Health",
+                                             "grpc.reflection.v1.ServerReflection",
                                              "grpc.reflection.v1alpha.ServerReflection"};
 
 HealthCheckResponse::ServingStatus status_of(Wire& wire, const std::string& service) {
@@ -33,7 +34,8 @@ std::string response(HealthCheckResponse::ServingStatus status) {
 Result<std::string> service_in(const std::string& bytes) {
   HealthCheckRequest request;
   if (!request.ParseFromString(bytes))
-    return fail(Code::invalid_argument, std::to_string(bytes.size()) + " bytes are no message of type grpc.health.v1.HealthCheckRequest");
+    return fail(Code::invalid_argument,
+                std::to_string(bytes.size()) + " bytes are no message of type grpc.health.v1.HealthCheckRequest");
   return std::move(*request.mutable_service());
 }
 
@@ -53,9 +55,9 @@ class Check final : public RpcHandler {
 };
 
 // Looks at intervals: nothing tells this wire of modules that come and go.
-class Watch final : public EndlessHandler, private Job {
+class Watch final : public RpcHandler {
  public:
-  Watch(Wire& wire, Rpc& rpc) : EndlessHandler(wire, rpc), worker_(wire.any_worker()) {}
+  Watch(Wire& wire, Rpc& rpc) : RpcHandler(wire, rpc) {}
 
   void begin() override { rpc_.read(); }
   void message(std::string bytes) override {
@@ -63,49 +65,26 @@ class Watch final : public EndlessHandler, private Job {
     if (!service) return fail(service.error());
     service_ = std::move(*service);
     retain();  // until it ends
-    wire_.handover.push(worker_, this);
-  }
-  void cancelled() override { look_soon(true); }
-  void drain() override { look_soon(false); }
-
- private:
-  struct Look final : Job {
-    Look(Watch& of, bool is_last) : watch(of), last(is_last) {}
-    void run() noexcept override {
-      const std::unique_ptr<Look> self(this);
-      watch.stop_ = true;
-      watch.gone_ = watch.gone_ || last;
-      if (watch.begun_ && !watch.ended_) watch.look();
-      watch.release();
-    }
-    Watch& watch;
-    bool last;
-  };
-  void look_soon(bool gone) {
-    retain();
-    wire_.handover.push(worker_, new Look(*this, gone));
-  }
-
-  // ---- on the worker ----
-
-  void run() noexcept override {
     begun_ = true;
     look();
   }
+  void cancelled() override { end({Code::cancelled, "the client has cancelled the watch"}); }
+  // The client is told that the node does not serve, and then that the watch has ended.
+  void drain() override {
+    if (begun_ && !ended_) tell();
+    end({Code::unavailable, "the node is stopping"});
+  }
+
+ private:
+  void tell() {
+    const auto status = status_of(wire_, service_);
+    if (status == told_) return;
+    told_ = status;
+    rpc_.write(response(status));
+  }
 
   void look() {
-    if (timer_ != 0) wire_.workers.cancel(wire_.host.raw(), timer_);
-    timer_ = 0;
-    const auto status = status_of(wire_, service_);
-    if (status != told_ && !gone_) {
-      told_ = status;
-      rpc_.write(response(status));
-    }
-    if (stop_) {
-      ended_ = true;
-      fail(gone_ ? Error{Code::cancelled, "the client has cancelled the watch"} : Error{Code::unavailable, "the node is stopping"});
-      return release();
-    }
+    tell();
     timer_ = wire_.workers.after(
         wire_.host.raw(), kWatchMs,
         [](void* ctx) {
@@ -116,13 +95,19 @@ class Watch final : public EndlessHandler, private Job {
         this);
   }
 
-  const uint32_t worker_;
+  void end(const Error& error) {
+    if (ended_) return;
+    ended_ = true;
+    fail(error);
+    if (!begun_) return;
+    if (timer_ != 0) wire_.workers.cancel(wire_.host.raw(), timer_);
+    release();
+  }
+
   std::string service_;
   orbit_timer timer_ = 0;
   HealthCheckResponse::ServingStatus told_ = HealthCheckResponse::UNKNOWN;
   bool begun_ = false;
-  bool stop_ = false;
-  bool gone_ = false;
   bool ended_ = false;
 };
 

@@ -71,16 +71,18 @@ void find_file(const WireTypes& types, const std::string& what, ServerReflection
   fail_with(out, Code::not_found, "nothing here has " + what);
 }
 
-class Reflection final : public EndlessHandler {
+class Reflection final : public RpcHandler {
  public:
-  Reflection(Wire& wire, Rpc& rpc) : EndlessHandler(wire, rpc) {}
+  Reflection(Wire& wire, Rpc& rpc) : RpcHandler(wire, rpc) {}
   void begin() override { rpc_.read(); }
   void message(std::string bytes) override {
     const auto routes = wire_.routes.current();
     Result<std::string> answer = reflect(routes->types(), bytes, [this](const WireType& type) {
-      return !wire_.access_enabled || std::any_of(type.methods.begin(), type.methods.end(), [&](const WireMethod& method) {
-        return wire_.access.may(caller_, {.type = type.name, .method = method.name(), .read_only = method.read_only()});
-      });
+      return !wire_.access_enabled ||
+             std::any_of(type.methods.begin(), type.methods.end(), [&](const WireMethod& method) {
+               return wire_.access.may(caller_,
+                                       {.type = type.name, .method = method.name(), .read_only = method.read_only()});
+             });
     });
     if (!answer) return fail(answer.error());
     rpc_.write(std::move(*answer));
@@ -108,11 +110,12 @@ const pb::DescriptorPool& own_services() {
   return *pool;
 }
 
-Result<std::string> reflect(const WireTypes& types, std::string_view bytes, const std::function<bool(const WireType&)>& listed) {
+Result<std::string> reflect(const WireTypes& types, std::string_view bytes,
+                            const std::function<bool(const WireType&)>& listed) {
   ServerReflectionRequest request;
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    return fail(Code::invalid_argument,
-                std::to_string(bytes.size()) + " bytes are no message of type grpc.reflection.v1.ServerReflectionRequest");
+    return fail(Code::invalid_argument, std::to_string(bytes.size()) +
+                                            " bytes are no message of type grpc.reflection.v1.ServerReflectionRequest");
   ServerReflectionResponse out;
   out.set_valid_host(request.host());
   *out.mutable_original_request() = request;
@@ -123,14 +126,18 @@ Result<std::string> reflect(const WireTypes& types, std::string_view bytes, cons
       break;
     case ServerReflectionRequest::kFileContainingSymbol:
       find_file(types, "the symbol '" + request.file_containing_symbol() + "'", &out,
-                [&](const pb::DescriptorPool& pool) { return pool.FindFileContainingSymbol(request.file_containing_symbol()); });
+                [&](const pb::DescriptorPool& pool) {
+                  return pool.FindFileContainingSymbol(request.file_containing_symbol());
+                });
       break;
     case ServerReflectionRequest::kFileContainingExtension: {
       const auto& wanted = request.file_containing_extension();
-      find_file(types, "extension " + std::to_string(wanted.extension_number()) + " of '" + wanted.containing_type() + "'", &out,
-                [&](const pb::DescriptorPool& pool) -> const pb::FileDescriptor* {
+      find_file(types,
+                "extension " + std::to_string(wanted.extension_number()) + " of '" + wanted.containing_type() + "'",
+                &out, [&](const pb::DescriptorPool& pool) -> const pb::FileDescriptor* {
                   const auto* message = pool.FindMessageTypeByName(wanted.containing_type());
-                  const auto* extension = message != nullptr ? pool.FindExtensionByNumber(message, wanted.extension_number()) : nullptr;
+                  const auto* extension =
+                      message != nullptr ? pool.FindExtensionByNumber(message, wanted.extension_number()) : nullptr;
                   return extension != nullptr ? extension->file() : nullptr;
                 });
       break;
@@ -155,8 +162,8 @@ Result<std::string> reflect(const WireTypes& types, std::string_view bytes, cons
       break;
     }
     case ServerReflectionRequest::kListServices: {
-      std::set<std::string> names{"orbit.v1.ActorService", "grpc.health.v1.Health", std::string(kV1) + ".ServerReflection",
-                                  std::string(kAlpha) + ".ServerReflection"};
+      std::set<std::string> names{"orbit.v1.ActorService", "grpc.health.v1.Health",
+                                  std::string(kV1) + ".ServerReflection", std::string(kAlpha) + ".ServerReflection"};
       for (const WireType& type : types.all())
         if (listed(type)) names.insert(type.name);
       for (const std::string& name : names) out.mutable_list_services_response()->add_service()->set_name(name);

@@ -39,6 +39,8 @@ class RouteTable {
   explicit RouteTable(const orbit_descriptors_v1* descriptors) : catalog_(descriptors) {}
   // [any thread]
   std::shared_ptr<const Routes> current();
+  // Whether `routes` is what current() would return: one load of an atomic. [any thread]
+  bool is_current(const Routes& routes) const noexcept { return catalog_.is_current(routes.types()); }
 
  private:
   WireCatalog catalog_;

@@ -10,16 +10,17 @@ namespace {
 constexpr uint64_t kLeaseMs = 60'000;
 constexpr uint64_t kRenewMs = 20'000;
 
-class Subscription final : public EndlessHandler, private Job {
+class Subscription final : public RpcHandler {
  public:
-  Subscription(Wire& wire, Rpc& rpc) : EndlessHandler(wire, rpc), worker_(wire.any_worker()) {}
+  Subscription(Wire& wire, Rpc& rpc) : RpcHandler(wire, rpc) {}
 
   void begin() override { rpc_.read(); }
 
   void message(std::string bytes) override {
     v1::SubscribeRequest request;
     if (!request.ParseFromString(bytes))
-      return fail({Code::invalid_argument, std::to_string(bytes.size()) + " bytes are no message of type orbit.v1.SubscribeRequest"});
+      return fail({Code::invalid_argument,
+                   std::to_string(bytes.size()) + " bytes are no message of type orbit.v1.SubscribeRequest"});
     stream_ = request.stream();
     next_ = request.from() == 0 ? ORBIT_STREAM_NEW : request.from();
     if (stream_.find('/') == std::string::npos)
@@ -33,39 +34,17 @@ class Subscription final : public EndlessHandler, private Job {
       if (!allowed) return fail(allowed.error(), {ORBIT_STREAM_TYPE, stream_, "observe"});
     }
     retain();  // until the subscription has ended
-    wire_.handover.push(worker_, this);
+    retain();  // which may be before observe returns
+    begun_ = true;
+    observe();
+    if (!ended_) arm();
+    release();
   }
 
-  void cancelled() override { end_soon({Code::cancelled, "the client has cancelled the subscription"}); }
-  void drain() override { end_soon({Code::unavailable, "the node is stopping"}); }
+  void cancelled() override { end({Code::cancelled, "the client has cancelled the subscription"}); }
+  void drain() override { end({Code::unavailable, "the node is stopping"}); }
 
  private:
-  struct End final : Job {
-    End(Subscription& of, Error with) : subscription(of), error(std::move(with)) {}
-    void run() noexcept override {
-      const std::unique_ptr<End> self(this);
-      subscription.end(error);
-      subscription.release();
-    }
-    Subscription& subscription;
-    Error error;
-  };
-
-  // [any thread]
-  void end_soon(Error error) {
-    retain();
-    wire_.handover.push(worker_, new End(*this, std::move(error)));
-  }
-
-  // ---- from here on, everything is on the worker ----
-
-  void run() noexcept override {
-    begun_ = true;
-    if (early_end_) return end(*early_end_);
-    observe();
-    arm();
-  }
-
   // observation_ended may come before it returns.
   void observe() {
     observing_ = true;
@@ -79,15 +58,24 @@ class Subscription final : public EndlessHandler, private Job {
         [](void* ctx) {
           auto* self = static_cast<Subscription*>(ctx);
           self->timer_ = 0;
+          if (!self->is_allowed()) return;
           static_cast<void>(self->wire_.streams.renew(self->observer_, kLeaseMs));
           self->arm();
         },
         this);
   }
 
+  // Whether the caller still is who it was; if not, it is told so and the subscription ends.
+  bool is_allowed() {
+    if (!wire_.access_enabled) return true;
+    const auto good = wire_.access.still(caller_);
+    if (!good) end(good.error());
+    return good.has_value();
+  }
+
   static void events(void* ctx, const orbit_stream_event* events, size_t count) {
     auto* self = static_cast<Subscription*>(ctx);
-    if (self->ended_) return;
+    if (self->ended_ || !self->is_allowed()) return;
     for (size_t i = 0; i < count; ++i) {
       if (self->rpc_.unsent() >= self->wire_.limits.subscription_events_max)
         return self->end({Code::resource_exhausted,
@@ -112,16 +100,14 @@ class Subscription final : public EndlessHandler, private Job {
     if (self->ended_) return self->release();
     // Where to go on is known as soon as one event came; what was published meanwhile is kept by the stream.
     if (code == ORBIT_UNAVAILABLE && self->progress_) return self->observe();
-    self->end({static_cast<Code>(code == ORBIT_OK ? ORBIT_UNAVAILABLE : code), message != nullptr ? message : "the stream has ended"});
+    self->end({static_cast<Code>(code == ORBIT_OK ? ORBIT_UNAVAILABLE : code),
+               message != nullptr ? message : "the stream has ended"});
   }
 
   void end(Error error) {
-    if (!begun_) {
-      early_end_ = std::move(error);
-      return;
-    }
     if (ended_) return;
     ended_ = true;
+    if (!begun_) return fail(error);
     if (timer_ != 0) wire_.workers.cancel(wire_.host.raw(), timer_);
     fail(error, {ORBIT_STREAM_TYPE, stream_, "observe"});
     if (observing_)
@@ -130,7 +116,6 @@ class Subscription final : public EndlessHandler, private Job {
       release();
   }
 
-  const uint32_t worker_;
   std::string stream_;
   uint64_t next_ = ORBIT_STREAM_NEW;
   uint64_t observer_ = 0;
@@ -139,7 +124,6 @@ class Subscription final : public EndlessHandler, private Job {
   bool ended_ = false;
   bool observing_ = false;
   bool progress_ = false;  // events came since the last observe()
-  std::optional<Error> early_end_;
 };
 
 }  // namespace

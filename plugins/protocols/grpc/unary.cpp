@@ -7,7 +7,7 @@ namespace orbit::grpc_wire {
 
 namespace {
 
-class UnaryCall final : public RpcHandler, private Job {
+class UnaryCall final : public RpcHandler {
  public:
   // Of an actor's own service.
   UnaryCall(Wire& wire, Rpc& rpc, std::shared_ptr<const Routes> routes, Route route)
@@ -18,40 +18,27 @@ class UnaryCall final : public RpcHandler, private Job {
   void begin() override { rpc_.read(); }
 
   void message(std::string bytes) override {
-    if (auto understood = wrapped_ ? unwrap(bytes) : find_key(std::move(bytes)); !understood) return fail(understood.error());
+    if (auto understood = wrapped_ ? unwrap(bytes) : find_key(std::move(bytes)); !understood)
+      return fail(understood.error());
     if (auto allowed = wire_.check(caller_, route_, key_, wire_.access_enabled ? rpc_.peer() : std::string()); !allowed)
       return fail(allowed.error(), target());
-    retain();  // until it is answered
-    const uint32_t worker = wire_.descriptors.worker_of(route_.type->type, to_c(Bytes(key_)));
-    worker_.store(worker);
-    wire_.handover.push(worker, this);
+    call();
   }
 
   void cancelled() override {
-    cancelled_.store(true);
-    // Before it has a worker nothing waits for an answer; on its way there it sees the mark.
-    const uint32_t worker = worker_.load();
-    if (worker == ORBIT_NO_WORKER) return;
-    retain();
-    wire_.handover.push(worker, &cancel_);
+    retain();  // the answer may come inside cancel
+    if (envelope_ != nullptr) wire_.actors.cancel(envelope_);
+    // Whatever the turn does: nobody waits for it.
+    fail({Code::cancelled, "the client has cancelled the call"}, target());
+    release();
   }
 
  private:
-  struct Cancel final : Job {
-    explicit Cancel(UnaryCall& of) : call(of) {}
-    void run() noexcept override {
-      if (call.envelope_ != nullptr) call.wire_.actors.cancel(call.envelope_);
-      // Whatever the turn does: nobody waits for it.
-      call.fail({Code::cancelled, "the client has cancelled the call"}, call.target());
-      call.release();
-    }
-    UnaryCall& call;
-  };
-
   Result<> unwrap(const std::string& bytes) {
     v1::InvokeRequest request;
     if (!request.ParseFromString(bytes))
-      return orbit::fail(Code::invalid_argument, std::to_string(bytes.size()) + " bytes are no message of type orbit.v1.InvokeRequest");
+      return orbit::fail(Code::invalid_argument,
+                         std::to_string(bytes.size()) + " bytes are no message of type orbit.v1.InvokeRequest");
     routes_ = wire_.routes.current();
     const Result<Route> found = routes_->find(request.type(), request.method());
     if (!found) return tl::unexpected<Error>(found.error());
@@ -71,8 +58,9 @@ class UnaryCall final : public RpcHandler, private Job {
       Result<std::string> within = route_.method->key_in(bytes);
       if (!within) return tl::unexpected<Error>(within.error());
       if (beside && !within->empty() && *within != key_)
-        return orbit::fail(Code::invalid_argument, "the metadata names the actor '" + key_ + "' and " + field->full_name() + " '" +
-                                                       *within + "'; one of them is enough");
+        return orbit::fail(Code::invalid_argument, "the metadata names the actor '" + key_ + "' and " +
+                                                       field->full_name() + " '" + *within +
+                                                       "'; one of them is enough");
       if (!beside) key_ = std::move(*within);
     } else if (!beside) {
       return orbit::fail(Code::invalid_argument,
@@ -83,14 +71,12 @@ class UnaryCall final : public RpcHandler, private Job {
     return check_key(route_.type->key_kind, key_);
   }
 
-  Target target() const { return {route_.type->name, key_, route_.method->name()}; }
+  Target target() const {
+    if (route_.type == nullptr) return {};
+    return {route_.type->name, key_, route_.method->name()};
+  }
 
-  void run() noexcept override {
-    if (cancelled_.load()) {
-      fail({Code::cancelled, "the client has cancelled the call"}, target());
-      release();
-      return;
-    }
+  void call() {
     const std::vector<orbit_context_entry> entries = context();
     Result<orbit_envelope*> made = bytes_envelope(wire_.actors, {.type = route_.type->type,
                                                                  .key = key_,
@@ -98,17 +84,13 @@ class UnaryCall final : public RpcHandler, private Job {
                                                                  .request = std::move(request_),
                                                                  .deadline_ns = rpc_.deadline_ns(),
                                                                  .context = entries});
-    if (!made) {
-      fail(made.error(), target());
-      release();
-      return;
-    }
+    if (!made) return fail(made.error(), target());
     if (one_way_) {
       wire_.actors.send(*made, nullptr);
       rpc_.answer({});
-      release();
       return;
     }
+    retain();  // until it is answered
     envelope_ = *made;
     envelope_->on_reply = &replied;
     envelope_->reply_ctx = this;
@@ -141,10 +123,7 @@ class UnaryCall final : public RpcHandler, private Job {
   Route route_;
   std::string key_;
   std::string request_;
-  orbit_envelope* envelope_ = nullptr;  // on its way; the worker's
-  Cancel cancel_{*this};
-  std::atomic<uint32_t> worker_{ORBIT_NO_WORKER};
-  std::atomic<bool> cancelled_{false};
+  orbit_envelope* envelope_ = nullptr;  // on its way
   bool one_way_;
   bool wrapped_ = false;
 };

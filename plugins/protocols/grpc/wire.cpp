@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "wire.hpp"
 
-#include "credentials.hpp"
+#include "orbit/authorization.hpp"
 
 namespace orbit::grpc_wire {
 
@@ -31,15 +31,15 @@ Wire::Wire(Host its_host, const Limits& its_limits)
       workers(*its_host.require<orbit_workers_v1>(ORBIT_WORKERS_V1)),
       streams(*its_host.require<orbit_streams_v1>(ORBIT_STREAMS_V1)),
       node(*its_host.require<orbit_node_v1>(ORBIT_NODE_V1)),
-      descriptors(*its_host.require<orbit_descriptors_v1>(ORBIT_DESCRIPTORS_V1)),
       access(its_host),
       access_enabled(access.enabled()),
       limits(its_limits),
-      routes(&descriptors),
-      handover(workers, its_host.raw()),
+      routes(its_host.require<orbit_descriptors_v1>(ORBIT_DESCRIPTORS_V1)),
       metrics_(its_host.require<orbit_metrics_v1>(ORBIT_METRICS_V1)),
-      accepted_(metrics_->counter(host.raw(), "orbit_grpc_calls_total", "", "RPCs that came in, refused ones included.")),
-      refused_(metrics_->counter(host.raw(), "orbit_grpc_refused_calls_total", "", "RPCs over calls_max, or while the node stops.")),
+      accepted_(
+          metrics_->counter(host.raw(), "orbit_grpc_calls_total", "", "RPCs that came in, refused ones included.")),
+      refused_(metrics_->counter(host.raw(), "orbit_grpc_refused_calls_total", "",
+                                 "RPCs over calls_max, or while the node stops.")),
       open_gauge_(metrics_->gauge(host.raw(), "orbit_grpc_calls", "", "RPCs that are open now.")) {}
 
 Handler* Wire::accept(Rpc& rpc) {
@@ -57,13 +57,15 @@ Handler* Wire::accept(Rpc& rpc) {
   }
   const std::string_view path = rpc.path();
   std::shared_ptr<const Routes> known = routes.current();
-  if (const Route route = known->find(path); route.method != nullptr) return handle_native(*this, rpc, std::move(known), route);
+  if (const Route route = known->find(path); route.method != nullptr)
+    return handle_native(*this, rpc, std::move(known), route);
   if (path.starts_with(kActorService)) {
     const std::string_view method = path.substr(kActorService.size());
     if (method == "Invoke") return handle_invoke(*this, rpc, false);
     if (method == "OneWay") return handle_invoke(*this, rpc, true);
     if (method == "Batch") return handle_batch(*this, rpc);
     if (method == "InvokeStream") return handle_invoke_stream(*this, rpc);
+    if (method == "Lease") return handle_lease(*this, rpc);
     if (method == "Subscribe") return handle_subscribe(*this, rpc);
   }
   if (path == "/grpc.health.v1.Health/Check") return handle_health_check(*this, rpc);
@@ -72,12 +74,6 @@ Handler* Wire::accept(Rpc& rpc) {
                             path == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"))
     return handle_reflection(*this, rpc);
   return handle_refused(*this, rpc, {Code::unimplemented, no_such_path(*known, path)});
-}
-
-void Wire::drain() {
-  draining_.store(true, std::memory_order_release);
-  const std::lock_guard lock(mutex_);
-  for (EndlessHandler* handler : endless_) handler->drain();
 }
 
 Result<> Wire::check(const Principal& who, const Route& route, Bytes key, const std::string& peer) const {
@@ -108,15 +104,11 @@ void RpcHandler::start() {
   if (const auto value = rpc_.metadata("authorization")) {
     const Result<Authorization> given = parse_authorization(*value);
     if (!given) return known(tl::unexpected<Error>(given.error()));
-    return wire_.access.authenticate({.mechanism = given->basic ? ORBIT_MECHANISM_PASSWORD : ORBIT_MECHANISM_BEARER,
-                                      .name = given->name,
-                                      .secret = given->secret,
-                                      .peer = peer.c_str()},
-                                     known);
+    return wire_.access.authenticate(given->credentials(peer.c_str()), known);
   }
-  if (const std::string der = der_of_pem(rpc_.certificate_pem()); !der.empty())
-    return wire_.access.authenticate({.mechanism = ORBIT_MECHANISM_CERTIFICATE, .name = {}, .secret = der, .peer = peer.c_str()},
-                                     known);
+  if (const std::string der = rpc_.certificate(); !der.empty())
+    return wire_.access.authenticate(
+        {.mechanism = ORBIT_MECHANISM_CERTIFICATE, .name = {}, .secret = der, .peer = peer.c_str()}, known);
   known(wire_.access.anonymous());
 }
 
@@ -134,19 +126,6 @@ std::vector<orbit_context_entry> RpcHandler::context() const {
     if (const auto value = rpc_.metadata(metadata)) out.push_back({to_c(name), to_c(*value)});
   if (const std::string_view user = caller_.name(); !user.empty()) out.push_back({to_c("user"), to_c(user)});
   return out;
-}
-
-EndlessHandler::EndlessHandler(Wire& wire, Rpc& rpc) : RpcHandler(wire, rpc) {
-  const std::lock_guard lock(wire_.mutex_);
-  wire_.endless_.insert(this);
-}
-
-void EndlessHandler::done() {
-  {
-    const std::lock_guard lock(wire_.mutex_);
-    wire_.endless_.erase(this);
-  }
-  RpcHandler::done();
 }
 
 void set_text(std::string* field, std::string_view text) {

@@ -5,13 +5,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "details.hpp"
-#include "handover.hpp"
 #include "orbit/access.hpp"
 #include "orbit/bytes_call.hpp"
 #include "orbit/ext/node.h"
@@ -24,9 +21,10 @@
 namespace orbit::grpc_wire {
 
 struct Limits {
-  uint32_t calls_max = 100'000;         // RPCs open at a time
-  uint32_t batch_calls_max = 1'000;     // of one Batch
-  uint32_t stream_calls_max = 1'000;    // of one InvokeStream, received and not yet answered
+  uint32_t calls_max = 100'000;               // RPCs open at a time
+  uint32_t batch_calls_max = 1'000;           // of one Batch, and actors of one Lease
+  uint64_t lease_ms_max = 600'000;            // of one Lease
+  uint32_t stream_calls_max = 1'000;          // of one InvokeStream, received and not yet answered
   uint32_t subscription_events_max = 10'000;  // of one Subscribe, not yet taken by its client
   bool reflection = true;
 };
@@ -39,44 +37,37 @@ class Wire {
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
-  // Who handles an RPC that has come in. Never null.
+  // Who handles an RPC that has come in. Never null. [worker]
   Handler* accept(Rpc& rpc);
-  // From now on new RPCs are refused, and those that have no end of their own are ended. [main]
-  void drain();
+  // From now on new RPCs are refused. [any thread]
+  void drain() noexcept { draining_.store(true, std::memory_order_release); }
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
 
   // Why the caller may not, or nothing. `who` may be empty without access control.
   Result<> check(const Principal& who, const Route& route, Bytes key, const std::string& peer) const;
-  // A worker for what belongs to no actor, in turn.
-  uint32_t any_worker() noexcept { return next_worker_.fetch_add(1, std::memory_order_relaxed) % handover.count(); }
 
   const Host host;
   const orbit_actors_v1& actors;
   const orbit_workers_v1& workers;
   const orbit_streams_v1& streams;
   const orbit_node_v1& node;
-  const orbit_descriptors_v1& descriptors;
   const Access access;
   const bool access_enabled;
   const Limits limits;
   RouteTable routes;
-  Handover handover;
 
  private:
   friend class RpcHandler;
-  friend class EndlessHandler;
   const orbit_metrics_v1* metrics_;
   orbit_counter* accepted_;
   orbit_counter* refused_;
   orbit_gauge* open_gauge_;
   std::atomic<bool> draining_{false};
-  std::atomic<uint32_t> next_worker_{0};
   std::atomic<uint32_t> open_{0};
-  std::mutex mutex_;
-  std::unordered_set<class EndlessHandler*> endless_;  // under mutex_
 };
 
-// Base of all handlers: counts who still uses it, and finds out who calls before begin().
+// Base of all handlers: counts who still uses it, and finds out who calls before begin(). Everything on the RPC's
+// worker.
 class RpcHandler : public Handler {
  public:
   void start() final;
@@ -88,12 +79,12 @@ class RpcHandler : public Handler {
   RpcHandler(Wire& wire, Rpc& rpc) : wire_(wire), rpc_(rpc) {}
   ~RpcHandler() override;
 
-  // The caller is known. [gRPC's thread, or one of the I/O pool]
+  // The caller is known. The RPC may be over meanwhile.
   virtual void begin() = 0;
 
-  void retain() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void retain() noexcept { ++refs_; }
   void release() noexcept {
-    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (--refs_ == 0) delete this;
   }
   void fail(const Error& error, const Target& target = {}) { rpc_.finish(outcome_of(error, target)); }
   // What the client's metadata and identity put into the context of its calls; borrowed from the RPC and the caller.
@@ -104,17 +95,7 @@ class RpcHandler : public Handler {
   Principal caller_;  // empty without access control
 
  private:
-  std::atomic<uint32_t> refs_{1};
-};
-
-// Of RPCs that do not end by themselves. drain() may come at any time before done(), on the main thread.
-class EndlessHandler : public RpcHandler {
- public:
-  virtual void drain() = 0;
-  void done() final;
-
- protected:
-  EndlessHandler(Wire& wire, Rpc& rpc);
+  uint32_t refs_ = 1;
 };
 
 // Text for a field of type string: what is no UTF-8 would make the message unreadable.
@@ -126,6 +107,7 @@ Handler* handle_invoke(Wire& wire, Rpc& rpc, bool one_way);
 Handler* handle_batch(Wire& wire, Rpc& rpc);
 Handler* handle_invoke_stream(Wire& wire, Rpc& rpc);
 Handler* handle_subscribe(Wire& wire, Rpc& rpc);
+Handler* handle_lease(Wire& wire, Rpc& rpc);
 Handler* handle_health_check(Wire& wire, Rpc& rpc);
 Handler* handle_health_watch(Wire& wire, Rpc& rpc);
 Handler* handle_reflection(Wire& wire, Rpc& rpc);

@@ -69,6 +69,12 @@ class Backend {
   virtual CatalogPtr catalog() = 0;
   // Whether the caller may see and call it at all; for listings.
   virtual bool may(const Caller& caller, const Offer& offer) = 0;
+  // As may, but a no is a refusal, which is audited: for what a client asks for by name.
+  virtual bool permits(const Caller& caller, const Offer& offer) = 0;
+  // Whether it may read a URI that begins with "orbit:". Audited as well.
+  virtual Result<> permits_read(const Caller& caller, const std::string& uri) = 0;
+  // Whether it may still be taken for who it was: for sessions and streams, which go on.
+  virtual bool still(const Caller& caller) = 0;
   // Whether listings are the same for every caller.
   virtual bool lists_are_public() = 0;
   // One call of an actor: its answer is JSON, or an error. done is called once, perhaps inside this. Returns what cancel takes, 0

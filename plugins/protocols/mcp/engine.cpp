@@ -284,6 +284,7 @@ std::shared_ptr<Session> Engine::find_session(const Incoming& incoming, const Ca
     return nullptr;
   }
   found->second->used_ms = backend_.now_ms();
+  found->second->renew(caller);
   return found->second;
 }
 
@@ -592,7 +593,7 @@ void Engine::complete(const RpcPtr& rpc) {
   } else {
     return rpc->error({kInvalidParams, "'ref.type' must be ref/prompt or ref/resource", nullptr});
   }
-  if (offer == nullptr || !backend_.may(*rpc->caller, *offer)) return rpc->error({kInvalidParams, "'ref' names nothing that there is", nullptr});
+  if (offer == nullptr || !backend_.permits(*rpc->caller, *offer)) return rpc->error({kInvalidParams, "'ref' names nothing that there is", nullptr});
   const auto described = std::find_if(offer->arguments.begin(), offer->arguments.end(), [&](const Argument& each) { return each.name == *name; });
   std::vector<std::string> choices;
   if (described != offer->arguments.end())
@@ -634,9 +635,9 @@ void Engine::set_level(const RpcPtr& rpc) {
 }
 
 bool Engine::check_resource(const RpcPtr& rpc, const std::string& uri) {
-  if (uri.starts_with("orbit:")) return true;
+  if (uri.starts_with("orbit:")) return backend_.permits_read(*rpc->caller, uri).has_value();
   const Found found = find_resource(*catalog(), uri);
-  return found.offer != nullptr && backend_.may(*rpc->caller, *found.offer);
+  return found.offer != nullptr && backend_.permits(*rpc->caller, *found.offer);
 }
 
 void Engine::subscribe(const RpcPtr& rpc, bool on) {
@@ -716,7 +717,7 @@ void Engine::tick() {
   for (const auto& session : sessions) {
     session->expire_questions(now_ms);
     if (!session->calls.empty()) session->used_ms = now_ms;
-    if (now_ms - session->used_ms >= settings_.session_idle_ms) {
+    if (now_ms - session->used_ms >= settings_.session_idle_ms || !backend_.still(*session->caller())) {
       end_session(session->id());
       continue;
     }
@@ -733,6 +734,7 @@ void Engine::tick() {
             alive->append(0, json::serialize(make_notification("notifications/resources/updated", json::object{{"uri", uri}})), false);
         });
   }
+  end_lost_listeners();
   for (const auto& listener : listeners_) {
     if (keep_alive) static_cast<DirectChannel&>(*listener->rpc->channel).comment();
     const std::weak_ptr<Listener> weak = listener;
@@ -747,6 +749,20 @@ void Engine::tick() {
         });
   }
   arm();
+}
+
+void Engine::end_lost_listeners() {
+  for (auto it = listeners_.begin(); it != listeners_.end();) {
+    const std::shared_ptr<Listener> listener = *it;
+    if (backend_.still(*listener->rpc->caller)) {
+      ++it;
+      continue;
+    }
+    it = listeners_.erase(it);
+    shared_.listeners -= 1;
+    listener->rpc->outlet->on_closed(nullptr);
+    listener->rpc->error({kInvalidRequest, "the credentials count no more: send new ones", nullptr});
+  }
 }
 
 void Engine::poll_watches(std::map<std::string, Watch>& watches, const CallerPtr& caller,

@@ -120,6 +120,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // The resource as it is now; for watches, which do not ask the client anything.
   void look(const CallerPtr& caller, const std::string& uri, std::function<void(Result<std::string>)> done);
   void lists_changed();
+  // Those whose callers have lost what they logged in as.
+  void end_lost_listeners();
 
   Backend& backend_;
   const Settings& settings_;

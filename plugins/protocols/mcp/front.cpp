@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "orbit/authorization.hpp"
 #include "orbit/http/guard.hpp"
 #include "orbit/http/target.hpp"
 #include "seal.hpp"
@@ -22,7 +23,7 @@ http::Response refusal(int status, int code, std::string message) {
 
 http::Response unauthorized(const std::string& message) {
   http::Response out = refusal(401, kInvalidRequest, message);
-  out.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"orbit\"");
+  out.headers.emplace_back("WWW-Authenticate", kAuthenticateChallenge);
   return out;
 }
 
@@ -188,7 +189,7 @@ Front::Front(Host host, FrontOptions options)
 
 Result<> Front::start() {
   if (auto started = http_.start(); !started) return started;
-  host_.info("MCP at http://" + std::string(http_.address()) + options_.path);
+  host_.info("MCP at " + http_.url() + options_.path);
   return {};
 }
 
@@ -263,33 +264,20 @@ void Front::handle(http::Request request, http::Responder responder, const std::
   const std::string_view authorization = request.header("authorization");
   if (authorization.empty() && certificate.empty()) {
     caller->principal = access_.anonymous();
+    // Who is nobody may do nothing, unless the configuration gives it roles: the client is asked for credentials at once.
+    if (access_.enabled() && caller->principal.identity().role_count == 0)
+      return responder.answer(unauthorized("this node asks for credentials: send 'Authorization: Bearer TOKEN', or Basic"));
     return run(request, std::move(caller), std::make_shared<HttpOutlet>(std::move(responder)));
   }
-  const size_t space = authorization.find(' ');
-  const std::string_view scheme = authorization.substr(0, space);
-  const std::string secret(space == std::string_view::npos ? std::string_view() : authorization.substr(space + 1));
-  Credentials credentials;
-  std::string user;
-  std::string password;
-  if (authorization.empty()) {
-    credentials.mechanism = ORBIT_MECHANISM_CERTIFICATE;
-    credentials.secret = certificate;
-  } else if (http::equal_ignoring_case(scheme, "bearer")) {
-    credentials.mechanism = ORBIT_MECHANISM_BEARER;
-    credentials.secret = secret;
-  } else if (http::equal_ignoring_case(scheme, "basic")) {
-    const auto decoded = from_base64(secret);
-    const size_t colon = decoded ? decoded->find(':') : std::string::npos;
-    if (colon == std::string::npos) return responder.answer(unauthorized("the Basic credentials are not base64 of NAME:PASSWORD"));
-    user = decoded->substr(0, colon);
-    password = decoded->substr(colon + 1);
-    credentials.mechanism = ORBIT_MECHANISM_PASSWORD;
-    credentials.name = user;
-    credentials.secret = password;
-  } else {
-    return responder.answer(unauthorized("send 'Authorization: Bearer TOKEN', or Basic"));
+  Authorization given;
+  if (!authorization.empty()) {
+    auto parsed = parse_authorization(authorization);
+    if (!parsed) return responder.answer(unauthorized(parsed.error().message));
+    given = std::move(*parsed);
   }
-  credentials.peer = caller->peer.c_str();
+  const Credentials credentials = authorization.empty() ? Credentials{.mechanism = ORBIT_MECHANISM_CERTIFICATE, .name = {},
+                                                                      .secret = certificate, .peer = caller->peer.c_str()}
+                                                        : given.credentials(caller->peer.c_str());
   struct Held {
     http::Request request;
     http::Responder responder;
@@ -298,7 +286,7 @@ void Front::handle(http::Request request, http::Responder responder, const std::
   access_.authenticate(credentials, [this, held, caller](Result<Principal> who) {
     if (!who) {
       if (who.error().code == Code::unauthenticated) return held->responder.answer(unauthorized(who.error().message));
-      return held->responder.answer(refusal(503, kInternalError, who.error().message));
+      return held->responder.answer(refusal(http::status_of(who.error().code), kInternalError, who.error().message));
     }
     caller->principal = std::move(*who);
     caller->name = caller->principal.name();

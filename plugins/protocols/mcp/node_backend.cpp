@@ -32,6 +32,15 @@ constexpr const char* kListTemplate = "orbit://actors/{type}";
 constexpr const char* kStateTemplate = "orbit://actors/{type}/{key}";
 constexpr size_t kListMax = 1000;
 
+const UriTemplate& list_template() {
+  static const UriTemplate parsed = UriTemplate::parse(kListTemplate).value();
+  return parsed;
+}
+const UriTemplate& state_template() {
+  static const UriTemplate parsed = UriTemplate::parse(kStateTemplate).value();
+  return parsed;
+}
+
 void append(void* ctx, orbit_bytes part) { static_cast<std::string*>(ctx)->append(part.data, part.size); }
 
 const Principal& principal_of(const Caller& caller) { return static_cast<const NodeCaller&>(caller).principal; }
@@ -88,6 +97,16 @@ bool NodeBackend::may(const Caller& caller, const Offer& offer) {
   return access_.may(principal_of(caller), {.type = offer.type, .method = offer.method, .read_only = offer.read_only});
 }
 
+bool NodeBackend::permits(const Caller& caller, const Offer& offer) {
+  if (may(caller, offer)) return true;
+  // There is no key with which it may: any one is refused, and told to the audit log.
+  static_cast<void>(access_.check(principal_of(caller), {.type = offer.type, .key = offer.fixed_key, .method = offer.method,
+                                                         .read_only = offer.read_only, .peer = caller.peer.c_str()}));
+  return false;
+}
+
+bool NodeBackend::still(const Caller& caller) { return !access_.enabled() || access_.still(principal_of(caller)).has_value(); }
+
 uint64_t NodeBackend::call(const Caller& caller, const ActorTarget& target, const std::string& request,
                            std::function<void(Result<std::string>)> done) {
   if (auto allowed = access_.check(principal_of(caller), {.type = target.type, .key = target.key, .method = target.method,
@@ -136,11 +155,19 @@ const std::vector<NodeResource>& NodeBackend::node_resources() {
   return all;
 }
 
+Result<> NodeBackend::permits_read(const Caller& caller, const std::string& uri) {
+  if (const auto values = state_template().match(uri))
+    return access_.check(principal_of(caller), {.type = (*values)[0].second, .key = (*values)[1].second, .method = "state",
+                                                .read_only = true, .peer = caller.peer.c_str()});
+  if (const auto values = list_template().match(uri)) return check_list(caller, (*values)[0].second);
+  for (const Document& document : kDocuments)
+    if (uri == document.uri) return access_.check_admin(principal_of(caller), document.action, {}, true, caller.peer.c_str());
+  return {};
+}
+
 void NodeBackend::read(const CallerPtr& caller, const std::string& uri, std::function<void(Result<std::string>)> done) {
-  static const UriTemplate list = UriTemplate::parse(kListTemplate).value();
-  static const UriTemplate state = UriTemplate::parse(kStateTemplate).value();
-  if (const auto values = state.match(uri)) return read_state(caller, (*values)[0].second, (*values)[1].second, std::move(done));
-  if (const auto values = list.match(uri)) {
+  if (const auto values = state_template().match(uri)) return read_state(caller, (*values)[0].second, (*values)[1].second, std::move(done));
+  if (const auto values = list_template().match(uri)) {
     const std::string& type = (*values)[0].second;
     if (!catalogs_.current()->types.contains(type)) return done(fail(Code::not_found, "no actor type '" + type + "'"));
     if (auto allowed = check_list(*caller, type); !allowed)
@@ -232,8 +259,13 @@ void NodeBackend::complete(const CallerPtr& caller, const std::string& uri, cons
   const bool has_type = uri == kStateTemplate || uri == kListTemplate;
   if (has_type && variable == "type") {
     std::vector<std::string> names;
+    const auto sees = [&](const std::string& name) {
+      for (const std::string_view method : {"list", "state"})
+        if (access_.may(principal_of(*caller), {.type = name, .method = method, .read_only = true})) return true;
+      return false;
+    };
     for (const auto& [name, type] : catalogs_.current()->types)
-      if (name.starts_with(prefix) && names.size() <= limit) names.push_back(name);
+      if (name.starts_with(prefix) && names.size() <= limit && sees(name)) names.push_back(name);
     return done(std::move(names));
   }
   const std::string type(string_or_empty(known, "type"));

@@ -46,6 +46,9 @@ class NodeBackend final : public Backend {
 
   CatalogPtr catalog() override { return catalogs_.current(); }
   bool may(const Caller& caller, const Offer& offer) override;
+  bool permits(const Caller& caller, const Offer& offer) override;
+  Result<> permits_read(const Caller& caller, const std::string& uri) override;
+  bool still(const Caller& caller) override;
   bool lists_are_public() override { return !access_.enabled(); }
   uint64_t call(const Caller& caller, const ActorTarget& target, const std::string& request,
                 std::function<void(Result<std::string>)> done) override;

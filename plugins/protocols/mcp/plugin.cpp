@@ -60,13 +60,7 @@ class McpPlugin : public Plugin {
     const auto number = [&config](std::string_view key) { return static_cast<uint64_t>(config.integer(key)); };
     const auto small = [&config](std::string_view key) { return static_cast<uint32_t>(config.integer(key)); };
     FrontOptions out;
-    out.http.listen.address = config.string("listen");
-    out.http.listen.tls = TlsSettings(config);
-    out.http.listen.connections_max = small("connections_max");
-    out.http.limits.header_bytes_max = small("header_bytes_max");
-    out.http.limits.body_bytes_max = number("body_bytes_max");
-    out.http.idle_timeout_ms = number("idle_timeout_ms");
-    out.http.request_timeout_ms = number("request_timeout_ms");
+    out.http = http::ServerOptions::from(config);
     out.http.cors.origins = config.strings("origins");
     out.http.cors.methods = "GET, POST, DELETE";
     out.http.cors.request_headers = "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name";

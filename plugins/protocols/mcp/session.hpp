@@ -56,6 +56,8 @@ class Session {
   const std::string& id() const noexcept { return id_; }
   Revision revision() const noexcept { return revision_; }
   const CallerPtr& caller() const noexcept { return caller_; }
+  // The same caller with newer credentials.
+  void renew(CallerPtr caller) { caller_ = std::move(caller); }
   const ClientInfo& client() const noexcept { return client_; }
 
   // ---- streams ----
@@ -92,7 +94,7 @@ class Session {
   const std::string id_;
   const Settings& settings_;
   const Revision revision_;
-  const CallerPtr caller_;
+  CallerPtr caller_;
   const ClientInfo client_;
   std::map<uint64_t, EventStream> streams_;
   uint64_t next_stream_ = 1;

@@ -126,13 +126,13 @@ void LocalSubscriptions::deliver(SubscriptionKind kind, std::string_view channel
   const auto& names = sessions_[at(kind)];
   if (const auto found = names.find(channel); found != names.end()) {
     Frames frames(kind == SubscriptionKind::kShard ? "smessage" : "message", {}, channel, payload);
-    for (Session* session : found->second) session->push(frames.of(session->protocol()));
+    for (Session* session : found->second) session->publish(frames.of(session->protocol()));
   }
   if (kind != SubscriptionKind::kChannel) return;
   for (const auto& [pattern, sessions] : sessions_[at(SubscriptionKind::kPattern)]) {
     if (!glob_match(pattern, channel)) continue;
     Frames frames("pmessage", pattern, channel, payload);
-    for (Session* session : sessions) session->push(frames.of(session->protocol()));
+    for (Session* session : sessions) session->publish(frames.of(session->protocol()));
   }
 }
 

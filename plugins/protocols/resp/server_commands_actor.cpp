@@ -112,21 +112,34 @@ void list(Session& session, Args args) {
 void types(Session& session, Args, Reply& reply) {
   const auto all = node_json(session.server(), &orbit_node_v1::types);
   if (!all.is_array()) return reply.error("ERR UNAVAILABLE: this node does not tell its actor types");
-  reply.array(all.get_array().size());
+  // Of each type the methods that this connection may call with some key.
+  const Caller caller = session.caller();
+  const auto sees = [&caller](std::string_view type, const boost::json::value& method) {
+    const auto* read_only = method.is_object() ? method.get_object().if_contains("read_only") : nullptr;
+    return caller.access.may(caller.principal, {.type = type,
+                                                .method = json_text(method, "name"),
+                                                .read_only = read_only != nullptr && read_only->is_bool() && read_only->get_bool()});
+  };
+  std::vector<std::pair<const boost::json::value*, std::vector<std::string>>> seen;
   for (const auto& type : all.get_array()) {
+    std::vector<std::string> names;
+    const auto* methods = type.is_object() ? type.get_object().if_contains("methods") : nullptr;
+    if (methods != nullptr && methods->is_array())
+      for (const auto& method : methods->get_array())
+        if (sees(json_text(type, "name"), method)) names.emplace_back(json_text(method, "name"));
+    if (!names.empty() || !caller.access.enabled()) seen.emplace_back(&type, std::move(names));
+  }
+  reply.array(seen.size());
+  for (const auto& [each, names] : seen) {
+    const boost::json::value& type = *each;
     reply.map(4);
     for (const char* field : {"name", "module", "durability"}) {
       reply.bulk(field);
       reply.bulk(json_text(type, field));
     }
     reply.bulk("methods");
-    const auto* methods = type.is_object() ? type.get_object().if_contains("methods") : nullptr;
-    if (methods == nullptr || !methods->is_array()) {
-      reply.array(0);
-      continue;
-    }
-    reply.array(methods->get_array().size());
-    for (const auto& method : methods->get_array()) reply.bulk(json_text(method, "name"));
+    reply.array(names.size());
+    for (const std::string& name : names) reply.bulk(name);
   }
 }
 

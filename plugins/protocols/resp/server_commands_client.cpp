@@ -37,6 +37,23 @@ bool log_in(Session& session, std::string_view user, std::string_view password, 
   return false;
 }
 
+// Whether authenticators have a user of that name.
+bool is_user(const Access& access, std::string_view name) {
+  struct Looking {
+    std::string_view name;
+    bool found = false;
+  } looking{name};
+  access.api()->users(
+      access.host(),
+      [](void* ctx, const orbit_identity* user) {
+        auto& mine = *static_cast<Looking*>(ctx);
+        mine.found = from_c(user->name) == mine.name;
+        return mine.found ? 0 : 1;
+      },
+      &looking);
+  return looking.found;
+}
+
 // The wire's own password, or what authenticators know; then `after`, with the refusal or nothing. The session lives until its
 // slot is finished.
 void log_in_by_access(Session& session, std::string_view user, std::string_view password,
@@ -55,7 +72,12 @@ void log_in_by_access(Session& session, std::string_view user, std::string_view 
   if (user == "default" && !expected.empty() && same_secret(password, expected))
     return after(be(access.local("default", session.settings().password_roles)));
   const Caller caller = session.caller();
-  access.authenticate({.name = user, .secret = password, .peer = caller.peer},
+  // "default" is what clients say that were given no name: what they send is a token, unless somebody is called so.
+  const bool token = user == "default" && !is_user(access, user);
+  access.authenticate({.mechanism = token ? ORBIT_MECHANISM_BEARER : ORBIT_MECHANISM_PASSWORD,
+                       .name = token ? std::string_view() : user,
+                       .secret = password,
+                       .peer = caller.peer},
                       [be, after = std::move(after)](Result<Principal> who) { after(be(std::move(who))); });
 }
 

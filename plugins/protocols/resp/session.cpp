@@ -155,6 +155,11 @@ void Session::closed() {
   if (first_ == nullptr) delete this;
 }
 
+void Session::publish(std::string_view bytes) {
+  if ((mode_ & kChecked) != 0 && !server().access().still(principal_)) return kill();
+  push(bytes);
+}
+
 void Session::kill() {
   closing_ = true;
   if (gone_) return;

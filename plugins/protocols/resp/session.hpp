@@ -87,6 +87,8 @@ class Session {
 
   // Bytes that are no reply: published messages. Closes the connection of a client that does not keep up.
   void push(std::string_view bytes);
+  // Of a message to a subscriber: who has lost what it logged in as gets none, and the connection ends.
+  void publish(std::string_view bytes);
   // Closes once the replies before are out; nothing more is read.
   void close_after_replies() noexcept { closing_ = true; }
   // Closes for another client's sake; what is unread stays unread.

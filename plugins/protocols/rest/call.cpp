@@ -108,9 +108,7 @@ Result<> Call::prepare(const std::string& peer) {
   if (route_.rule != nullptr) {
     auto key = method.wire->key_in(binary_);
     if (!key) return tl::unexpected<Error>(key.error());
-    if (auto good = check_key(route_.type->wire->key_kind, *key); !good)
-      return fail(Code::invalid_argument, "the field " + method.wire->key_field->name() + ", which is the key of " +
-                                              route_.type->wire->name + ": " + good.error().message);
+    if (auto good = check_key(route_.type->wire->key_kind, *key); !good) return good;
     route_.key = std::move(*key);
   }
   if (service_.access().enabled()) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "openapi.hpp"
+#include "orbit/http/response.hpp"
 
 namespace orbit::rest {
 
@@ -78,10 +79,41 @@ Catalog::Found Catalog::message(std::string_view full_name) const {
   return found != messages_.end() ? found->second : Found{};
 }
 
-const std::string& Catalog::openapi(bool asks_credentials) const {
+std::string Catalog::openapi(bool asks_credentials, const Sees& sees) const {
+  std::vector<bool> seen;
+  for (const Type& type : all_) {
+    seen.push_back(sees(type, nullptr));
+    for (const Method& method : type.methods) seen.push_back(sees(type, &method));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = openapi_.find(seen); found != openapi_.end()) return found->second;
+  }
+  std::string document = openapi_document(*this, asks_credentials, sees);
   const std::lock_guard lock(mutex_);
-  if (openapi_.empty()) openapi_ = openapi_document(*this, asks_credentials);
-  return openapi_;
+  if (openapi_.size() >= kDocumentsMax) openapi_.erase(openapi_.begin());
+  return openapi_.emplace(std::move(seen), std::move(document)).first->second;
+}
+
+std::string Catalog::types_json(const Sees& sees) const {
+  std::string out = "{\"types\":[";
+  const char* comma = "";
+  for (const Type& type : all_) {
+    std::string methods;
+    for (const Method& method : type.methods) {
+      if (!sees(type, &method)) continue;
+      methods += methods.empty() ? "{\"name\":" : ",{\"name\":";
+      http::append_json_string(methods, method.wire->name());
+      methods += method.wire->read_only() ? ",\"readOnly\":true}" : ",\"readOnly\":false}";
+    }
+    if (methods.empty() && !sees(type, nullptr)) continue;
+    out += comma;
+    comma = ",";
+    out += "{\"name\":";
+    http::append_json_string(out, type.wire->name);
+    out += ",\"methods\":[" + methods + "]}";
+  }
+  return out + "]}";
 }
 
 }  // namespace orbit::rest

@@ -2,6 +2,7 @@
 // What can be called, made ready once per change of the loaded modules: plans for JSON, paths, the OpenAPI document.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,8 +40,13 @@ struct Type {
   }
 };
 
+// Whether a caller may see a method; null: reading states of the type.
+using Sees = std::function<bool(const Type& type, const Method* method)>;
+
 class Catalog {
  public:
+  static constexpr size_t kDocumentsMax = 16;  // kept, of callers who see different things
+
   // complaints: what is wrong with the annotations of the modules, for the log.
   Catalog(std::shared_ptr<const WireTypes> types, std::vector<std::string>& complaints);
 
@@ -55,8 +61,10 @@ class Catalog {
   };
   Found message(std::string_view full_name) const;
 
-  // Made when it is first asked for. [any thread]
-  const std::string& openapi(bool asks_credentials) const;
+  // What that caller may see, made when it is first asked for. [any thread]
+  std::string openapi(bool asks_credentials, const Sees& sees) const;
+  // {"types":[{"name":..., "methods":[{"name":..., "readOnly":...}]}]}, of what that caller may see.
+  std::string types_json(const Sees& sees) const;
 
  private:
   std::shared_ptr<const WireTypes> types_;
@@ -64,7 +72,7 @@ class Catalog {
   std::vector<Type> all_;
   std::map<std::string, Found, std::less<>> messages_;
   mutable std::mutex mutex_;
-  mutable std::string openapi_;
+  mutable std::map<std::vector<bool>, std::string> openapi_;  // by what is seen
 };
 
 }  // namespace orbit::rest

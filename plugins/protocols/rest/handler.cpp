@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "call.hpp"
+#include "orbit/authorization.hpp"
 #include "orbit/http/guard.hpp"
 #include "orbit/http/target.hpp"
 #include "page.hpp"
@@ -38,26 +39,14 @@ std::string_view next_part(std::string_view& path) {
   return part;
 }
 
-std::string types_json(const Catalog& catalog) {
-  std::string out = "{\"types\":[";
-  const char* comma = "";
-  for (const Type& type : catalog.types()) {
-    out += comma;
-    comma = ",";
-    out += "{\"name\":";
-    http::append_json_string(out, type.wire->name);
-    out += ",\"methods\":[";
-    const char* inner = "";
-    for (const Method& method : type.methods) {
-      out += inner;
-      inner = ",";
-      out += "{\"name\":";
-      http::append_json_string(out, method.wire->name());
-      out += method.wire->read_only() ? ",\"readOnly\":true}" : ",\"readOnly\":false}";
-    }
-    out += "]}";
-  }
-  return out + "]}";
+// Callers see what there is some key for that they may call it with.
+Sees seen_by(const Service& service, const Principal& caller) {
+  if (!service.access().enabled()) return [](const Type&, const Method*) { return true; };
+  return [&access = service.access(), caller](const Type& type, const Method* method) {
+    return access.may(caller, {.type = type.wire->name,
+                               .method = method != nullptr ? method->wire->name() : std::string_view("state"),
+                               .read_only = method == nullptr || method->wire->read_only()});
+  };
 }
 
 }  // namespace
@@ -145,7 +134,7 @@ std::optional<http::Response> Handler::find_actor_route(const http::Request& hea
   if (route_.type == nullptr)
     return refusal(404, Code::not_found, "no actor type '" + *type_name + "' can be called; GET /v1/actors lists all", head);
   if (auto good = check_key(route_.type->wire->key_kind, *key); !good)
-    return refusal(400, Code::invalid_argument, "the key of " + *type_name + ": " + good.error().message, head);
+    return refusal(400, good.error().code, good.error().message, head);
   route_.key = std::move(*key);
   route_.method = route_.type->find(*method_name);
   if (route_.method == nullptr && *method_name == "state") {
@@ -174,34 +163,21 @@ std::optional<http::Response> Handler::check_content(const http::Request& head) 
   return std::nullopt;
 }
 
-Result<std::optional<Credentials>> credentials_of(const http::Request& request, std::string& decoded) {
-  const std::string_view header = request.header("authorization");
-  if (header.empty()) return std::nullopt;
-  const size_t space = std::min(header.find(' '), header.size());
-  const std::string_view scheme = header.substr(0, space);
-  std::string_view rest = header.substr(space);
-  while (rest.starts_with(' ')) rest.remove_prefix(1);
-  if (http::equal_ignoring_case(scheme, "bearer"))
-    return Credentials{.mechanism = ORBIT_MECHANISM_BEARER, .name = {}, .secret = rest};
-  if (!http::equal_ignoring_case(scheme, "basic"))
-    return fail(Code::unauthenticated, "the Authorization scheme must be Basic or Bearer, found '" + std::string(scheme.substr(0, 40)) + "'");
-  const size_t colon = from_base64(rest, decoded) ? decoded.find(':') : std::string::npos;
-  if (colon == std::string::npos) return fail(Code::unauthenticated, "Basic credentials are base64 of NAME:PASSWORD");
-  return Credentials{.mechanism = ORBIT_MECHANISM_PASSWORD,
-                     .name = std::string_view(decoded).substr(0, colon),
-                     .secret = std::string_view(decoded).substr(colon + 1)};
-}
-
 void Handler::handle(http::Request request, http::Responder responder) {
   if (!service_.access().enabled()) [[likely]]
     return serve(std::move(request), std::move(responder), anonymous_, std::move(route_), catalog_);
-  std::string decoded;
-  auto credentials = credentials_of(request, decoded);
-  if (!credentials) return responder.answer(problem_of(credentials.error(), request.target));
-  if (!*credentials && !certificate_.empty())
-    *credentials = Credentials{.mechanism = ORBIT_MECHANISM_CERTIFICATE, .name = {}, .secret = certificate_};
-  if (!*credentials) return serve(std::move(request), std::move(responder), anonymous_, std::move(route_), catalog_);
-  (*credentials)->peer = peer_.c_str();
+  const std::string_view header = request.header("authorization");
+  if (header.empty() && certificate_.empty())
+    return serve(std::move(request), std::move(responder), anonymous_, std::move(route_), catalog_);
+  Authorization given;
+  if (!header.empty()) {
+    auto parsed = parse_authorization(header);
+    if (!parsed) return responder.answer(problem_of(parsed.error(), request.target));
+    given = std::move(*parsed);
+  }
+  const Credentials credentials =
+      header.empty() ? Credentials{.mechanism = ORBIT_MECHANISM_CERTIFICATE, .name = {}, .secret = certificate_, .peer = peer_.c_str()}
+                     : given.credentials(peer_.c_str());
   // The handler may be gone when the answer comes; what is needed of it travels along.
   struct Waiting {
     http::Request request;
@@ -213,7 +189,7 @@ void Handler::handle(http::Request request, http::Responder responder) {
   };
   auto waiting = std::make_shared<Waiting>(
       Waiting{std::move(request), std::move(responder), std::move(route_), catalog_, service_, peer_});
-  service_.access().authenticate(**credentials, [waiting](Result<Principal> who) {
+  service_.access().authenticate(credentials, [waiting](Result<Principal> who) {
     Waiting& w = *waiting;
     if (!who) return w.responder.answer(problem_of(who.error(), w.request.target));
     serve(w.service, std::move(w.request), std::move(w.responder), *who, w.peer, std::move(w.route), std::move(w.catalog));
@@ -232,9 +208,9 @@ void Handler::serve(Service& service, http::Request request, http::Responder res
     case Route::Kind::page:
       return responder.answer(page());
     case Route::Kind::document:
-      return responder.answer(http::json_response(200, catalog->openapi(service.access().enabled())));
+      return responder.answer(http::json_response(200, catalog->openapi(service.access().enabled(), seen_by(service, caller))));
     case Route::Kind::types:
-      return responder.answer(http::json_response(200, types_json(*catalog)));
+      return responder.answer(http::json_response(200, catalog->types_json(seen_by(service, caller))));
     case Route::Kind::none:
       return responder.answer(refusal(404, Code::not_found, "no such path", request));
   }

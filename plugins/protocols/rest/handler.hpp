@@ -50,7 +50,4 @@ class Handler final : public http::Handler {
   Route route_;  // of the current request, from admit to handle
 };
 
-// The credentials of a request: nothing when it brings none. A wrong header is an error.
-Result<std::optional<Credentials>> credentials_of(const http::Request& request, std::string& decoded);
-
 }  // namespace orbit::rest

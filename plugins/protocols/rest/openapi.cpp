@@ -24,16 +24,26 @@ json::object content(const char* media, json::value schema) {
 
 class Document {
  public:
-  Document(const Catalog& catalog, bool asks_credentials) : catalog_(catalog), asks_credentials_(asks_credentials) {}
+  Document(const Catalog& catalog, bool asks_credentials, const Sees& sees)
+      : catalog_(catalog), asks_credentials_(asks_credentials), sees_(sees) {}
 
   std::string write() {
     own_paths();
     json::array tags{json::object{{"name", "node"}, {"description", "What the node offers."}},
                      json::object{{"name", "streams"}, {"description", "Events, as they are stored."}}};
     for (const Type& type : catalog_.types()) {
-      tags.push_back(json::object{{"name", type.wire->name}, {"description", "Actor type of module " + type.wire->module->name + "."}});
-      for (const Method& method : type.methods) add_method(type, method);
-      if (type.state != nullptr) add_state(type);
+      bool any = false;
+      for (const Method& method : type.methods)
+        if (sees_(type, &method)) {
+          add_method(type, method);
+          any = true;
+        }
+      if (type.state != nullptr && sees_(type, nullptr)) {
+        add_state(type);
+        any = true;
+      }
+      if (any)
+        tags.push_back(json::object{{"name", type.wire->name}, {"description", "Actor type of module " + type.wire->module->name + "."}});
     }
     json::object document;
     document["openapi"] = "3.1.0";
@@ -238,12 +248,15 @@ class Document {
 
   const Catalog& catalog_;
   bool asks_credentials_;
+  const Sees& sees_;
   Schemas schemas_;
   json::object paths_;
 };
 
 }  // namespace
 
-std::string openapi_document(const Catalog& catalog, bool asks_credentials) { return Document(catalog, asks_credentials).write(); }
+std::string openapi_document(const Catalog& catalog, bool asks_credentials, const Sees& sees) {
+  return Document(catalog, asks_credentials, sees).write();
+}
 
 }  // namespace orbit::rest

@@ -8,7 +8,7 @@
 
 namespace orbit::rest {
 
-// asks_credentials: the node has access control.
-std::string openapi_document(const Catalog& catalog, bool asks_credentials);
+// Of what `sees` says yes to. asks_credentials: the node has access control.
+std::string openapi_document(const Catalog& catalog, bool asks_credentials, const Sees& sees);
 
 }  // namespace orbit::rest

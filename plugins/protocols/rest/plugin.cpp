@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "orbit/plugin.hpp"
 
-#include <algorithm>
 #include <random>
 
 #include "idempotency.hpp"
@@ -48,16 +47,9 @@ class RestPlugin : public Plugin {
   static Result<std::unique_ptr<RestPlugin>> create(Host host, const Config& config) {
     Options options;
     http::ServerOptions& http = options.http;
+    http = http::ServerOptions::from(config);
     const auto number = [&](const char* key) { return static_cast<uint64_t>(config.integer(key)); };
-    http.listen.address = config.string("listen");
-    http.listen.tls = TlsSettings(config);
-    http.listen.connections_max = static_cast<uint32_t>(number("connections_max"));
-    http.limits.header_bytes_max = static_cast<uint32_t>(number("header_bytes_max"));
-    http.limits.request_line_bytes_max = std::min(http.limits.request_line_bytes_max, http.limits.header_bytes_max);
-    http.limits.body_bytes_max = number("body_bytes_max");
-    http.idle_timeout_ms = number("idle_timeout_ms");
     http.header_timeout_ms = number("header_timeout_ms");
-    http.request_timeout_ms = number("request_timeout_ms");
     http.gzip_bytes_min = static_cast<size_t>(number("gzip_bytes_min"));
     http.cors.origins = config.strings("cors_origins");
     options.call_timeout_ms = number("call_timeout_ms");

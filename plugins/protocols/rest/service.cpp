@@ -3,6 +3,7 @@
 
 #include "handler.hpp"
 #include "idempotency.hpp"
+#include "orbit/authorization.hpp"
 
 namespace orbit::rest {
 
@@ -18,7 +19,7 @@ http::ServerOptions with_names(http::ServerOptions options) {
 
 http::Response problem_of(const Error& error, std::string_view target) {
   http::Response response = http::problem(error, target);
-  if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"orbit\", Bearer realm=\"orbit\"");
+  if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", kAuthenticateChallenge);
   return response;
 }
 
@@ -34,7 +35,7 @@ Service::Service(Host host, Options options)
 Result<> Service::start() {
   idempotency_type_ = actors_->type(kIdempotencyType);
   if (auto started = http_.start(); !started) return started;
-  host_.info("REST at http://" + std::string(http_.address()));
+  host_.info("REST at " + http_.url());
   return {};
 }
 

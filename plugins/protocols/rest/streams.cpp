@@ -27,8 +27,13 @@ class Sink {
 // will not call again.
 class Subscription : public std::enable_shared_from_this<Subscription> {
  public:
-  Subscription(Service& service, std::shared_ptr<const Catalog> catalog, std::string stream, std::unique_ptr<Sink> sink)
-      : service_(service), catalog_(std::move(catalog)), stream_(std::move(stream)), sink_(std::move(sink)) {
+  Subscription(Service& service, std::shared_ptr<const Catalog> catalog, std::string stream, std::unique_ptr<Sink> sink,
+               Principal caller)
+      : service_(service),
+        catalog_(std::move(catalog)),
+        stream_(std::move(stream)),
+        sink_(std::move(sink)),
+        caller_(std::move(caller)) {
     if (const size_t slash = stream_.find('/'); slash != std::string::npos)
       message_ = catalog_->message(std::string_view(stream_).substr(0, slash));
   }
@@ -62,15 +67,25 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
         [](void* ctx) {
           auto& self = *static_cast<Subscription*>(ctx);
           self.timer_ = 0;
+          const auto keep = self.shared_from_this();
+          if (!self.is_allowed()) return;
           self.sink_->heartbeat();
           if (self.renew()) self.arm();
         },
         this);
   }
+  // Whether the client still is who it was; if not, it is told so and the stream ends.
+  bool is_allowed() {
+    if (!service_.access().enabled()) return true;
+    const auto good = service_.access().still(caller_);
+    if (!good) finish(good.error().code, good.error().message);
+    return good.has_value();
+  }
   bool renew() { return open_ && observing_ && service_.streams().renew(observer_, lease()) != 0; }
 
   void events(const orbit_stream_event* events, size_t count) {
     const auto keep = shared_from_this();
+    if (!open_ || !is_allowed()) return;
     for (size_t i = 0; i < count && open_; ++i) {
       sink_->event(events[i].position, event_json(events[i]));
       if (sink_->output_bytes() <= kBehindBytesMax) continue;
@@ -116,6 +131,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   std::string stream_;
   std::unique_ptr<Sink> sink_;
   std::shared_ptr<Subscription> self_;
+  const Principal caller_;
   Catalog::Found message_;
   uint64_t observer_ = 0;
   orbit_timer timer_ = 0;
@@ -152,7 +168,7 @@ class SocketSink final : public Sink {
   void event(uint64_t, const std::string& json) override { socket_.send(http::Opcode::text, json); }
   void heartbeat() override { socket_.send(http::Opcode::ping, {}); }
   void end(Code code, const std::string& why) override {
-    socket_.close(code == Code::resource_exhausted ? http::CloseCode::policy : http::CloseCode::try_again, why);
+    socket_.close(code == Code::resource_exhausted || code == Code::unauthenticated ? http::CloseCode::policy : http::CloseCode::try_again, why);
   }
   size_t output_bytes() const override { return socket_.output_bytes(); }
 
@@ -208,7 +224,7 @@ void open_stream(Service& service, std::shared_ptr<const Catalog> catalog, http:
     std::shared_ptr<Subscription> subscription;
     const bool there = responder.upgrade(request, [&](http::WebSocket socket) {
       subscription = std::make_shared<Subscription>(service, std::move(catalog), std::move(route.key),
-                                                    std::make_unique<SocketSink>(std::move(socket)));
+                                                    std::make_unique<SocketSink>(std::move(socket)), caller);
       return std::make_unique<SocketHandler>(subscription);
     });
     if (there) subscription->begin(*from);
@@ -222,7 +238,7 @@ void open_stream(Service& service, std::shared_ptr<const Catalog> catalog, http:
     if (const auto subscription = holder->lock()) subscription->client_gone();
   });
   const auto subscription = std::make_shared<Subscription>(service, std::move(catalog), std::move(route.key),
-                                                           std::make_unique<EventSink>(std::move(stream)));
+                                                           std::make_unique<EventSink>(std::move(stream)), caller);
   *holder = subscription;
   subscription->begin(*from);
 }

@@ -341,7 +341,9 @@ void Engine::leave(std::span<Waiting* const> done) {
   if (next != nullptr) next->wake(kLead);
 }
 
-Result<> Engine::write(WriteOps ops, bool sync) {
+namespace {
+
+Result<> check_batch(WriteOps ops) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < ops.size(); ++i) {
     const WriteOp op = ops[i];
@@ -351,6 +353,13 @@ Result<> Engine::write(WriteOps ops, bool sync) {
   }
   if (bytes > kBatchBytesMax)
     return fail(Code::resource_exhausted, "a batch has " + std::to_string(bytes) + " bytes, at most " + std::to_string(kBatchBytesMax) + " are possible");
+  return {};
+}
+
+}  // namespace
+
+Result<> Engine::write(WriteOps ops, bool sync) {
+  if (auto good = check_batch(ops); !good) return good;
   Waiting mine;
   mine.ops = &ops;
   mine.sync = sync;
@@ -369,6 +378,23 @@ Result<> Engine::write(WriteOps ops, bool sync) {
   run_group(group);
   leave(group);
   return mine.result;
+}
+
+// A group of its own: what the conditions see is what the batch changes.
+Result<FencedOutcome> Engine::write_if(Conditions conditions, WriteOps ops, bool sync) {
+  const std::vector<orbit_write_op> all = with_fences(conditions, ops);
+  const WriteOps batch(all.data(), all.size());
+  if (auto good = check_batch(batch); !good) return tl::unexpected<Error>(std::move(good.error()));
+  const Turn turn(*this);
+  Result<FencedOutcome> outcome = check_conditions(*this, conditions);
+  if (!outcome || outcome->failed) return outcome;
+  Waiting mine;
+  mine.ops = &batch;
+  mine.sync = sync;
+  Waiting* const group = &mine;
+  run_group({&group, 1});
+  if (!mine.result) return tl::unexpected<Error>(std::move(mine.result.error()));
+  return outcome;
 }
 
 // [writer] Sets everybody's result.

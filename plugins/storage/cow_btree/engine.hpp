@@ -62,7 +62,8 @@ class Engine final : public Storage {
   Result<bool> get(const StorageSnapshot* snapshot, Bytes key, ValueSink value) override;
   Result<> multi_get(const StorageSnapshot* snapshot, KeyList keys, VisitValue visit) override;
   Result<> scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, bool reverse, VisitEntry visit) override;
-  Result<> write(WriteOps ops, bool sync) override;  // [any thread]
+  Result<> write(WriteOps ops, bool sync) override;  // [any thread], as the next
+  Result<FencedOutcome> write_if(Conditions conditions, WriteOps ops, bool sync);
   Result<> sync() override;
   Result<> recover() override;
   uint64_t size_bytes() override;
@@ -77,9 +78,8 @@ class Engine final : public Storage {
   Result<> compact();
   // A complete file of the newest state at `path`, which must not exist; durable on return. Writers and readers go on.
   Result<> backup(const std::string& path);
-  // Fills an empty engine: `next` gives the entries in ascending order until false. All or nothing, durable on return; much
-  // faster than writes, and pages are full. Nobody else may write meanwhile.
-  using NextEntry = FunctionRef<bool(Bytes& key, Bytes& value)>;
+  // Fills an empty engine: `next` gives the entries in ascending order until false. All or nothing, durable on return;
+  // much faster than writes, and pages are full. Nobody else may write meanwhile.
   Result<> bulk_load(NextEntry next);
   // Reads everything that is in use and compares checksums.
   Result<> verify();
@@ -123,6 +123,9 @@ class Engine final : public Storage {
   void settle_background();
   void background();
   Result<> load(FunctionRef<void(Builder&)> feed);
+  PageId compact_boundary() const noexcept;
+  bool worth_compacting() const noexcept;
+  Result<> compact_once(bool& again);
   void compact_step(PageId boundary, std::string& from);
   void close();
 

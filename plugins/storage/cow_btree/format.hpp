@@ -5,11 +5,16 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <orbit/result.hpp>
+#include <orbit/coding.hpp>
 #include <string>
 #include <type_traits>
 
 namespace orbit::cow_btree {
+
+using coding::Failure;
+using coding::guarded;
+using coding::must;
+using coding::raise;
 
 static_assert(std::endian::native == std::endian::little, "the format is little endian and is read as it lies");
 
@@ -139,17 +144,6 @@ template <class T>
 void write_at(char* p, const T& value) noexcept {
   static_assert(std::is_trivially_copyable_v<T>);
   std::memcpy(p, &value, sizeof value);
-}
-
-// An error on its way through the engine's inside; the engine's functions return it as a Result.
-struct Failure {
-  Error error;
-};
-[[noreturn]] inline void raise(Code code, std::string message) { throw Failure{{code, std::move(message)}}; }
-template <class T>
-T must(Result<T>&& result) {
-  if (!result) throw Failure{std::move(result.error())};
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
 }  // namespace orbit::cow_btree

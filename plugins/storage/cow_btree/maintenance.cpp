@@ -10,6 +10,8 @@ namespace orbit::cow_btree {
 namespace {
 
 constexpr size_t kCompactStepPages = 128;
+// What found no room in front, because what was moved before was not free yet, lies anywhere: it moves the next time.
+constexpr int kCompactPasses = 4;
 
 }  // namespace
 
@@ -39,7 +41,25 @@ void Engine::compact_step(PageId boundary, std::string& from) {
   commit_txn(txn);
 }
 
+// [writer] As many pages as are in use, and a little for the copies of branches on the way.
+PageId Engine::compact_boundary() const noexcept {
+  const uint64_t used = space_->used() - space_->waiting();
+  return static_cast<PageId>(std::min<uint64_t>(space_->pages(), used + used / 64 + 16));
+}
+
+// [writer]
+bool Engine::worth_compacting() const noexcept {
+  return space_->pages() - (space_->used() - space_->waiting()) > space_->pages() / 10 + 64;
+}
+
 Result<> Engine::compact() {
+  for (int pass = 1;; ++pass) {
+    bool again = false;
+    if (auto done = compact_once(again); !done || !again || pass == kCompactPasses) return done;
+  }
+}
+
+Result<> Engine::compact_once(bool& again) {
   return guarded([&] {
     PageId boundary = 0;
     {
@@ -47,9 +67,7 @@ Result<> Engine::compact() {
       wait_for_background();
       refuse_if_stopped();
       checkpoint_now(log_->ready() ? log_->start_here() : log_->end_here());
-      // As many pages as are in use, and a little for the copies of branches on the way.
-      const uint64_t used = space_->used() - space_->waiting();
-      boundary = static_cast<PageId>(std::min<uint64_t>(space_->pages(), used + used / 64 + 16));
+      boundary = compact_boundary();
     }
     std::string from;
     do {
@@ -63,6 +81,7 @@ Result<> Engine::compact() {
     checkpoint_now(log_->ready() ? log_->start_here() : log_->end_here());
     space_->trim();
     size_bytes_ = space_->pages() * kPageBytes;
+    again = worth_compacting();
   });
 }
 
@@ -161,9 +180,8 @@ void Engine::close() {
     if (stopped_.load() || (!log_->ready() && version_ == slot_.version)) return;
     // Without the background thread from here on.
     checkpoint_now(log_->end_here());
-    if (options_.compact_on_close && space_->pages() - (space_->used() - space_->waiting()) > space_->pages() / 10 + 64) {
-      const uint64_t used = space_->used() - space_->waiting();
-      const auto boundary = static_cast<PageId>(used + used / 64 + 16);
+    for (int pass = 0; options_.compact_on_close && pass < kCompactPasses && worth_compacting(); ++pass) {
+      const PageId boundary = compact_boundary();
       std::string from;
       do {
         if (cache_->dirty_pages() > cache_->frames() / 4) checkpoint_now(log_->end_here());
@@ -178,6 +196,7 @@ void Engine::close() {
         commit_txn(txn);
       } while (!from.empty());
       checkpoint_now(log_->end_here());
+      space_->trim();
     }
     space_->trim();
   });

@@ -66,19 +66,4 @@ class Engine::Snapshot final : public StorageSnapshot {
   Readers& readers_;
 };
 
-// Runs an inner function whose errors are Failures.
-template <class F>
-auto guarded(F&& function) -> Result<decltype(function())> {
-  try {
-    if constexpr (std::is_void_v<decltype(function())>) {
-      function();
-      return {};
-    } else {
-      return function();
-    }
-  } catch (Failure& failure) {
-    return tl::unexpected<Error>(std::move(failure.error));
-  }
-}
-
 }  // namespace orbit::cow_btree

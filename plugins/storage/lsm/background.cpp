@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// What goes on behind the writers: memtables become tables, tables are merged downwards.
+// What goes on behind the writers: memtables become tables. Merging tables: compaction.cpp.
 #include <algorithm>
 
-#include "waiting.hpp"
+#include "compaction.hpp"
 
 namespace orbit::lsm {
 namespace {
@@ -38,23 +38,9 @@ void RateLimit::take(size_t bytes) {
   std::this_thread::sleep_until(until);
 }
 
-struct Engine::Compaction {
-  size_t level = 0;
-  size_t output = 0;
-  std::vector<TablePtr> upper;  // of `level`, the newest first in level 0
-  std::vector<TablePtr> lower;  // of `output`
-  bool expired = false;         // the tables only go
-};
-
 Compression Engine::compression_of(size_t level) const noexcept {
   return options_.compression.empty() ? Compression::none
                                       : options_.compression[std::min(level, options_.compression.size() - 1)];
-}
-
-uint64_t Engine::level_target(size_t level) const noexcept {
-  uint64_t target = options_.level1_bytes;
-  for (size_t i = 1; i < level; ++i) target *= options_.level_factor;
-  return target;
 }
 
 // ---- threads -------------------------------------------------------------------------------------------------------
@@ -153,14 +139,16 @@ bool Engine::flush_one() {
   const auto state = hold_state();
   if (state->full.empty()) return false;
   const Memtable& memtable = *state->full.back();
-  std::vector<TablePtr> made;
+  Made made;
   if (!memtable.empty()) {
     const auto at = memtable.cursor();
-    made = write_tables(*at, memtable.ranges(), *state->version, 0);
+    made = write_tables(*at, memtable.ranges(), *state->version, 0, {});
   }
-  install([&](Version& version) { version.levels[0].insert(version.levels[0].begin(), made.rbegin(), made.rend()); },
-          &memtable);
-  for (const TablePtr& table : made) counters_.flush_bytes += table->info.bytes;
+  const auto& tables = made.below;
+  install(
+      [&](Version& version) { version.levels[0].insert(version.levels[0].begin(), tables.rbegin(), tables.rend()); },
+      &memtable);
+  counters_.flush_bytes += made.bytes();
   counters_.flushes += 1;
   return true;
 }
@@ -168,7 +156,9 @@ bool Engine::flush_one() {
 // ---- writing tables ------------------------------------------------------------------------------------------------
 
 // Leaves out what nobody can see any more. `erased` is all that is erased in the input. Tables of level 0 are not cut.
-std::vector<TablePtr> Engine::write_tables(Cursor& at, const RangeSet& erased, const Version& version, size_t level) {
+// What lies in a range that is kept back goes to tables of its own.
+Engine::Made Engine::write_tables(Cursor& at, const RangeSet& erased, const Version& version, size_t level,
+                                  const std::vector<KeyRange>& kept_back) {
   std::vector<uint64_t> held;
   {
     const std::lock_guard lock(snapshots_lock_);
@@ -184,6 +174,10 @@ std::vector<TablePtr> Engine::write_tables(Cursor& at, const RangeSet& erased, c
   };
 
   const bool last_level = is_last({}, RangeEnd{{}, true});
+  const auto touches_kept_back = [&](Bytes from, const RangeEnd& end) {
+    return std::any_of(kept_back.begin(), kept_back.end(),
+                       [&](const KeyRange& range) { return range.to.after(from) && end.after(range.from); });
+  };
 
   std::vector<ErasedRange> kept;
   for (const RangeSet::Fragment& fragment : erased.fragments()) {
@@ -191,12 +185,15 @@ std::vector<TablePtr> Engine::write_tables(Cursor& at, const RangeSet& erased, c
     for (const uint64_t sequence : fragment.sequences) {
       if (stripes.of(sequence) == stripe || (expired > 0 && sequence <= expired)) continue;
       stripe = stripes.of(sequence);
-      if (stripe == 0 && is_last(fragment.from, fragment.to)) continue;
+      if (stripe == 0 && is_last(fragment.from, fragment.to) && !touches_kept_back(fragment.from, fragment.to))
+        continue;
       kept.push_back({fragment.from, fragment.to, sequence});
     }
   }
 
-  std::vector<TablePtr> out;
+  Made out;
+  size_t next_back = 0;  // in kept_back: where the writing is, or what comes next
+  bool back = false;     // it is in there
   std::unique_ptr<TableWriter> writer;
   std::string writing;
   std::string from;  // where the table begins that is being written
@@ -221,8 +218,29 @@ std::vector<TablePtr> Engine::write_tables(Cursor& at, const RangeSet& erased, c
     writer->add_ranges(part);
     const TableInfo info = writer->finish();
     writer.reset();
-    out.push_back(open_table(info));
+    (back ? out.stayed : out.below).push_back(open_table(info));
     writing.clear();
+  };
+  const auto cut_at = [&](std::string key) {
+    finish(&key);
+    from = std::move(key);
+    from_start = false;
+  };
+  // Goes on to the range that `key` is in; null: through all that are left.
+  const auto pass_ranges = [&](const std::string* key) {
+    while (next_back < kept_back.size()) {
+      const KeyRange& range = kept_back[next_back];
+      if (!back) {
+        if (key != nullptr && *key < range.from) return;
+        cut_at(range.from);
+        back = true;
+      } else {
+        if (range.to.infinite || (key != nullptr && *key < range.to.key)) return;
+        cut_at(range.to.key);
+        back = false;
+        ++next_back;
+      }
+    }
   };
 
   try {
@@ -238,16 +256,13 @@ std::vector<TablePtr> Engine::write_tables(Cursor& at, const RangeSet& erased, c
       if (!same) {
         key.assign(at.key());
         any = true;
-        if (writer && level > 0 && writer->bytes() >= options_.table_bytes) {
-          finish(&key);
-          from = key;
-          from_start = false;
-        }
+        pass_ranges(&key);
+        if (writer && level > 0 && writer->bytes() >= options_.table_bytes && !back) cut_at(key);
       }
       stripe = mine;
       if (expired > 0 && sequence <= expired) continue;
       if (!erased.empty() && erased.cover(key, stripes.last(mine)) > sequence) continue;
-      if (mine == 0 && level > 0 && options_.ttl_seconds == 0) {
+      if (mine == 0 && level > 0 && options_.ttl_seconds == 0 && !back) {
         if (last_level || is_last(key, RangeEnd{key + '\0', false})) {
           if (kind_of(tag) == Kind::erase) continue;
           if (erased.empty() || erased.cover(key, sequence) == 0) tag = tag_of(0, Kind::put);
@@ -256,164 +271,16 @@ std::vector<TablePtr> Engine::write_tables(Cursor& at, const RangeSet& erased, c
       if (!writer) begin();
       writer->add(key, tag, at.value());
     }
+    pass_ranges(nullptr);
     finish(nullptr);
     must(files_.sync_directory(options_.path));
   } catch (...) {
     writer.reset();
-    for (const TablePtr& table : out) table->make_obsolete();
+    out.drop();
     if (!writing.empty()) (void)files_.remove(writing);
     throw;
   }
   return out;
-}
-
-// ---- compaction ----------------------------------------------------------------------------------------------------
-
-std::unique_ptr<Engine::Compaction> Engine::pick_expired(const Version& version) {
-  if (options_.ttl_seconds == 0) return nullptr;
-  const uint64_t expired = expired_sequence();
-  auto out = std::make_unique<Compaction>();
-  out->expired = true;
-  for (size_t level = 0; level < kLevels; ++level) {
-    for (const TablePtr& table : version.levels[level])
-      if (table->info.sequence_max <= expired) out->upper.push_back(table);
-    out->level = level;
-    if (!out->upper.empty()) return out;
-  }
-  return nullptr;
-}
-
-std::unique_ptr<Engine::Compaction> Engine::pick_level0(const Version& version) {
-  auto out = std::make_unique<Compaction>();
-  out->output = 1;
-  const auto& tables = version.levels[0];
-  // Keys that were written in order make tables that have nothing in common: these need no merging.
-  const TablePtr& oldest = tables.back();
-  const auto& info = oldest->info;
-  if (version.overlapping(0, info.smallest, info.end).size() == 1 && !version.overlaps(1, info.smallest, info.end)) {
-    out->upper = {oldest};
-    return out;
-  }
-  out->upper = tables;
-  std::string from = info.smallest;
-  RangeEnd end = info.end;
-  for (const TablePtr& table : tables) {
-    from = std::min(from, table->info.smallest);
-    if (before(end, table->info.end)) end = table->info.end;
-  }
-  out->lower = version.overlapping(1, from, end);
-  return out;
-}
-
-std::unique_ptr<Engine::Compaction> Engine::pick(const Version& version) {
-  if (auto expired = pick_expired(version)) return expired;
-  double most = 0;
-  size_t level = 0;
-  for (size_t i = 0; i + 1 < kLevels; ++i) {
-    const double score =
-        i == 0 ? static_cast<double>(version.levels[0].size()) / static_cast<double>(options_.level0_compact)
-               : static_cast<double>(version.level_bytes(i)) / static_cast<double>(level_target(i));
-    if (score > most) {
-      most = score;
-      level = i;
-    }
-  }
-  if (most < 1) return nullptr;
-  if (level == 0) return pick_level0(version);
-  const auto& tables = version.levels[level];
-  auto next = std::find_if(tables.begin(), tables.end(),
-                           [&](const TablePtr& table) { return table->info.smallest > compact_after_[level]; });
-  if (next == tables.end()) next = tables.begin();
-  auto out = std::make_unique<Compaction>();
-  out->level = level;
-  out->output = level + 1;
-  out->upper = {*next};
-  out->lower = version.overlapping(level + 1, (*next)->info.smallest, (*next)->info.end);
-  compact_after_[level] = (*next)->info.smallest;
-  return out;
-}
-
-bool Engine::compact_one() {
-  const std::lock_guard compacting(compact_lock_);
-  const auto state = hold_state();
-  const auto picked = pick(*state->version);
-  if (!picked) return false;
-  run(*picked);
-  return true;
-}
-
-void Engine::run(Compaction& job) {
-  const auto state = hold_state();
-  const bool moves = !job.expired && job.upper.size() == 1 && job.lower.empty();
-  std::vector<TablePtr> made;
-  if (moves) {
-    made = job.upper;
-  } else if (!job.expired) {
-    std::vector<std::unique_ptr<Cursor>> runs;
-    std::vector<ErasedRange> ranges;
-    if (job.level == 0) {
-      for (const TablePtr& table : job.upper) runs.push_back(table->table->cursor(false));
-    } else {
-      runs.push_back(std::make_unique<LevelCursor>(job.upper, false));
-    }
-    if (!job.lower.empty()) runs.push_back(std::make_unique<LevelCursor>(job.lower, false));
-    for (const auto* tables : {&job.upper, &job.lower}) {
-      for (const TablePtr& table : *tables) {
-        const auto more = table->table->ranges().ranges();
-        ranges.insert(ranges.end(), more.begin(), more.end());
-        counters_.compaction_read_bytes += table->info.bytes;
-      }
-    }
-    MergeCursor at(std::move(runs));
-    made = write_tables(at, RangeSet(ranges), *state->version, job.output);
-  }
-  install(
-      [&](Version& version) {
-        const auto gone = [&](const TablePtr& table) {
-          return std::find(job.upper.begin(), job.upper.end(), table) != job.upper.end() ||
-                 std::find(job.lower.begin(), job.lower.end(), table) != job.lower.end();
-        };
-        std::erase_if(version.levels[job.level], gone);
-        if (job.expired) return;
-        auto& output = version.levels[job.output];
-        std::erase_if(output, gone);
-        output.insert(output.end(), made.begin(), made.end());
-        std::sort(output.begin(), output.end(),
-                  [](const TablePtr& a, const TablePtr& b) { return a->info.smallest < b->info.smallest; });
-      },
-      nullptr);
-  if (moves) {
-    counters_.tables_moved += 1;
-    return;
-  }
-  for (const auto* tables : {&job.upper, &job.lower})
-    for (const TablePtr& table : *tables) table->make_obsolete();
-  if (job.expired) {
-    counters_.tables_expired += job.upper.size();
-    return;
-  }
-  for (const TablePtr& table : made) counters_.compaction_bytes += table->info.bytes;
-  counters_.compactions += 1;
-}
-
-Result<> Engine::compact() {
-  if (auto flushed = flush(); !flushed) return flushed;
-  return guarded([&] {
-    const std::lock_guard compacting(compact_lock_);
-    for (size_t level = 0; level + 1 < kLevels; ++level) {
-      const auto state = hold_state();
-      const Version& version = *state->version;
-      bool deeper = false;
-      for (size_t below = level + 1; below < kLevels; ++below) deeper = deeper || !version.levels[below].empty();
-      if (version.levels[level].empty() || (level > 0 && !deeper)) continue;
-      Compaction job;
-      job.level = level;
-      job.output = level + 1;
-      job.upper = version.levels[level];
-      job.lower = version.levels[level + 1];
-      run(job);
-    }
-  });
 }
 
 }  // namespace orbit::lsm

@@ -13,6 +13,9 @@ bool comes_first(const Cursor& a, const Cursor& b, bool backward) noexcept {
 
 }  // namespace
 
+bool Cursor::leap(const RangeEnd&, uint64_t) { return false; }
+bool Cursor::leap_back(Bytes, uint64_t) { return false; }
+
 MergeCursor::MergeCursor(std::vector<std::unique_ptr<Cursor>> runs) : runs_(std::move(runs)) {
   order_.reserve(runs_.size());
 }
@@ -66,6 +69,18 @@ void MergeCursor::next() {
 void MergeCursor::prev() {
   order_[0]->prev();
   settle(true);
+}
+
+bool MergeCursor::leap(const RangeEnd& to, uint64_t sequence) {
+  if (!order_[0]->leap(to, sequence)) return false;
+  settle(false);
+  return true;
+}
+
+bool MergeCursor::leap_back(Bytes from, uint64_t sequence) {
+  if (!order_[0]->leap_back(from, sequence)) return false;
+  settle(true);
+  return true;
 }
 
 }  // namespace orbit::lsm

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "coding.hpp"
+#include "range_set.hpp"
 
 namespace orbit::lsm {
 
@@ -29,6 +30,13 @@ class Cursor {
   virtual void seek_before(const Bytes* key) = 0;
   virtual void next() = 0;
   virtual void prev() = 0;
+  // To the first version at or after `to`, or as far towards it as everything that is passed over was written before
+  // `sequence`. False: it stays where it is. A cursor need not know.
+  virtual bool leap(const RangeEnd& to, uint64_t sequence);
+  // The same to the last version before `from`, backwards.
+  virtual bool leap_back(Bytes from, uint64_t sequence);
+  // The position is on an erased entry, which a reader has to walk over.
+  virtual void note_erased() noexcept {}
 
  protected:
   bool valid_ = false;
@@ -51,6 +59,9 @@ class MergeCursor final : public Cursor {
   void seek_before(const Bytes* key) override;
   void next() override;
   void prev() override;
+  bool leap(const RangeEnd& to, uint64_t sequence) override;
+  bool leap_back(Bytes from, uint64_t sequence) override;
+  void note_erased() noexcept override { order_[0]->note_erased(); }
 
  private:
   void sort(bool backward);

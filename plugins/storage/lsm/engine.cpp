@@ -207,7 +207,7 @@ void Engine::flush_replayed() {
 
 void Engine::set_state(State* next) {
   full_memtables_ = next->full.size();
-  level0_tables_ = next->version->levels[0].size();
+  level0_tables_ = mergeable_level0(*next->version);
   const State* const old = state_.exchange(next, std::memory_order_acq_rel);
   epochs_.retire(const_cast<State*>(old), [](void* object) { static_cast<const State*>(object)->release(); });
 }
@@ -310,6 +310,7 @@ Result<> Engine::scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, boo
     const auto state = hold_state();
     const uint64_t sequence = Snapshot::sequence_of(snapshot, last_sequence_);
     std::vector<std::unique_ptr<Cursor>> runs;
+    std::deque<std::vector<TablePtr>> alone;  // tables of level 0, each a run
     std::vector<const RangeSet*> erased;
     const RangeEnd end{std::string(to), to.empty()};
     const auto add_memtable = [&](const Memtable& memtable) {
@@ -324,7 +325,7 @@ Result<> Engine::scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, boo
       if (!version.overlaps(level, from, end)) continue;
       for (const TablePtr& table : version.levels[level]) {
         if (!table->info.end.after(from) || !end.after(table->info.smallest)) continue;
-        if (level == 0) runs.push_back(table->table->cursor(true));
+        if (level == 0) runs.push_back(std::make_unique<LevelCursor>(alone.emplace_back(1, table), true));
         if (const RangeSet& ranges = table->table->ranges(); !ranges.empty()) erased.push_back(&ranges);
       }
       if (level > 0) runs.push_back(std::make_unique<LevelCursor>(version.levels[level], true));
@@ -342,9 +343,19 @@ Result<> Engine::scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, boo
 
 namespace {
 
-bool is_erased(const std::vector<const RangeSet*>& erased, Bytes key, uint64_t version, uint64_t sequence) noexcept {
-  return std::any_of(erased.begin(), erased.end(),
-                     [&](const RangeSet* set) { return set->cover(key, sequence) > version; });
+constexpr size_t kStepsMax = 8;  // over versions of a key before it is sought anew
+
+struct Cover {
+  const RangeSet::Fragment* fragment = nullptr;  // null: the version is not erased by a range
+  uint64_t sequence = 0;
+};
+
+Cover cover_of(const std::vector<const RangeSet*>& erased, Bytes key, uint64_t version, uint64_t sequence) noexcept {
+  Cover out;
+  for (const RangeSet* set : erased)
+    if (const uint64_t found = set->cover(key, sequence); found > version && found > out.sequence)
+      out = {set->at(key), found};
+  return out;
 }
 
 }  // namespace
@@ -353,16 +364,37 @@ void Engine::scan_forward(Cursor& at, const std::vector<const RangeSet*>& erased
                           Bytes from, Bytes to, VisitEntry& visit) {
   std::string last;
   bool any = false;
-  for (at.seek(from, ~uint64_t{0}); at.valid(); at.next()) {
+  size_t steps = 0;  // since a version was looked at that may be seen
+  at.seek(from, ~uint64_t{0});
+  while (at.valid()) {
     const Bytes key = at.key();
     if (!to.empty() && key >= to) return;
     const uint64_t version = lsm::sequence_of(at.tag());
-    if (version > sequence || (any && key == last)) continue;
+    const bool passed = any && key == last;
+    if (version > sequence || passed) {
+      if (++steps < kStepsMax) {
+        at.next();
+      } else {
+        steps = 0;
+        const std::string wanted = passed ? std::string(key) + '\0' : std::string(key);
+        at.seek(wanted, passed ? ~uint64_t{0} : seek_tag(sequence));
+      }
+      continue;
+    }
+    steps = 0;
     last.assign(key);
     any = true;
-    if (kind_of(at.tag()) != Kind::put || (expired > 0 && version <= expired)) continue;
-    if (!erased.empty() && is_erased(erased, key, version, sequence)) continue;
-    if (!visit(key, at.value())) return;
+    if (kind_of(at.tag()) != Kind::put) {
+      at.note_erased();
+    } else if (expired == 0 || version > expired) {
+      const Cover cover = erased.empty() ? Cover{} : cover_of(erased, key, version, sequence);
+      if (cover.fragment == nullptr) {
+        if (!visit(key, at.value())) return;
+      } else if (at.leap(cover.fragment->to, cover.sequence)) {
+        continue;
+      }
+    }
+    at.next();
   }
 }
 
@@ -385,8 +417,12 @@ void Engine::scan_backward(Cursor& at, const std::vector<const RangeSet*>& erase
     }
     const uint64_t version = lsm::sequence_of(tag);
     if (!any || kind_of(tag) != Kind::put || (expired > 0 && version <= expired)) continue;
-    if (!erased.empty() && is_erased(erased, key, version, sequence)) continue;
-    if (!visit(key, value)) return;
+    const Cover cover = erased.empty() ? Cover{} : cover_of(erased, key, version, sequence);
+    if (cover.fragment == nullptr) {
+      if (!visit(key, value)) return;
+    } else if (at.valid() && cover.fragment->from <= at.key()) {
+      at.leap_back(cover.fragment->from, cover.sequence);
+    }
   }
 }
 
@@ -458,6 +494,7 @@ EngineStats Engine::stats() const {
     out.table_bytes += state->version->level_bytes(level);
   }
   out.level0_tables = state->version->levels[0].size();
+  out.damaged_tables = damaged_tables_;
   return out;
 }
 

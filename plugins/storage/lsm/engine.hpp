@@ -29,7 +29,7 @@ struct EngineStats {
   uint64_t log_bytes, log_syncs, groups, batches;
   uint64_t flushes, flush_bytes, compactions, compaction_read_bytes, compaction_bytes, tables_moved, tables_expired;
   uint64_t slowed_microseconds, stopped_microseconds;
-  uint64_t cache_bytes, memtable_bytes, tables, table_bytes, level0_tables;
+  uint64_t cache_bytes, memtable_bytes, tables, table_bytes, level0_tables, damaged_tables;
 };
 
 struct EngineOptions {
@@ -54,6 +54,7 @@ struct EngineOptions {
   bool background = true;
   std::function<uint64_t()> clock_seconds;                   // required with ttl_seconds
   std::function<void(const EngineStats&)> after_background;  // called after each flush and compaction, on its thread
+  std::function<void(const Error&)> on_damage;  // once for each table that a compaction cannot read, on its thread
 };
 
 class RateLimit {
@@ -77,7 +78,8 @@ class Engine final : public Storage {
   Result<bool> get(const StorageSnapshot* snapshot, Bytes key, ValueSink value) override;
   Result<> multi_get(const StorageSnapshot* snapshot, KeyList keys, VisitValue visit) override;
   Result<> scan(const StorageSnapshot* snapshot, Bytes from, Bytes to, bool reverse, VisitEntry visit) override;
-  Result<> write(WriteOps ops, bool sync) override;  // [any thread]
+  Result<> write(WriteOps ops, bool sync) override;  // [any thread], as the next
+  Result<FencedOutcome> write_if(Conditions conditions, WriteOps ops, bool sync);
   Result<> sync() override;
   Result<> recover() override;
   uint64_t size_bytes() override;
@@ -86,12 +88,17 @@ class Engine final : public Storage {
 
   // Makes a table of what is in memory.
   Result<> flush();
-  // Merges everything into the last level that is in use.
+  // Merges everything into the last level that is in use; DATA_LOSS when something is damaged, which stays as it is.
   Result<> compact();
+  // Does now what the threads behind would come to do.
+  Result<> merge_due();
+  // Makes tables of the last level of all that `next` gives, in an engine that has no entry and no snapshot. All or
+  // nothing, durable on return. Nobody else may use the engine meanwhile.
+  Result<> bulk_load(NextEntry next);
   // An engine's directory with the newest state at `path`, which must not exist, on the same file system; durable on
   // return.
   Result<> checkpoint(const std::string& path);
-  // Reads all tables. DATA_LOSS names the first that is damaged.
+  // Reads all tables. DATA_LOSS names the first that is damaged; compactions go round those that they cannot read.
   Result<> verify();
   EngineStats stats() const;
 
@@ -100,6 +107,7 @@ class Engine final : public Storage {
   class Turn;
   struct Waiting;
   struct Compaction;
+  struct Made;
 
   Engine(FileSystem& files, EngineOptions options);
 
@@ -121,6 +129,7 @@ class Engine final : public Storage {
                      Bytes from, Bytes to, VisitEntry& visit);
 
   // ---- the writer's: whoever is first in the queue ----
+  static Result<> check_batch(WriteOps ops, size_t& bytes);
   Result<> queue(Waiting& mine);
   void commit(std::span<Waiting* const> group);
   void add_to_memtable(std::span<Waiting* const> group, uint64_t sequence);
@@ -139,10 +148,18 @@ class Engine final : public Storage {
   bool flush_one();
   bool compact_one();
   std::unique_ptr<Compaction> pick(const Version& version);
-  std::unique_ptr<Compaction> pick_level0(const Version& version);
+  std::unique_ptr<Compaction> pick_level0(const Version& version, bool may_move);
+  std::unique_ptr<Compaction> pick_erased(const Version& version);
+  std::unique_ptr<Compaction> merge_below(const Version& version, size_t level, std::vector<TablePtr> upper) const;
   std::unique_ptr<Compaction> pick_expired(const Version& version);
-  std::vector<TablePtr> write_tables(Cursor& at, const RangeSet& erased, const Version& version, size_t level);
+  Made write_tables(Cursor& at, const RangeSet& erased, const Version& version, size_t level,
+                    const std::vector<KeyRange>& kept_back);
+  Made merge(const Compaction& job, const Version& version);
   void run(Compaction& compaction);
+  bool set_damaged_aside(const Compaction& job);
+  void forget_damage();
+  void count_damaged();
+  static size_t mergeable_level0(const Version& version);
   void install(const std::function<void(Version&)>& change, const Memtable* flushed);
   void drop_logs_before(uint64_t log);
   void background_failed(const Error& error);
@@ -171,6 +188,7 @@ class Engine final : public Storage {
   std::mutex flush_lock_;
   std::mutex compact_lock_;
   std::array<std::string, kLevels> compact_after_;
+  std::atomic<uint64_t> damaged_tables_{0};
 
   std::mutex snapshots_lock_;
   std::multiset<uint64_t> snapshots_;

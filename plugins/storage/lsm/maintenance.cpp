@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-#include "waiting.hpp"
+#include <algorithm>
+
+#include "compaction.hpp"
 
 namespace orbit::lsm {
 
@@ -30,11 +32,61 @@ Result<> Engine::checkpoint(const std::string& path) {
   });
 }
 
-Result<> Engine::verify() {
+namespace {
+
+// What a bulk load gives, as versions of one moment.
+class LoadCursor final : public Cursor {
+ public:
+  LoadCursor(NextEntry next, uint64_t tag) : next_(next) { tag_ = tag; }
+  void seek(Bytes, uint64_t) override { next(); }
+  void seek_before(const Bytes*) override { raise(Code::internal, "a bulk load goes forward only"); }
+  void next() override {
+    if (valid_) last_.assign(key_);
+    const bool first = !valid_;
+    valid_ = next_(key_, value_);
+    if (!valid_) return;
+    if (key_.size() > kKeyBytesMax)
+      raise(Code::invalid_argument, "a key has " + std::to_string(key_.size()) + " bytes; at most " +
+                                        std::to_string(kKeyBytesMax) + " are possible");
+    if (!first && key_ <= last_) raise(Code::invalid_argument, "the entries of a bulk load must ascend");
+  }
+  void prev() override { seek_before(nullptr); }
+
+ private:
+  NextEntry next_;
+  std::string last_;
+};
+
+}  // namespace
+
+Result<> Engine::bulk_load(NextEntry next) {
+  // What was erased goes first: it would hide what comes.
+  bool any = false;
+  if (auto seen = scan(nullptr, {}, {}, false, [&](Bytes, Bytes) { return any = true, false; }); !seen) return seen;
+  if (!any)
+    if (auto merged = compact(); !merged) return merged;
   return guarded([&] {
+    const Turn turn(*this);
+    refuse_if_stopped();
+    const std::lock_guard compacting(compact_lock_);
     const auto state = hold_state();
-    for (const auto& level : state->version->levels)
-      for (const TablePtr& table : level) table->table->verify();
+    const auto& levels = state->version->levels;
+    const bool tables = std::any_of(levels.begin(), levels.end(), [](const auto& level) { return !level.empty(); });
+    if (any || tables || !state->memtable->empty() || !state->full.empty())
+      raise(Code::failed_precondition, "a bulk load needs an empty store, without snapshots of what was erased");
+    const uint64_t sequence = last_sequence_.load() + 1;
+    LoadCursor at(next, tag_of(sequence, Kind::put));
+    const Made made = write_tables(at, RangeSet(), *state->version, kLevels - 1, {});
+    last_sequence_.store(sequence, std::memory_order_release);
+    if (options_.ttl_seconds > 0) sample_time();
+    try {
+      install([&](Version& version) { version.levels[kLevels - 1] = made.below; }, nullptr);
+    } catch (...) {
+      // The manifest may name them or not, and what is named must be there.
+      stop({Code::unavailable, "it is not known whether a bulk load was stored"});
+      throw;
+    }
+    counters_.compaction_bytes += made.bytes();
   });
 }
 

@@ -51,6 +51,8 @@ class Gauges {
       {"orbit_lsm_tables", "Tables.", &EngineStats::tables},
       {"orbit_lsm_table_bytes", "Bytes in tables.", &EngineStats::table_bytes},
       {"orbit_lsm_level0_tables", "Tables in level 0.", &EngineStats::level0_tables},
+      {"orbit_lsm_damaged_tables", "Tables that compactions leave alone, because they cannot be read.",
+       &EngineStats::damaged_tables},
   };
   const orbit_metrics_v1* metrics_;
   orbit_gauge* gauges_[std::size(kGauges)] = {};
@@ -141,6 +143,10 @@ class LsmStorage final : public orbit::StoragePlugin<LsmStorage, Engine> {
     if (!keys) return tl::unexpected<orbit::Error>(keys.error());
     options.keys = std::move(*keys);
     options.after_background = [gauges = Gauges(host)](const EngineStats& stats) { gauges.set(stats); };
+    options.on_damage = [host](const orbit::Error& error) {
+      host.error("a table cannot be read, and stays where it is; what lies elsewhere is merged as before: " +
+                 error.message);
+    };
     static orbit::PosixFileSystem files;
     auto engine = Engine::open(files, options);
     if (!engine) return tl::unexpected<orbit::Error>(engine.error());

@@ -7,6 +7,18 @@
 
 namespace orbit::lsm {
 
+std::vector<KeyRange> joined(std::vector<KeyRange> ranges) {
+  std::sort(ranges.begin(), ranges.end(), [](const KeyRange& a, const KeyRange& b) { return a.from < b.from; });
+  std::vector<KeyRange> out;
+  for (KeyRange& range : ranges) {
+    if (out.empty() || !out.back().to.after(range.from))
+      out.push_back(std::move(range));
+    else if (before(out.back().to, range.to))
+      out.back().to = std::move(range.to);
+  }
+  return out;
+}
+
 RangeSet::RangeSet(const std::vector<ErasedRange>& ranges) {
   std::vector<const ErasedRange*> begins;
   std::vector<std::string_view> cuts;
@@ -51,14 +63,19 @@ RangeSet::RangeSet(const std::vector<ErasedRange>& ranges) {
   }
 }
 
-uint64_t RangeSet::cover(Bytes key, uint64_t sequence) const noexcept {
-  if (fragments_.empty()) return 0;
+const RangeSet::Fragment* RangeSet::at(Bytes key) const noexcept {
+  if (fragments_.empty()) return nullptr;
   const auto next = std::upper_bound(fragments_.begin(), fragments_.end(), key,
                                      [](Bytes wanted, const Fragment& fragment) { return wanted < fragment.from; });
-  if (next == fragments_.begin()) return 0;
+  if (next == fragments_.begin()) return nullptr;
   const Fragment& fragment = *(next - 1);
-  if (!fragment.to.after(key)) return 0;
-  for (const uint64_t one : fragment.sequences)
+  return fragment.to.after(key) ? &fragment : nullptr;
+}
+
+uint64_t RangeSet::cover(Bytes key, uint64_t sequence) const noexcept {
+  const Fragment* const fragment = at(key);
+  if (fragment == nullptr) return 0;
+  for (const uint64_t one : fragment->sequences)
     if (one <= sequence) return one;
   return 0;
 }

@@ -19,6 +19,13 @@ inline bool before(const RangeEnd& a, const RangeEnd& b) noexcept {
   return !a.infinite && (b.infinite || a.key < b.key);
 }
 
+struct KeyRange {
+  std::string from;
+  RangeEnd to;
+};
+// As few as possible, in order; those that only touch stay apart.
+std::vector<KeyRange> joined(std::vector<KeyRange> ranges);
+
 struct ErasedRange {
   std::string from;
   RangeEnd to;
@@ -41,6 +48,8 @@ class RangeSet {
   const std::vector<Fragment>& fragments() const noexcept { return fragments_; }
   // The sequence of the newest erased range, up to `sequence`, that contains `key`; 0: none does.
   uint64_t cover(Bytes key, uint64_t sequence) const noexcept;
+  // The fragment that contains `key`; null: none does.
+  const Fragment* at(Bytes key) const noexcept;
   size_t memory_bytes() const noexcept { return memory_bytes_; }
   // One per fragment and sequence: what the constructor makes an equal set of.
   std::vector<ErasedRange> ranges() const;

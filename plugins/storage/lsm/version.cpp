@@ -43,6 +43,12 @@ bool Version::overlaps(size_t level, Bytes from, const RangeEnd& end) const noex
   return i < tables.size() && end.after(tables[i]->info.smallest);
 }
 
+bool Version::any_damaged() const noexcept {
+  return std::any_of(levels.begin(), levels.end(), [](const auto& level) {
+    return std::any_of(level.begin(), level.end(), [](const TablePtr& table) { return table->damaged(); });
+  });
+}
+
 void LevelCursor::open(size_t index) {
   if (at_ && index == index_) return;
   index_ = index;
@@ -102,6 +108,34 @@ void LevelCursor::next() {
 void LevelCursor::prev() {
   at_->prev();
   backward();
+}
+
+bool LevelCursor::leap(const RangeEnd& to, uint64_t sequence) {
+  const TableInfo& info = tables_[index_]->info;
+  if (info.sequence_max >= sequence) return false;
+  if (before(to, info.end)) {
+    at_->seek(to.key, ~uint64_t{0});
+  } else {
+    open(index_ + 1);
+    if (at_) at_->seek({}, ~uint64_t{0});
+  }
+  forward();
+  return true;
+}
+
+bool LevelCursor::leap_back(Bytes from, uint64_t sequence) {
+  const TableInfo& info = tables_[index_]->info;
+  if (info.sequence_max >= sequence) return false;
+  if (info.smallest < from) {
+    at_->seek_before(&from);
+  } else if (index_ == 0) {
+    at_ = nullptr;
+  } else {
+    open(index_ - 1);
+    at_->seek_before(nullptr);
+  }
+  backward();
+  return true;
 }
 
 }  // namespace orbit::lsm

@@ -25,6 +25,17 @@ class TableFile {
     if (obsolete_.load()) (void)files_.remove(path_);
   }
   void make_obsolete() noexcept { obsolete_.store(true); }
+  // Compactions leave it where it is.
+  void set_damaged(bool damaged) noexcept { damaged_.store(damaged, std::memory_order_relaxed); }
+  bool damaged() const noexcept { return damaged_.load(std::memory_order_relaxed); }
+  // It was kept back above a damaged one.
+  void set_kept_back(bool kept_back) noexcept { kept_back_.store(kept_back, std::memory_order_relaxed); }
+  // A compaction can do nothing for it.
+  bool stuck() const noexcept { return damaged() || kept_back_.load(std::memory_order_relaxed); }
+  // Scans had to walk over so many erased entries of it.
+  void note_erased() noexcept { erased_.fetch_add(1, std::memory_order_relaxed); }
+  void forget_erased() noexcept { erased_.store(0, std::memory_order_relaxed); }
+  uint64_t erased() const noexcept { return erased_.load(std::memory_order_relaxed); }
   const std::string& path() const noexcept { return path_; }
 
   const TableInfo info;
@@ -34,6 +45,9 @@ class TableFile {
   FileSystem& files_;
   const std::string path_;
   std::atomic<bool> obsolete_{false};
+  std::atomic<bool> damaged_{false};
+  std::atomic<bool> kept_back_{false};
+  std::atomic<uint64_t> erased_{0};
 };
 using TablePtr = std::shared_ptr<TableFile>;
 
@@ -46,6 +60,7 @@ struct Version {
   // The tables of a level that have something in common with [from, end).
   std::vector<TablePtr> overlapping(size_t level, Bytes from, const RangeEnd& end) const;
   bool overlaps(size_t level, Bytes from, const RangeEnd& end) const noexcept;
+  bool any_damaged() const noexcept;
 };
 
 // Memtables and tables; immutable but for the newest memtable.
@@ -71,6 +86,9 @@ class LevelCursor final : public Cursor {
   void seek_before(const Bytes* key) override;
   void next() override;
   void prev() override;
+  bool leap(const RangeEnd& to, uint64_t sequence) override;
+  bool leap_back(Bytes from, uint64_t sequence) override;
+  void note_erased() noexcept override { tables_[index_]->note_erased(); }
 
  private:
   void open(size_t index);

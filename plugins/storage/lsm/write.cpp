@@ -10,26 +10,48 @@ namespace {
 
 constexpr size_t kGroupBytesMax = 1 << 20;
 constexpr size_t kReusableLogsMax = 1;
-constexpr size_t kKeyBytesMax = size_t{16} << 20;
 
 }  // namespace
 
-Result<> Engine::write(WriteOps ops, bool sync) {
-  Waiting mine;
+Result<> Engine::check_batch(WriteOps ops, size_t& bytes) {
+  bytes = 0;
   for (size_t i = 0; i < ops.size(); ++i) {
     const WriteOp op = ops[i];
     if (op.key.size() > kKeyBytesMax)
       return fail(Code::invalid_argument, "operation " + std::to_string(i) + " of the batch has a key of " +
                                               std::to_string(op.key.size()) + " bytes; at most " +
                                               std::to_string(kKeyBytesMax) + " are possible");
-    mine.bytes += op.key.size() + op.value.size() + 12;
+    bytes += op.key.size() + op.value.size() + 12;
   }
-  if (mine.bytes > kLogPayloadBytesMax - 64)
-    return fail(Code::invalid_argument, "the batch has " + std::to_string(mine.bytes) + " bytes; at most " +
+  if (bytes > kLogPayloadBytesMax - 64)
+    return fail(Code::invalid_argument, "the batch has " + std::to_string(bytes) + " bytes; at most " +
                                             std::to_string(kLogPayloadBytesMax - 64) + " are possible");
+  return {};
+}
+
+Result<> Engine::write(WriteOps ops, bool sync) {
+  Waiting mine;
+  if (auto good = check_batch(ops, mine.bytes); !good) return good;
   mine.ops = &ops;
   mine.sync = sync;
   return queue(mine);
+}
+
+// A group of its own: what the conditions see is what the batch changes.
+Result<FencedOutcome> Engine::write_if(Conditions conditions, WriteOps ops, bool sync) {
+  const std::vector<orbit_write_op> all = with_fences(conditions, ops);
+  const WriteOps batch(all.data(), all.size());
+  Waiting mine;
+  if (auto good = check_batch(batch, mine.bytes); !good) return tl::unexpected<Error>(std::move(good.error()));
+  mine.ops = &batch;
+  mine.sync = sync;
+  const Turn turn(*this);
+  Result<FencedOutcome> outcome = check_conditions(*this, conditions);
+  if (!outcome || outcome->failed) return outcome;
+  Waiting* const group = &mine;
+  if (auto written = guarded([&] { commit({&group, 1}); }); !written)
+    return tl::unexpected<Error>(std::move(written.error()));
+  return outcome;
 }
 
 Result<> Engine::sync() {
@@ -280,6 +302,7 @@ Result<> Engine::recover() {
     if (log_->failed() || !memtable_->empty()) rotate();
     while (flush_one()) {
     }
+    forget_damage();
     {
       const std::lock_guard lock(stop_lock_);
       stopped_.store(false, std::memory_order_release);

@@ -147,12 +147,7 @@ Result<FencedOutcome> Engine::write_if(Conditions conditions, WriteOps ops, bool
     if (condition.holds(version == nullptr ? std::nullopt : std::optional(version->bytes()))) continue;
     return FencedOutcome{i, version == nullptr ? std::nullopt : std::optional<std::string>(version->bytes())};
   }
-  std::vector<orbit_write_op> all = fence_puts(conditions);
-  if (all.empty()) return apply(ops).map([] { return FencedOutcome{}; });
-  for (size_t i = 0; i < ops.size(); ++i) {
-    const WriteOp op = ops[i];
-    all.push_back({static_cast<uint32_t>(op.kind), 0, to_c(op.key), to_c(op.value)});
-  }
+  const std::vector<orbit_write_op> all = with_fences(conditions, ops);
   return apply(WriteOps(all.data(), all.size())).map([] { return FencedOutcome{}; });
 }
 

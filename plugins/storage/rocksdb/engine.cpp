@@ -131,10 +131,10 @@ tl::unexpected<Error> Engine::closed() const {
 Result<bool> Engine::get(const StorageSnapshot* snapshot, Bytes key, ValueSink value) {
   const std::shared_lock open(open_);
   if (!db_) return closed();
-  rocksdb::ReadOptions options;
-  options.snapshot = Snapshot::of(snapshot);
+  std::optional<rocksdb::ReadOptions> as_of;  // making them takes longer than one would think
+  if (snapshot != nullptr) as_of.emplace().snapshot = Snapshot::of(snapshot);
   rocksdb::PinnableSlice found;
-  const auto status = db_->Get(options, families_.of(key), slice(key), &found);
+  const auto status = db_->Get(as_of ? *as_of : newest_, families_.of(key), slice(key), &found);
   if (status.IsNotFound()) return false;
   if (!status.ok()) return failed("cannot read from", status);
   value.append(bytes(found));
@@ -144,10 +144,8 @@ Result<bool> Engine::get(const StorageSnapshot* snapshot, Bytes key, ValueSink v
 Result<CachedGet> Engine::get_cached(Bytes key, ValueSink value) {
   const std::shared_lock open(open_);
   if (!db_) return closed();
-  rocksdb::ReadOptions options;
-  options.read_tier = rocksdb::kBlockCacheTier;
   rocksdb::PinnableSlice found;
-  const auto status = db_->Get(options, families_.of(key), slice(key), &found);
+  const auto status = db_->Get(cached_, families_.of(key), slice(key), &found);
   if (status.IsNotFound()) return CachedGet::absent;
   if (status.IsIncomplete()) return CachedGet::unknown;
   if (!status.ok()) return failed("cannot read from", status);
@@ -359,6 +357,25 @@ Result<> Engine::checkpoint(const std::string& directory) {
   const std::unique_ptr<rocksdb::Checkpoint> maker(raw);
   if (status.ok()) status = maker->CreateCheckpoint(directory);
   if (!status.ok()) return failed(("cannot make the checkpoint " + directory + " of").c_str(), status);
+  return {};
+}
+
+Result<> Engine::verify() {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
+  if (const auto status = db_->VerifyChecksum(); !status.ok()) return failed("found damage in", status);
+  return {};
+}
+
+Result<> Engine::compact() {
+  const std::shared_lock open(open_);
+  if (!db_) return closed();
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  options.exclusive_manual_compaction = false;
+  for (rocksdb::ColumnFamilyHandle* family : families_.all())
+    if (const auto status = db_->CompactRange(options, family, nullptr, nullptr); !status.ok())
+      return failed("cannot compact", status);
   return {};
 }
 

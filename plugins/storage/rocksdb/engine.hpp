@@ -2,6 +2,7 @@
 // The storage contract on one RocksDB database.
 #pragma once
 
+#include <rocksdb/options.h>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "families.hpp"
+#include "gate.hpp"
 #include "stats.hpp"
 
 namespace orbit::storage_rocksdb {
@@ -56,6 +58,10 @@ class Engine final : public Storage {
   // A second database in a directory that does not exist yet, of hard links where the file system allows it: all that was
   // written before the call.
   Result<> checkpoint(const std::string& directory);
+  // Reads all tables and compares their checksums. DATA_LOSS: the message names the file.
+  Result<> verify();
+  // Merges everything into the last level.
+  Result<> compact();
   EngineStats stats();
 
   Result<std::unique_ptr<StorageSnapshot>> create_snapshot();
@@ -76,9 +82,15 @@ class Engine final : public Storage {
   tl::unexpected<Error> closed() const;
 
   const EngineOptions options_;
+  const rocksdb::ReadOptions newest_;
+  const rocksdb::ReadOptions cached_ = [] {
+    rocksdb::ReadOptions options;
+    options.read_tier = rocksdb::kBlockCacheTier;
+    return options;
+  }();
   // Held shared by every use of db_, alone to replace it. Taken alone by try_lock only: nobody queues behind a reader, so
   // that a visitor of a scan may call the engine.
-  std::shared_mutex open_;
+  Gate open_;
   std::shared_ptr<rocksdb::Statistics> statistics_;  // null: not asked for
   Families families_;                                // of db_
   std::unique_ptr<rocksdb::DB> db_;  // null: a reopen failed, and recover tries again

@@ -35,6 +35,7 @@ class Families {
 
   rocksdb::ColumnFamilyHandle* of(Bytes key) const noexcept { return one_ ? stretches_[0].family : stretch_of(key).family; }
   bool one() const noexcept { return one_; }
+  const std::vector<rocksdb::ColumnFamilyHandle*>& all() const noexcept { return handles_; }
   // In order, from the empty key to the end.
   const std::vector<Stretch>& stretches() const noexcept { return stretches_; }
 

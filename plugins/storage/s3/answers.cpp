@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "answers.hpp"
 
+#include "credentials.hpp"
+
 #include <charconv>
 #include <pugixml.hpp>
 
@@ -30,6 +32,26 @@ S3Error parse_error(Bytes xml) {
   if (!parsed(document, xml)) return {};
   const pugi::xml_node error = document.child("Error");
   return {error.child_value("Code"), error.child_value("Message"), error.child_value("RequestId")};
+}
+
+S3Error parse_service_error(Bytes xml) {
+  pugi::xml_document document;
+  if (!parsed(document, xml)) return {};
+  const pugi::xml_node answer = document.child("ErrorResponse");
+  const pugi::xml_node error = answer.child("Error");
+  return {error.child_value("Code"), error.child_value("Message"), answer.child_value("RequestId")};
+}
+
+std::optional<Credentials> parse_assumed_role(Bytes xml) {
+  pugi::xml_document document;
+  if (!parsed(document, xml)) return std::nullopt;
+  const pugi::xml_node found =
+      document.child("AssumeRoleWithWebIdentityResponse").child("AssumeRoleWithWebIdentityResult").child("Credentials");
+  Credentials out{found.child_value("AccessKeyId"), found.child_value("SecretAccessKey"),
+                  found.child_value("SessionToken"), time_of(found.child_value("Expiration"))};
+  if (out.access_key.empty() || out.secret_key.empty() || out.session_token.empty() || out.expires_s == 0)
+    return std::nullopt;
+  return out;
 }
 
 std::optional<Listing> parse_listing(Bytes xml) {

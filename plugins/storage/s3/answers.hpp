@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// The XML documents that S3 answers.
+// The XML documents that S3 and STS answer.
 #pragma once
 
 #include <optional>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "coding.hpp"
+#include "sigv4.hpp"
 
 namespace orbit::s3 {
 
@@ -16,6 +17,10 @@ struct S3Error {
   std::string request_id;
 };
 S3Error parse_error(Bytes xml);
+// The same of STS.
+S3Error parse_service_error(Bytes xml);
+// Nothing: it is no AssumeRoleWithWebIdentityResponse with all of them.
+std::optional<Credentials> parse_assumed_role(Bytes xml);
 
 struct Listing {
   struct Entry {

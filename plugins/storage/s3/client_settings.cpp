@@ -10,28 +10,40 @@ namespace orbit::s3 {
 
 namespace {
 
-std::string variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? std::string() : value;
-}
-
 CredentialCache::Fetch credentials_of(const Config& config) {
   const std::string kind = config.string("credentials");
   std::string file = config.string("credentials_file");
-  if (file.empty()) file = variable("AWS_SHARED_CREDENTIALS_FILE");
-  if (file.empty()) file = variable("HOME") + "/.aws/credentials";
-  const std::string profile = config.string("credentials_profile");
+  if (file.empty()) file = environment_variable("AWS_SHARED_CREDENTIALS_FILE");
+  if (file.empty()) file = environment_variable("HOME") + "/.aws/credentials";
+  const std::string name = config.string("credentials_profile");
+  std::string sts = config.string("sts_endpoint");
+  if (sts.empty()) sts = "https://sts." + config.string("region") + ".amazonaws.com";
   const std::string metadata = config.string("metadata_endpoint");
   HttpOptions options;
   options.connections_max = 1;
   options.connect_timeout_ms = 1'000;
   options.request_timeout_ms = 2'000;
   const auto http = std::make_shared<HttpClient>(options);
+  // STS is not on this machine: it is reached as the store is.
+  options.request_timeout_ms = 10'000;
+  options.connect_timeout_ms = static_cast<uint64_t>(config.integer("connect_timeout_ms"));
+  options.proxy = config.string("proxy");
+  options.ca_file = config.string("ca_file");
+  const auto far_http = std::make_shared<HttpClient>(options);
   return [=] {
-    if (kind == "environment" || (kind == "auto" && !variable("AWS_ACCESS_KEY_ID").empty()))
+    if (kind == "environment" || (kind == "auto" && !environment_variable("AWS_ACCESS_KEY_ID").empty()))
       return credentials_from_environment();
-    if (kind == "file" || (kind == "auto" && access(file.c_str(), R_OK) == 0))
-      return credentials_from_file(file, profile);
+    const auto identity = web_identity_from_environment();
+    if (kind == "web_identity" || (kind == "auto" && identity))
+      return credentials_from_web_identity(*far_http, sts, identity.value_or(WebIdentity{}));
+    if (kind == "file" || (kind == "auto" && access(file.c_str(), R_OK) == 0)) {
+      const Profile profile = profile_from_file(file, name);
+      if (!profile.keys.access_key.empty()) return profile.keys;
+      return credentials_from_web_identity(
+          *far_http, sts, {profile.web_identity_token_file, profile.role_arn, profile.role_session_name});
+    }
+    if (kind == "container" || (kind == "auto" && container_is_in_environment()))
+      return credentials_from_container(*http);
     return credentials_from_instance(*http, metadata);
   };
 }

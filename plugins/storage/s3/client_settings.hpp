@@ -10,20 +10,22 @@
 
 namespace orbit::s3 {
 
-inline constexpr const char* kCredentialSources[] = {"auto", "environment", "file", "instance", nullptr};
+inline constexpr const char* kCredentialSources[] = {"auto",      "environment", "file", "web_identity",
+                                                     "container", "instance",    nullptr};
 inline constexpr const char* kEncryptionModes[] = {"none", "s3", "kms", "customer", nullptr};
 inline constexpr Option kClientOptions[] = {
     option_string("region", "\"us-east-1\"", "Region that requests are signed for."),
     option_string("endpoint", "\"\"", "http(s)://HOST[:PORT] of the store; empty: that of Amazon S3 in the region."),
     option_boolean("path_style", "false", "Address the bucket as endpoint/bucket and not as bucket.endpoint."),
-    option_string(
-        "credentials", "\"auto\"",
-        "Where credentials come from; auto: the environment (AWS_ACCESS_KEY_ID ...), else the file if it is there, "
-        "else the instance's metadata.",
-        kCredentialSources),
+    option_string("credentials", "\"auto\"",
+                  "Where credentials come from; auto: the environment (AWS_ACCESS_KEY_ID ...), else a web identity "
+                  "(AWS_WEB_IDENTITY_TOKEN_FILE ...), else the file if it is there, else the container's endpoint "
+                  "(AWS_CONTAINER_CREDENTIALS_RELATIVE_URI ...), else the instance's metadata.",
+                  kCredentialSources),
     option_string("credentials_file", "\"\"",
                   "File as the AWS tools write it; empty: $AWS_SHARED_CREDENTIALS_FILE or ~/.aws/credentials."),
     option_string("credentials_profile", "\"default\"", "Section of that file."),
+    option_string("sts_endpoint", "\"\"", "Of STS, for web identities; empty: https://sts.REGION.amazonaws.com."),
     option_string("metadata_endpoint", "\"http://169.254.169.254\"", "Of the instance's metadata service (IMDSv2)."),
     option_string("encryption.mode", "\"none\"",
                   "Server-side encryption asked for: none (what the bucket does by itself), s3 (SSE-S3), kms "

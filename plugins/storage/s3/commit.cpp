@@ -14,9 +14,7 @@ Result<> Engine::write(WriteOps ops, bool sync) {
 }
 
 Result<FencedOutcome> Engine::write_if(Conditions conditions, WriteOps ops, bool sync) {
-  std::vector<orbit_write_op> all = fence_puts(conditions);
-  for (size_t i = 0; i < ops.size(); ++i)
-    all.push_back({static_cast<uint32_t>(ops[i].kind), 0, to_c(ops[i].key), to_c(ops[i].value)});
+  const std::vector<orbit_write_op> all = with_fences(conditions, ops);
   Request request{WriteOps(all.data(), all.size()), sync};
   request.conditions = &conditions;
   submit(request);

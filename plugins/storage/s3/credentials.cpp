@@ -20,67 +20,86 @@ std::string without_space(Bytes text) {
   return std::string(text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin));
 }
 
-std::string variable(const char* name) {
+}  // namespace
+
+std::string environment_variable(const char* name) {
   const char* const value = std::getenv(name);
   return value == nullptr ? std::string() : value;
 }
 
-// 2026-11-28T18:26:10Z; 0: it is not of that form.
 int64_t time_of(const std::string& text) {
   tm parts{};
   const char* const end = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  return end == nullptr || *end != 'Z' ? 0 : timegm(&parts);
+  // Some services write fractions of a second.
+  return end == nullptr || (*end != 'Z' && *end != '.') ? 0 : timegm(&parts);
 }
 
-}  // namespace
+std::string text_of_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kCredentialsFileMax, '\0');
+  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file && !file.eof()) raise(Code::unauthenticated, "no credentials: the file " + path + " cannot be read");
+  text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
 
 Credentials credentials_from_environment() {
-  Credentials out{variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"), variable("AWS_SESSION_TOKEN"), 0};
+  Credentials out{environment_variable("AWS_ACCESS_KEY_ID"), environment_variable("AWS_SECRET_ACCESS_KEY"),
+                  environment_variable("AWS_SESSION_TOKEN"), 0};
   if (out.access_key.empty() || out.secret_key.empty())
     raise(Code::unauthenticated,
           "no credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set in the environment");
   return out;
 }
 
-Credentials parse_credentials_file(Bytes text, const std::string& path, const std::string& profile) {
-  Credentials out;
+Profile parse_profile(Bytes text, const std::string& path, const std::string& name) {
+  Profile out;
   bool inside = false;
   bool found = false;
+  std::string other;  // a way to get credentials that is not there
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
     const std::string line = without_space(text.substr(at, end - at));
     at = end + 1;
     if (line.empty() || line[0] == '#' || line[0] == ';') continue;
     if (line[0] == '[') {
-      inside = line == "[" + profile + "]" || line == "[profile " + profile + "]";
+      inside = line == "[" + name + "]" || line == "[profile " + name + "]";
       found = found || inside;
       continue;
     }
     const size_t equals = line.find('=');
     if (!inside || equals == std::string::npos) continue;
-    const std::string name = without_space(Bytes(line).substr(0, equals));
+    const std::string key = without_space(Bytes(line).substr(0, equals));
     const std::string value = without_space(Bytes(line).substr(equals + 1));
-    if (name == "aws_access_key_id") out.access_key = value;
-    if (name == "aws_secret_access_key") out.secret_key = value;
-    if (name == "aws_session_token") out.session_token = value;
+    if (key == "aws_access_key_id") out.keys.access_key = value;
+    if (key == "aws_secret_access_key") out.keys.secret_key = value;
+    if (key == "aws_session_token") out.keys.session_token = value;
+    if (key == "role_arn") out.role_arn = value;
+    if (key == "role_session_name") out.role_session_name = value;
+    if (key == "web_identity_token_file") out.web_identity_token_file = value;
+    for (const char* missing :
+         {"source_profile", "credential_source", "credential_process", "sso_session", "sso_start_url"})
+      if (key == missing) other = missing;
   }
-  if (!found) raise(Code::unauthenticated, "no credentials: " + path + " has no section [" + profile + "]");
-  if (out.access_key.empty() || out.secret_key.empty())
-    raise(Code::unauthenticated, "no credentials: the section [" + profile + "] of " + path +
-                                     " has no aws_access_key_id or no aws_secret_access_key");
-  return out;
+  if (!found) raise(Code::unauthenticated, "no credentials: " + path + " has no section [" + name + "]");
+  const bool identity = !out.role_arn.empty() && !out.web_identity_token_file.empty();
+  if (identity || (!out.keys.access_key.empty() && !out.keys.secret_key.empty())) return out;
+  const std::string section = "the section [" + name + "] of " + path;
+  if (!other.empty())
+    raise(Code::unauthenticated,
+          "no credentials: " + section + " uses " + other +
+              ", which is not supported; expected aws_access_key_id and aws_secret_access_key, or role_arn "
+              "and web_identity_token_file. `aws configure export-credentials` makes the first of the other");
+  raise(Code::unauthenticated,
+        "no credentials: " + section +
+            " has no aws_access_key_id or no aws_secret_access_key, and no role_arn with a web_identity_token_file");
 }
 
-Credentials credentials_from_file(const std::string& path, const std::string& profile) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kCredentialsFileMax, '\0');
-  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file && !file.eof()) raise(Code::unauthenticated, "no credentials: the file " + path + " cannot be read");
-  text.resize(static_cast<size_t>(file.gcount()));
-  return parse_credentials_file(text, path, profile);
+Profile profile_from_file(const std::string& path, const std::string& name) {
+  return parse_profile(text_of_file(path), path, name);
 }
 
-Credentials parse_instance_credentials(Bytes json, const std::string& url) {
+Credentials parse_role_credentials(Bytes json, const std::string& url) {
   boost::json::error_code wrong;
   const boost::json::value document = boost::json::parse(boost::json::string_view(json.data(), json.size()), wrong);
   const auto* const fields = wrong ? nullptr : document.if_object();
@@ -94,28 +113,6 @@ Credentials parse_instance_credentials(Bytes json, const std::string& url) {
     raise(Code::unauthenticated,
           "no credentials: " + url + " answered no JSON with AccessKeyId, SecretAccessKey and Expiration");
   return out;
-}
-
-Credentials credentials_from_instance(HttpClient& http, const std::string& endpoint) {
-  constexpr int kTries = 3;
-  const auto ask = [&](const char* method, const std::string& path, Pairs headers) {
-    std::string error;
-    for (int i = 0; i < kTries; ++i) {
-      const auto answer = http.send({method, endpoint + path, headers, {}, 64 << 10}, error);
-      if (answer && answer->status == 200) return answer->body;
-      if (answer) error = "HTTP " + std::to_string(answer->status);
-    }
-    raise(Code::unauthenticated,
-          "no credentials: " + std::string(method) + " " + endpoint + path + " of the instance metadata: " + error);
-  };
-  const std::string token = ask("PUT", "/latest/api/token", {{"X-aws-ec2-metadata-token-ttl-seconds", "21600"}});
-  const Pairs with_token = {{"X-aws-ec2-metadata-token", token}};
-  const std::string base = "/latest/meta-data/iam/security-credentials/";
-  const std::string roles = ask("GET", base, with_token);
-  const std::string role = without_space(roles.substr(0, roles.find('\n')));
-  if (role.empty()) raise(Code::unauthenticated, "no credentials: the instance metadata knows no role");
-  const std::string path = base + uri_encode(role, false);
-  return parse_instance_credentials(ask("GET", path, with_token), endpoint + path);
 }
 
 Credentials CredentialCache::get(int64_t now_s) {

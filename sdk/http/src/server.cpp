@@ -27,6 +27,20 @@ void append_event(std::string& out, std::string_view id, std::string_view name, 
   out += '\n';
 }
 
+ServerOptions ServerOptions::from(const Config& config) {
+  const auto number = [&config](std::string_view key) { return static_cast<uint64_t>(config.integer(key)); };
+  ServerOptions out;
+  out.listen.address = config.string("listen");
+  out.listen.tls = TlsSettings(config);
+  out.listen.connections_max = static_cast<uint32_t>(number("connections_max"));
+  out.limits.header_bytes_max = static_cast<uint32_t>(number("header_bytes_max"));
+  out.limits.request_line_bytes_max = std::min(out.limits.request_line_bytes_max, out.limits.header_bytes_max);
+  out.limits.body_bytes_max = number("body_bytes_max");
+  out.idle_timeout_ms = number("idle_timeout_ms");
+  out.request_timeout_ms = number("request_timeout_ms");
+  return out;
+}
+
 Server::Server(Host host, ServerOptions options, Service& service)
     : host_(host),
       options_(std::move(options)),
@@ -61,6 +75,10 @@ Result<> Server::start() {
 void Server::stop() noexcept {
   stopping_.store(true, std::memory_order_relaxed);
   listener_.stop();
+}
+
+std::string Server::url() const {
+  return (options_.listen.tls.enabled() ? "https://" : "http://") + std::string(listener_.address());
 }
 
 void Server::count_answer(int status) const noexcept {

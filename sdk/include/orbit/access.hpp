@@ -106,7 +106,7 @@ class Access {
       for (const std::string& role : roles) out.push_back(to_c(Bytes(role)));
       return out;
     }();
-    const orbit_identity who{sizeof who, static_cast<uint32_t>(raw_roles.size()), to_c(name), raw_roles.data(), 0, nullptr};
+    const orbit_identity who{sizeof who, static_cast<uint32_t>(raw_roles.size()), to_c(name), raw_roles.data(), 0, nullptr, {}};
     ErrorOut error;
     const orbit_principal* const made = api_->local(host_, &who, &error);
     if (made == nullptr) return tl::unexpected<Error>(error.take(error.code));
@@ -117,6 +117,13 @@ class Access {
     const orbit_access_request raw = to_raw(request);
     ErrorOut error;
     const orbit_code code = api_->check(host_, who.raw(), &raw, &error);
+    if (code != ORBIT_OK) return tl::unexpected<Error>(error.take(code));
+    return {};
+  }
+  // Whether it may be taken for who it was, for what goes on without `check`.
+  Result<> still(const Principal& who) const {
+    ErrorOut error;
+    const orbit_code code = api_->still(host_, who.raw(), &error);
     if (code != ORBIT_OK) return tl::unexpected<Error>(error.take(code));
     return {};
   }

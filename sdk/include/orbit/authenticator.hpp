@@ -26,6 +26,7 @@ struct Identity {
   std::string name;
   std::vector<std::string> roles;
   uint64_t expires_at_ms = 0;  // Unix time; 0: never
+  std::string credential;      // what the credentials themselves are called, see orbit_identity
 };
 
 template <class P>
@@ -36,6 +37,10 @@ class AuthenticatorPlugin : public Plugin {
   virtual Result<Identity> authenticate(const Credentials& credentials) = 0;
   // Another number whenever what was said before may no longer hold. [any thread]
   virtual uint64_t generation() const noexcept { return 0; }
+  // Whether the same credentials would still be answered so. Quick. [any thread]
+  virtual bool holds(const Identity& who) const { return static_cast<void>(who), true; }
+  // Reads again what it reads from, if that is another; with `force` in any case. [io]
+  virtual Result<> reload(bool force) { return static_cast<void>(force), Result<>(); }
   // Its users, for listings; visit returns false to stop. [any thread]
   virtual void users(const std::function<bool(const Identity&)>& visit) { static_cast<void>(visit); }
 
@@ -52,7 +57,7 @@ class AuthenticatorPlugin : public Plugin {
     std::vector<orbit_bytes> roles;
     for (const std::string& role : who.roles) roles.push_back(to_c(Bytes(role)));
     const orbit_identity raw{sizeof raw, static_cast<uint32_t>(roles.size()), to_c(Bytes(who.name)), roles.data(),
-                             who.expires_at_ms, nullptr};
+                             who.expires_at_ms, nullptr, to_c(Bytes(who.credential))};
     return use(&raw);
   }
 
@@ -78,8 +83,22 @@ class AuthenticatorPlugin : public Plugin {
     });
   }
 
+  static int holds_raw(void* self, const orbit_identity* raw) {
+    bool good = false;
+    at_edge(nullptr, [&]() -> Result<> {
+      Identity who{std::string(from_c(raw->name)), {}, raw->expires_at_ms, std::string(from_c(raw->credential))};
+      for (uint32_t i = 0; i < raw->role_count; ++i) who.roles.emplace_back(from_c(raw->roles[i]));
+      good = of(self).holds(who);
+      return {};
+    });
+    return good ? 1 : 0;
+  }
+  static orbit_code reload_raw(void* self, int force, orbit_error* error) {
+    return at_edge(error, [&] { return of(self).reload(force != 0); });
+  }
+
   static constexpr orbit_authenticator_v1 kTable = {
-      sizeof(orbit_authenticator_v1), 0, P::kMechanisms, &authenticate_raw, &generation_raw, &users_raw};
+      sizeof(orbit_authenticator_v1), 0, P::kMechanisms, &authenticate_raw, &generation_raw, &users_raw, &holds_raw, &reload_raw};
 };
 
 }  // namespace orbit

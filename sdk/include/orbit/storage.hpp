@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // The C++ faces of orbit.storage/1, orbit.storage.snapshot/1 and orbit.storage.cached/1 (orbit/ext/storage.h), and with
-// storage_fenced.hpp of orbit.storage.fenced/1 and orbit.storage.shared/1: what a storage engine is written as, and what
-// calls one.
+// storage_fenced.hpp of orbit.storage.fenced/1 and orbit.storage.shared/1: what a storage engine is written as, and
+// what calls one.
 //
 // An engine is a class, and knows no C struct:
 //
@@ -14,6 +14,9 @@
 //     orbit::Result<orbit::FencedOutcome> write_if(orbit::Conditions, orbit::WriteOps ops, bool sync);
 //     static constexpr bool kShared = true;
 //     orbit::Result<> checkpoint(const std::string& path);  // ext/storage_checkpoint.h
+//     orbit::Result<> verify();                             // these two: ext/storage_maintenance.h
+//     orbit::Result<> compact();
+//     orbit::Result<> bulk_load(orbit::NextEntry next);     // the same
 //   };
 //
 //   class MyPlugin final : public orbit::StoragePlugin<MyPlugin, Engine> {
@@ -38,6 +41,7 @@
 
 #include "ext/storage.h"
 #include "ext/storage_checkpoint.h"
+#include "ext/storage_maintenance.h"
 #include "plugin.hpp"
 #include "result.hpp"
 #include "storage_fenced.hpp"
@@ -128,6 +132,7 @@ enum class CachedGet {
 
 using VisitValue = FunctionRef<void(size_t index, bool found, Bytes value)>;
 using VisitEntry = FunctionRef<bool(Bytes key, Bytes value)>;  // false stops the scan
+using NextEntry = FunctionRef<bool(Bytes& key, Bytes& value)>;  // false: that was all; what it throws ends the load
 
 // An ordered map from byte strings to byte strings; the contract of each function is that of orbit.storage/1. All functions
 // but write may be called from several threads at once, also while one thread is in write. Exceptions become errors at the
@@ -164,7 +169,42 @@ concept HasCheckpoints = requires(E& engine, const std::string& path) {
   { engine.checkpoint(path) } -> std::same_as<Result<>>;
 };
 template <class E>
+concept HasMaintenance = requires(E& engine) {
+  { engine.verify() } -> std::same_as<Result<>>;
+  { engine.compact() } -> std::same_as<Result<>>;
+};
+template <class E>
+concept HasBulkLoad = requires(E& engine, NextEntry next) {
+  { engine.bulk_load(next) } -> std::same_as<Result<>>;
+};
+template <class E>
 concept IsShared = requires { requires E::kShared; };
+
+// Which of the conditions does not hold in the engine's newest state; for an engine that lets nobody write meanwhile.
+inline Result<FencedOutcome> check_conditions(Storage& engine, Conditions conditions) {
+  std::string found;
+  const ValueSink sink(
+      {&found, [](void* ctx, orbit_bytes part) { static_cast<std::string*>(ctx)->append(from_c(part)); }});
+  for (size_t i = 0; i < conditions.size(); ++i) {
+    found.clear();
+    const Result<bool> there = engine.get(nullptr, conditions[i].key, sink);
+    if (!there) return tl::unexpected<Error>(there.error());
+    if (conditions[i].holds(*there ? std::optional<Bytes>(found) : std::nullopt)) continue;
+    return FencedOutcome{i, *there ? std::optional<std::string>(found) : std::nullopt};
+  }
+  return FencedOutcome{};
+}
+
+// The batch behind the puts that its fences ask for; borrows the bytes of both.
+inline std::vector<orbit_write_op> with_fences(Conditions conditions, WriteOps ops) {
+  std::vector<orbit_write_op> out = fence_puts(conditions);
+  out.reserve(out.size() + ops.size());
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const WriteOp op = ops[i];
+    out.push_back({static_cast<uint32_t>(op.kind), 0, to_c(op.key), to_c(op.value)});
+  }
+  return out;
+}
 
 // The interfaces that an engine class offers, for PluginInfo::provides.
 template <class E>
@@ -177,6 +217,8 @@ constexpr Ids storage_provides() {
   if constexpr (HasFencedWrites<E>) out.ids[n++] = ORBIT_STORAGE_FENCED_V1;
   if constexpr (IsShared<E>) out.ids[n++] = ORBIT_STORAGE_SHARED_V1;
   if constexpr (HasCheckpoints<E>) out.ids[n++] = ORBIT_STORAGE_CHECKPOINT_V1;
+  if constexpr (HasMaintenance<E>) out.ids[n++] = ORBIT_STORAGE_MAINTENANCE_V1;
+  if constexpr (HasBulkLoad<E>) out.ids[n++] = ORBIT_STORAGE_BULK_LOAD_V1;
   return out;
 }
 
@@ -199,6 +241,10 @@ class StoragePlugin : public Plugin {
       if (id == ORBIT_STORAGE_SHARED_V1) return &kSharedMark;
     if constexpr (HasCheckpoints<E>)
       if (id == ORBIT_STORAGE_CHECKPOINT_V1) return &kCheckpoints;
+    if constexpr (HasMaintenance<E>)
+      if (id == ORBIT_STORAGE_MAINTENANCE_V1) return &kMaintenance;
+    if constexpr (HasBulkLoad<E>)
+      if (id == ORBIT_STORAGE_BULK_LOAD_V1) return &kBulkLoad;
     return nullptr;
   }
 
@@ -305,6 +351,36 @@ class StoragePlugin : public Plugin {
   {
     return at_edge(error, [&] { return engine_of(self).checkpoint(std::string(from_c(path))); });
   }
+  static orbit_code verify(void* self, orbit_error* error)
+    requires HasMaintenance<E>
+  {
+    return at_edge(error, [&] { return engine_of(self).verify(); });
+  }
+  static orbit_code compact(void* self, orbit_error* error)
+    requires HasMaintenance<E>
+  {
+    return at_edge(error, [&] { return engine_of(self).compact(); });
+  }
+  static orbit_code bulk_load(void* self, orbit_next_entry next, void* ctx, orbit_error* error)
+    requires HasBulkLoad<E>
+  {
+    struct GivenUp : std::exception {};
+    return at_edge(error, [&]() -> Result<> {
+      try {
+        return engine_of(self).bulk_load([&](Bytes& key, Bytes& value) {
+          orbit_bytes raw_key{nullptr, 0};
+          orbit_bytes raw_value{nullptr, 0};
+          const int what = next(ctx, &raw_key, &raw_value);
+          if (what != ORBIT_NEXT_ENTRY && what != ORBIT_NEXT_END) throw GivenUp();
+          key = from_c(raw_key);
+          value = from_c(raw_value);
+          return what == ORBIT_NEXT_ENTRY;
+        });
+      } catch (const GivenUp&) {
+        return fail(Code::cancelled, "the load was given up");
+      }
+    });
+  }
 
   static constexpr orbit_storage_v1 kStorage{
       sizeof(orbit_storage_v1), 0, &get, &multi_get, &scan, &write, &sync, &recover, &size_bytes};
@@ -327,6 +403,16 @@ class StoragePlugin : public Plugin {
   static constexpr orbit_storage_checkpoint_v1 kCheckpoints = [] {
     orbit_storage_checkpoint_v1 table{sizeof(orbit_storage_checkpoint_v1), 0, nullptr};
     if constexpr (HasCheckpoints<E>) table.checkpoint = &checkpoint;
+    return table;
+  }();
+  static constexpr orbit_storage_maintenance_v1 kMaintenance = [] {
+    orbit_storage_maintenance_v1 table{sizeof(orbit_storage_maintenance_v1), 0, nullptr, nullptr};
+    if constexpr (HasMaintenance<E>) table.verify = &verify, table.compact = &compact;
+    return table;
+  }();
+  static constexpr orbit_storage_bulk_load_v1 kBulkLoad = [] {
+    orbit_storage_bulk_load_v1 table{sizeof(orbit_storage_bulk_load_v1), 0, nullptr};
+    if constexpr (HasBulkLoad<E>) table.bulk_load = &bulk_load;
     return table;
   }();
 
@@ -412,6 +498,8 @@ class StorageClient {
     out.fenced_ = static_cast<const orbit_storage_fenced_v1*>(ask(ORBIT_STORAGE_FENCED_V1));
     out.shared_ = ask(ORBIT_STORAGE_SHARED_V1) != nullptr;
     out.checkpoints_ = static_cast<const orbit_storage_checkpoint_v1*>(ask(ORBIT_STORAGE_CHECKPOINT_V1));
+    out.maintenance_ = static_cast<const orbit_storage_maintenance_v1*>(ask(ORBIT_STORAGE_MAINTENANCE_V1));
+    out.bulk_load_ = static_cast<const orbit_storage_bulk_load_v1*>(ask(ORBIT_STORAGE_BULK_LOAD_V1));
     if (out.storage_ == nullptr)
       return fail(Code::failed_precondition, "the plugin does not answer " ORBIT_STORAGE_V1);
     if (auto ok = check_size(ORBIT_STORAGE_V1, out.storage_); !ok) return tl::unexpected<Error>(ok.error());
@@ -419,6 +507,9 @@ class StorageClient {
     if (auto ok = check_size(ORBIT_STORAGE_CACHED_V1, out.cached_); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_FENCED_V1, out.fenced_); !ok) return tl::unexpected<Error>(ok.error());
     if (auto ok = check_size(ORBIT_STORAGE_CHECKPOINT_V1, out.checkpoints_); !ok) return tl::unexpected<Error>(ok.error());
+    if (auto ok = check_size(ORBIT_STORAGE_MAINTENANCE_V1, out.maintenance_); !ok)
+      return tl::unexpected<Error>(ok.error());
+    if (auto ok = check_size(ORBIT_STORAGE_BULK_LOAD_V1, out.bulk_load_); !ok) return tl::unexpected<Error>(ok.error());
     return out;
   }
 
@@ -426,6 +517,8 @@ class StorageClient {
   bool has_cached() const noexcept { return cached_ != nullptr; }
   bool has_fenced() const noexcept { return fenced_ != nullptr; }
   bool has_checkpoints() const noexcept { return checkpoints_ != nullptr; }
+  bool has_maintenance() const noexcept { return maintenance_ != nullptr; }
+  bool has_bulk_load() const noexcept { return bulk_load_ != nullptr; }
   // All instances that are configured alike see one map.
   bool is_shared() const noexcept { return shared_; }
 
@@ -518,6 +611,44 @@ class StorageClient {
     return result_of(checkpoints_->checkpoint(self_, to_c(path), &error), error);
   }
 
+  // Only when has_maintenance(), as the next.
+  Result<> verify() const {
+    ErrorOut error;
+    return result_of(maintenance_->verify(self_, &error), error);
+  }
+  Result<> compact() const {
+    ErrorOut error;
+    return result_of(maintenance_->compact(self_, &error), error);
+  }
+
+  // Only when has_bulk_load(). What `next` throws reaches the caller, and nothing was loaded.
+  Result<> bulk_load(NextEntry next) const {
+    struct Source {
+      NextEntry next;
+      std::exception_ptr thrown;
+    } source{next, {}};
+    ErrorOut error;
+    const orbit_code code = bulk_load_->bulk_load(
+        self_,
+        [](void* ctx, orbit_bytes* key, orbit_bytes* value) -> int {
+          auto& its = *static_cast<Source*>(ctx);
+          try {
+            Bytes k;
+            Bytes v;
+            if (!its.next(k, v)) return ORBIT_NEXT_END;
+            *key = to_c(k);
+            *value = to_c(v);
+            return ORBIT_NEXT_ENTRY;
+          } catch (...) {
+            its.thrown = std::current_exception();
+            return ORBIT_NEXT_GIVE_UP;
+          }
+        },
+        &source, &error);
+    if (source.thrown) std::rethrow_exception(source.thrown);
+    return result_of(code, error);
+  }
+
   const orbit_storage_v1* table() const noexcept { return storage_; }
   void* self() const noexcept { return self_; }
 
@@ -584,6 +715,8 @@ class StorageClient {
   const orbit_storage_cached_v1* cached_ = nullptr;
   const orbit_storage_fenced_v1* fenced_ = nullptr;
   const orbit_storage_checkpoint_v1* checkpoints_ = nullptr;
+  const orbit_storage_maintenance_v1* maintenance_ = nullptr;
+  const orbit_storage_bulk_load_v1* bulk_load_ = nullptr;
   bool shared_ = false;
 };
 

@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "check_key.hpp"
 #include "ext/descriptors.h"
 #include "key.hpp"
 #include "result.hpp"
@@ -49,21 +50,6 @@ inline bool raw_flag(const google::protobuf::MessageLite& options, int number) {
 }
 
 }  // namespace detail
-
-// A key as a person or a client wrote it, checked against what the type's keys are. The stored form is the text itself.
-inline Result<> check_key(orbit_key_kind kind, Bytes key) {
-  switch (kind) {
-    case ORBIT_KEY_BYTES: return {};
-    case ORBIT_KEY_INT64: {
-      auto parsed = Key<KeyKind::int64>::parse(key);
-      return parsed ? Result<>() : tl::unexpected<Error>(parsed.error());
-    }
-    default: {
-      auto parsed = Key<KeyKind::string>::parse(key);
-      return parsed ? Result<>() : tl::unexpected<Error>(parsed.error());
-    }
-  }
-}
 
 struct WireMethod {
   const orbit_method* definition = nullptr;

@@ -80,6 +80,7 @@ struct Case {
 std::span<const Case> plain_cases();
 std::span<const Case> concurrent_cases();
 std::span<const Case> fenced_cases();
+std::span<const Case> maintenance_cases();
 std::span<const Case> model_cases();
 
 }  // namespace orbit::testkit

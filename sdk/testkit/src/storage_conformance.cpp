@@ -82,7 +82,7 @@ void expect_equal(const Bench& bench, const Model& model, const SnapshotHandle* 
 
 ConformanceReport run_storage_conformance(const StorageConformance& suite, std::ostream& out) {
   ConformanceReport report;
-  for (const auto cases : {plain_cases(), concurrent_cases(), fenced_cases(), model_cases()}) {
+  for (const auto cases : {plain_cases(), concurrent_cases(), fenced_cases(), maintenance_cases(), model_cases()}) {
     for (const Case& one : cases) {
       if (std::string_view(one.name).find(suite.only) == std::string_view::npos) continue;
       try {

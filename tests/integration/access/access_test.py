@@ -28,7 +28,7 @@ ORBITD = str(Path(BUILD).resolve() / "bin/orbitd")
 
 
 def run(*command, text=None, check=False):
-    return subprocess.run([str(word) for word in command], input=text, capture_output=True, text=True, timeout=PATIENCE_S,
+    return subprocess.run([str(word) for word in command], input=text, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S,
                           check=check)
 
 
@@ -184,6 +184,105 @@ class Tls(WithTls):
         self.assertNotIn("+PONG", result.stdout)
 
 
+class Listeners(WithTls):
+    """Every kind of listener, and orbitctl as a client: old versions, expired certificates and those of other hosts."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.good = cls.serve(cls.tls)
+        cls.bad = {}
+        for name, san, days in (("expired", "DNS:node.test,IP:127.0.0.1", -1), ("elsewhere", "DNS:other.test", 30)):
+            certificate, key = cls.authority.sign(name, name, san, days=days)
+            cls.bad[name] = cls.serve({"tls.certificate": certificate, "tls.key": key})
+        other = Authority(cls.folder, "stranger")
+        certificate, key = other.sign("unknown", "node.test", "DNS:node.test,IP:127.0.0.1")
+        cls.bad["unknown"] = cls.serve({"tls.certificate": certificate, "tls.key": key})
+
+    @classmethod
+    def serve(cls, tls):
+        wires = "".join(plugin(name, f"orbit.protocol.{name}", listen="127.0.0.1:0", **tls) for name in ("rest", "mcp", "grpc"))
+        return cls.start(resp=tls, admin=tls, extra=wires)
+
+    def handshake(self, address, host="127.0.0.1"):
+        context = ssl.create_default_context(cafile=self.ca)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        name, port = address.rsplit(":", 1)
+        with socket.create_connection((name, int(port)), timeout=PATIENCE_S) as plain:
+            with context.wrap_socket(plain, server_hostname=host) as client:
+                return client.version()
+
+    def test_each_listener_takes_new_versions_and_no_old_one(self):
+        self.assertEqual(sorted(self.good.listeners), ["admin", "grpc", "mcp", "redis", "rest"])
+        for wire, address in self.good.listeners.items():
+            self.assertIn(self.handshake(address), ("TLSv1.2", "TLSv1.3"), wire)
+            for version, works in (("-tls1_3", True), ("-tls1_2", True), ("-tls1_1", False), ("-tls1", False)):
+                result = run("openssl", "s_client", "-connect", address, "-CAfile", self.ca, "-verify_return_error", version,
+                             "-alpn", "h2,http/1.1", "-cipher", "ALL@SECLEVEL=0", text="")
+                self.assertEqual("Verify return code: 0 (ok)" in result.stdout and "Cipher is (NONE)" not in result.stdout, works,
+                                 f"{wire} {version}: {result.stdout} {result.stderr}")
+
+    def test_a_client_refuses_each_listener_with_a_bad_certificate(self):
+        for name, node in self.bad.items():
+            for wire, address in node.listeners.items():
+                with self.assertRaises(ssl.SSLCertVerificationError, msg=f"{wire} {name}"):
+                    self.handshake(address)
+
+    def orbitctl(self, node, *words, wire="admin", path="", ca=True, text=None):
+        return run(Path(BUILD).resolve() / "bin/orbitctl", *words, "--url", f"https://{node.listeners[wire]}{path}",
+                   *(("--ca", self.ca) if ca else ()), text=text)
+
+    MCP = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}) + "\n"
+
+    def test_orbitctl_speaks_https_with_a_good_node(self):
+        for words in (("status",), ("plugins",), ("ready",), ("metrics",), ("access", "list")):
+            result = self.orbitctl(self.good, *words)
+            self.assertEqual((result.returncode, result.stderr), (0, ""), words)
+        answer = self.orbitctl(self.good, "mcp", wire="mcp", path="/mcp", text=self.MCP)
+        self.assertEqual(json.loads(answer.stdout)["result"]["protocolVersion"], "2025-11-25", answer.stderr)
+
+    def test_orbitctl_refuses_a_bad_certificate_and_says_what_may_be_wrong(self):
+        cases = [(node, True) for node in self.bad.values()] + [(self.good, False)]  # without --ca nobody knows the authority
+        for node, ca in cases:
+            result = self.orbitctl(node, "status", ca=ca)
+            self.assertEqual(result.returncode, 3, result.stdout)
+            self.assertIn("certificate verify failed", result.stderr)
+            self.assertIn("--ca", result.stderr)
+            answer = self.orbitctl(node, "mcp", wire="mcp", path="/mcp", ca=ca, text=self.MCP)
+            self.assertIn("certificate verify failed", json.loads(answer.stdout)["error"]["message"])
+
+    def test_orbitctl_refuses_an_old_version_and_files_that_are_none(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        context.set_ciphers("ALL@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        failures = []
+
+        def accept(listener):
+            client, _ = listener.accept()
+            try:
+                context.wrap_socket(client, server_side=True).close()
+            except OSError as error:
+                failures.append(error)
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=accept, args=(listener,))
+            thread.start()
+            result = run(Path(BUILD).resolve() / "bin/orbitctl", "status", "--ca", self.ca, "--url",
+                         f"https://127.0.0.1:{listener.getsockname()[1]}")
+            thread.join()
+        self.assertEqual(result.returncode, 3, result.stdout)
+        self.assertIn("no TLS with the node", result.stderr)
+        self.assertEqual(len(failures), 1)
+        for options, what in ((("--ca", "/none.pem"), "--ca '/none.pem'"), (("--cert", self.certificate), "--cert and --key belong together"),
+                              (("--cert", "/none.pem", "--key", self.key), "--cert '/none.pem'")):
+            result = self.orbitctl(self.good, "status", *options, ca=False)
+            self.assertEqual(result.returncode, 2, result.stdout)
+            self.assertIn(what, result.stderr)
+
+
 class ClientCertificates(WithTls):
     @classmethod
     def setUpClass(cls):
@@ -223,6 +322,9 @@ class ClientCertificates(WithTls):
     def test_where_it_is_optional_http_asks_who_it_is(self):
         alice = ("--cert", self.authority.pem("alice"), "--key", self.authority.key("alice"))
         self.assertEqual(json.loads(self.curl("/v1/node", *alice).stdout)["state"], "ready")
+        ctl = run(Path(BUILD).resolve() / "bin/orbitctl", "status", "--json", "--url", f"https://127.0.0.1:{self.node.admin_port}",
+                  "--ca", self.ca, *alice)
+        self.assertEqual(json.loads(ctl.stdout)["state"], "ready", ctl.stderr)
         nobody = json.loads(self.curl("/v1/node").stdout)
         self.assertEqual(nobody["status"], 401)
         self.assertEqual(nobody["detail"], "nobody may not do node.getNode without credentials")
@@ -464,6 +566,16 @@ class Tokens(WithFolder):
             self.assertEqual((name, status), (name, 401))
             self.assertEqual(json.loads(body)["detail"], "the credentials are wrong or have expired")
 
+    def test_a_signed_token_is_revoked_by_its_id_or_by_its_hash(self):
+        named, unnamed = self.issuer.token(self.claims(jti="t-17")), self.issuer.token(self.claims())
+        digest = "sha256:" + hashlib.sha256(unnamed.encode()).hexdigest()
+        for token, value in ((named, "t-17"), (unnamed, digest)):
+            self.assertEqual(self.ask("GET", "/v1/node", token)[0], 200)
+            self.assertEqual(self.ask("PUT", f"/v1/access/revocations/token/{value}", "the-admin-token")[0], 204)
+            self.assertEqual(self.ask("GET", "/v1/node", token)[0], 401)
+            self.assertEqual(self.ask("DELETE", f"/v1/access/revocations/token/{value}", "the-admin-token")[0], 204)
+            self.assertEqual(self.ask("GET", "/v1/node", token)[0], 200)
+
     def test_new_keys_count_when_their_file_changes(self):
         other = Issuer(self.folder, "k3")
         token = other.token(self.claims())
@@ -475,6 +587,142 @@ class Tokens(WithFolder):
         status, body = self.ask("POST", "/v1/actors/bank.Account/7/Deposit", "ci-token", {"cents": 1})
         self.assertEqual(status, 403)
         self.assertEqual(json.loads(body)["detail"], "'ci' may not call Deposit of bank.Account '7'")
+
+
+class Revocation(WithFolder):
+    """Who is logged in, and is not let in any more."""
+
+    def setUp(self):
+        self.file = self.folder / "users"
+        self.lines = {"alice": f"alice:{cheaply_hashed('alice')}:teller", "root": f"root:{cheaply_hashed('root')}:admin",
+                      "ci": f"ci:{hashed('--hash-token', 'ci-token')}:teller", "ops": f"ops:{hashed('--hash-token', 'ops-token')}:admin"}
+        self.write()
+        rules = [{"roles": ["teller"], "types": ["*"], "methods": ["*"]}]
+        wires = plugin("rest", "orbit.protocol.rest", listen="127.0.0.1:0") + plugin("mcp", "orbit.protocol.mcp", listen="127.0.0.1:0")
+        modules = Path(BUILD).resolve() / "lib/orbit/modules"
+        self.settings = dict(
+            node={"data_dir": self.folder / self._testMethodName},
+            admin={}, extra=plugin("users", "orbit.access.user_file", file=self.file) + wires +
+            "".join(toml_section("[[rule]]", rule) for rule in rules) +
+            "".join(toml_section("[[module]]", {"path": modules / f"{name}.so"}) for name in ("bank", "chat")))
+        self.node = self.start(**self.settings)
+
+    def write(self, **changed):
+        beside = self.folder / "users.new"
+        beside.write_text("\n".join(line for line in (self.lines | changed).values() if line) + "\n")
+        os.rename(beside, self.file)
+
+    def url(self, wire, path):
+        return f"http://{self.node.listeners[wire]}{path}"
+
+    def curl(self, *options):
+        *lines, status = run("curl", "-sS", "-w", "\n%{http_code}", *options).stdout.split("\n")
+        return int(status), "\n".join(lines)
+
+    def admin(self, method, path, *, user="root:root"):
+        return self.curl("-X", method, "-u", user, self.url("admin", path))
+
+    def log_in(self, *words):
+        client = self.node.connect()
+        replies = client.makefile("rb")
+
+        def ask(*command):
+            client.sendall("".join([f"*{len(command)}\r\n", *(f"${len(word)}\r\n{word}\r\n" for word in command)]).encode())
+            return replies.readline().decode().strip()
+
+        self.addCleanup(client.close)
+        self.assertEqual(ask("AUTH", *words), "+OK")
+        return ask
+
+    def test_a_connection_that_has_logged_in_loses_it_when_its_user_goes_and_another_ones_stays(self):
+        alice, token, root = self.log_in("alice", "alice"), self.log_in("ci-token"), self.log_in("root", "root")
+        self.assertEqual(alice("SET", "x", "1"), "+OK")
+        self.assertEqual(token("SET", "x", "1"), "+OK")
+        self.write(alice=None)
+        self.assertEqual(self.admin("POST", "/v1/access/reload")[0], 204)
+        self.assertEqual(alice("SET", "x", "1"), "-NOAUTH Authentication required.")
+        self.assertEqual(token("SET", "x", "1"), "+OK")
+        self.assertEqual(root("SET", "x", "1"), "+OK")
+        # So it does when its roles are others, or its token is; and the node sees that by itself.
+        self.write(ci=f"ci:{hashed('--hash-token', 'another')}:teller", root=self.lines["root"].replace(":admin", ":teller"))
+        eventually(lambda: token("SET", "x", "1").startswith("-NOAUTH"), "the old token counts no more")
+        self.assertTrue(root("SET", "x", "1").startswith("-NOAUTH"))
+
+    def test_a_subscriber_gets_nothing_more_and_is_let_go(self):
+        client = self.node.connect()
+        self.addCleanup(client.close)
+        replies = client.makefile("rb")
+        client.sendall(b"AUTH alice alice\r\nSUBSCRIBE news\r\n")
+        while replies.readline().strip() != b":1":
+            pass
+        root = self.log_in("root", "root")
+        self.assertEqual(root("PUBLISH", "news", "one"), ":1")
+        self.assertIn(b"one", b"".join(replies.readline() for _ in range(7)))
+        self.assertEqual(self.admin("PUT", "/v1/access/revocations/user/alice")[0], 204)
+        root("PUBLISH", "news", "two")
+        self.assertEqual(replies.read(), b"")
+
+    def test_streams_end_and_say_why_when_their_caller_is_revoked(self):
+        with subprocess.Popen(["curl", "-sSN", "-u", "alice:alice", self.url("rest", "/v1/streams/chat.ChatMessage%2Fr?from=1")],
+                              stdout=subprocess.PIPE, text=True) as events:
+            self.assertEqual(events.stdout.readline(), ":\n")
+            self.assertEqual(self.admin("PUT", "/v1/access/revocations/user/alice")[0], 204)
+            # An event makes it look; so would the heartbeat.
+            status, body = self.curl("-u", "root:root", "-H", "Content-Type: application/json", "-d", '{"author":"root","text":"hi"}',
+                                     self.url("rest", "/v1/actors/chat.Room/r/Say"))
+            self.assertEqual(status, 200, body)
+            rest = events.stdout.read()
+        self.assertIn("event: end", rest)
+        self.assertIn("the credentials of 'alice' count no more", rest)
+        self.assertNotIn("hi", rest)
+
+    def test_a_revoked_user_and_token_are_refused_on_every_wire_over_a_restart_until_it_is_taken_back(self):
+        call = lambda *who: self.curl(*who, self.url("rest", "/v1/actors/bank.Account/1/GetBalance"))[0]
+        alice, ci = ("-u", "alice:alice"), ("-H", "Authorization: Bearer ci-token")
+        token = "sha256:" + hashlib.sha256(b"ci-token").hexdigest()
+        self.assertEqual([call(*alice), call(*ci)], [200, 200])
+        self.assertEqual(self.admin("PUT", "/v1/access/revocations/user/alice")[0], 204)
+        self.assertEqual([call(*alice), call(*ci)], [401, 200])
+        self.assertEqual(self.admin("PUT", f"/v1/access/revocations/token/{token}")[0], 204)
+        self.assertEqual([call(*alice), call(*ci)], [401, 401])
+        self.assertIn("WRONGPASS", Redis(self.node)("auth", "alice", "alice"))
+        self.assertIn("WRONGPASS", Redis(self.node)("auth", "ci-token"))
+        listed = json.loads(self.admin("GET", "/v1/access/revocations")[1])["revocations"]
+        self.assertEqual([(one["kind"], one["value"]) for one in listed], [("token", token), ("user", "alice")])
+        self.node.stop()
+        self.node = self.start(**self.settings)
+        self.assertEqual([call(*alice), call(*ci)], [401, 401])
+        self.assertEqual(self.admin("DELETE", "/v1/access/revocations/user/alice")[0], 204)
+        self.assertEqual([call(*alice), call(*ci)], [200, 401])
+
+    def test_who_may_not_administer_may_not_revoke(self):
+        status, body = self.admin("PUT", "/v1/access/revocations/user/root", user="alice:alice")
+        self.assertEqual(status, 403)
+        self.assertEqual(json.loads(body)["detail"], "'alice' may not do access.revoke on 'user/root'")
+
+    def test_guessing_is_slowed_down_and_the_guessed_one_gets_in_from_where_it_was(self):
+        self.assertEqual(self.admin("GET", "/v1/node")[0], 200)  # root has logged in from here
+        codes = [self.admin("GET", "/v1/node", user=f"alice:guess{number}")[0] for number in range(11)]
+        self.assertEqual(codes, [401] * 10 + [429])
+        self.assertIn("alice", json.loads(self.admin("GET", "/v1/node", user="alice:alice")[1])["detail"])
+        codes = [self.admin("GET", "/v1/node", user=f"root:guess{number}")[0] for number in range(12)]
+        self.assertEqual(codes, [401] * 12)
+        self.assertEqual(self.admin("GET", "/v1/node")[0], 200)
+
+    def test_lists_of_types_have_what_the_caller_may_call(self):
+        def names(*who):
+            status, body = self.curl(*who, self.url("rest", "/v1/actors"))
+            self.assertEqual(status, 200)
+            return [each["name"] for each in json.loads(body)["types"]]
+
+        def paths(*who):
+            return [path for path in json.loads(self.curl(*who, self.url("rest", "/openapi.json"))[1])["paths"] if "bank" in path]
+
+        self.assertEqual(names(), [])
+        self.assertEqual(paths(), [])
+        self.assertIn("bank.Account", names("-u", "alice:alice"))
+        self.assertIn("/v1/actors/bank.Account/{key}/Deposit", paths("-u", "alice:alice"))
+        self.assertEqual(Redis(self.node, "--user", "alice", "--pass", "alice", "--no-auth-warning")("actor.types").count("bank.Account"), 1)
 
 
 class Defaults(WithFolder):

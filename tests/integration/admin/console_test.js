@@ -9,7 +9,7 @@ const path = require('node:path');
 const { after, before, test } = require('node:test');
 const { chromium } = require('playwright-core');
 
-const { NodeProcess } = require('./node_process');
+const { NodeProcess, eventually } = require('./node_process');
 const { request } = require('./http_client');
 
 const TOKEN = 'a-token-for-tests';
@@ -67,6 +67,14 @@ for (const [name, width, scheme] of [['desk', 1440, 'light'], ['phone', 390, 'da
     await page.locator('#call-answer', { hasText: 'INVALID_ARGUMENT' }).waitFor();
 
     await page.locator('#turns polyline[points*=" "]').waitFor();  // two figures make a line
+    // The times are the node's: a commit shows up when one was made, and nothing does before.
+    await eventually(async () => {
+      await request(open, 'POST', `/v1/actors/counter.Counter/chart-${name}/Add`, { body: { by: 1 } });
+      return (await page.locator('#latency polyline.commits').count()) > 0 || undefined;
+    }, () => 'the chart shows no commit');
+    assert.match(await page.locator('#latency title').textContent(), /^turns now (none|[0-9.]+), commits now (none|[0-9.]+); top of the scale [0-9.]+$/);
+    const labels = await page.evaluate(() => [...document.querySelectorAll('svg .axis')].map((one) => one.getBoundingClientRect().height));
+    assert.ok(labels.length >= 6 && labels.every((height) => height >= 11), `the labels of charts are ${labels} pixels high`);
     const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.strictEqual(sideways, 0, 'the page does not scroll sideways');
     const unnamed = await page.evaluate(() => [...document.querySelectorAll('input, select, textarea, button, a')]

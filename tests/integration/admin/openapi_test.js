@@ -16,13 +16,18 @@ const TOKEN = 'a-token-for-tests';
 const COUNTER = process.env.ORBIT_COUNTER_MODULE;
 // A second storage instance, which a migration may fill.
 const SPARE = '[storage]\ninstance = "store"\n[[plugin]]\nname = "spare"\nid = "orbit.storage.memory"\n';
-let open, guarded;
+let open, guarded, ruled;
 
 before(async () => {
-  [open, guarded] = await Promise.all([NodeProcess.start({ extra: SPARE }), NodeProcess.start({ admin: { token: TOKEN } })]);
+  const users = path.join(fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'orbit-users-')), 'users');
+  fs.writeFileSync(users, '');
+  const access = `[[plugin]]\nname = "users"\nid = "orbit.access.user_file"\n[plugin.config]\nfile = ${JSON.stringify(users)}\n`;
+  [open, guarded, ruled] = await Promise.all([NodeProcess.start({ extra: SPARE }), NodeProcess.start({ admin: { token: TOKEN } }),
+    NodeProcess.start({ admin: { token: TOKEN }, extra: access })]);
+  ruled.users = users;
 });
 after(async () => {
-  await Promise.all([open, guarded].filter(Boolean).map((node) => node.stop()));
+  await Promise.all([open, guarded, ruled].filter(Boolean).map((node) => node.stop()));
 });
 
 for (const which of ['without', 'with'])
@@ -56,7 +61,7 @@ test('every documented answer is given by a live node and matches its schema', a
 
   for (const target of ['/', '/healthz', '/readyz', '/v1/node', '/v1/workers', '/v1/plugins', '/v1/config', '/v1/log/levels', '/v1/log', '/v1/messages',
     '/v1/modules', '/v1/types', '/v1/activations', '/v1/top', '/v1/waits', '/v1/slow-turns', '/v1/dead-letters', '/v1/storage', '/v1/storage/backups', '/v1/storage/migrations',
-    '/metrics', '/openapi.json'])
+    '/metrics', '/openapi.json', '/v1/access/revocations'])
     await expect(200, 'GET', target);
 
   const loaded = await expect(200, 'POST', '/v1/modules', { path: COUNTER });
@@ -99,6 +104,23 @@ test('every documented answer is given by a live node and matches its schema', a
   assert.strictEqual(levels.default, 'warn');
   assert.strictEqual(levels.loggers.admin, 'debug');
 
+  const ask = async (status, method, target) => {
+    const answer = await request(ruled, method, target, { headers: { Authorization: `Bearer ${TOKEN}` } });
+    contract.check(method, target, undefined, answer);
+    assert.strictEqual(answer.status, status, `${method} ${target}: ${answer.body}`);
+    return answer;
+  };
+  await ask(204, 'PUT', '/v1/access/revocations/user/al%20ice');
+  await ask(204, 'PUT', '/v1/access/revocations/token/t-1?until_ms=99999999999999');
+  assert.deepStrictEqual((await ask(200, 'GET', '/v1/access/revocations')).json.revocations,
+    [{ kind: 'token', value: 't-1', until_ms: 99999999999999 }, { kind: 'user', value: 'al ice', until_ms: 0 }]);
+  await ask(400, 'PUT', '/v1/access/revocations/group/x');
+  await ask(204, 'DELETE', '/v1/access/revocations/user/al%20ice');
+  await ask(404, 'DELETE', '/v1/access/revocations/user/al%20ice');
+  await ask(204, 'POST', '/v1/access/reload');
+  fs.rmSync(ruled.users);
+  await ask(404, 'POST', '/v1/access/reload');
+
   // Errors.
   await expect(404, 'GET', '/v1/types/counter.Counter/indexes/none');
   await expect(404, 'GET', '/v1/types/no.Such');
@@ -120,6 +142,12 @@ test('every documented answer is given by a live node and matches its schema', a
   await expect(404, 'POST', '/v1/storage/migrations', { from: 'store', to: 'nothing' });
   const saved = path.join(open.folder, 'saved');
   assert.strictEqual((await expect(200, 'POST', '/v1/storage/backups', { storage: 'store', folder: saved })).json.folder, saved);
+  await expect(404, 'POST', '/v1/storage/jobs', { kind: 'stats', storage: 'nothing' });
+  await expect(200, 'POST', '/v1/storage/jobs', { kind: 'stats', storage: 'store' });
+  assert.deepStrictEqual((await expect(200, 'PUT', '/v1/storage/pace', { bytes_per_second: 1000000000 })).json, { bytes_per_second: 1000000000 });
+  assert.deepStrictEqual((await expect(200, 'GET', '/v1/storage/pace')).json, { bytes_per_second: 1000000000 });
+  await eventually(async () => (await expect(200, 'GET', '/v1/storage/jobs')).json.jobs.at(-1).stage === 'done' || undefined,
+    () => 'the job does not end');
   await expect(200, 'POST', '/v1/storage/migrations', { from: 'store', to: 'spare' });
   for (const list of ['backups', 'migrations'])
     await eventually(async () => {
@@ -130,7 +158,8 @@ test('every documented answer is given by a live node and matches its schema', a
   assert.deepStrictEqual(used, ['spare']);
 
   for (const { method, template, operation } of contract.operations()) {
-    const target = template.replace('{type}', 't').replace('{key}', 'k').replace('{method}', 'M').replace('{name}', 'n').replace('{index}', 'i');
+    const target = template.replace('{type}', 't').replace('{key}', 'k').replace('{method}', 'M').replace('{name}', 'n').replace('{index}', 'i')
+      .replace('{kind}', 'user').replace('{value}', 'v');
     await expect(400, method.toUpperCase(), `${target}?unknown=1`);
     await expect(403, method.toUpperCase(), target, undefined, { Host: 'evil.example' });
     if (!operation.requestBody) continue;
@@ -148,7 +177,8 @@ test('every documented answer is given by a live node and matches its schema', a
   // With a token the same document gains 401.
   const withToken = new Contract(documents[1].json);
   for (const { method, template, operation } of withToken.operations()) {
-    const target = template.replace('{type}', 't').replace('{key}', 'k').replace('{method}', 'M').replace('{name}', 'n').replace('{index}', 'i');
+    const target = template.replace('{type}', 't').replace('{key}', 'k').replace('{method}', 'M').replace('{name}', 'n').replace('{index}', 'i')
+      .replace('{kind}', 'user').replace('{value}', 'v');
     const refused = await request(guarded, method.toUpperCase(), target);
     if (operation.security?.length === 0) {
       assert.strictEqual(refused.status, 200, target);

@@ -14,6 +14,7 @@ const LOAD = { keepCase: true, longs: Number, enums: String, defaults: true, inc
 
 const load = (file) => grpc.loadPackageDefinition(loader.loadSync(file, LOAD));
 const { wire } = load('echo.proto');
+const interop = load('interop.proto').grpc.testing;
 const { bank } = load('bank.proto');
 const { orbit } = load('orbit/v1/actor_service.proto');
 const health = load('grpc/health/v1/health.proto').grpc.health.v1;
@@ -25,6 +26,9 @@ function codec(service, method) {
   const { requestSerialize, responseDeserialize } = definitions[`wire.${service}`][method];
   return { encode: requestSerialize, decode: responseDeserialize };
 }
+
+const interopDefinitions = loader.loadSync('interop.proto', LOAD)['grpc.testing.TestService'];
+const interopCodec = (method) => ({ encode: interopDefinitions[method].requestSerialize, decode: interopDefinitions[method].responseDeserialize });
 
 async function startNode(config = {}, { tls = {}, extra = '', environment = {} } = {}) {
   const plugin = [
@@ -84,4 +88,4 @@ function abandon(stream) {
   stream.cancel();
 }
 
-module.exports = { abandon, ask, bank, codec, collect, grpc, health, insecure, metadata, next, orbit, reflection, refusal, startNode, wire, withKey };
+module.exports = { abandon, ask, bank, codec, collect, grpc, health, insecure, interop, interopCodec, metadata, next, orbit, reflection, refusal, startNode, wire, withKey };

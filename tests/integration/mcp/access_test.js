@@ -80,18 +80,17 @@ test('a caller sees the tools that it may call, and calls the actors that it may
   await reader.close();
 });
 
-test('nobody sees nothing, wrong credentials are 401, and a session is its beginner\'s', async () => {
-  const nobody = await connect();
-  assert.deepStrictEqual(await names(nobody), []);
-  await nobody.close();
+test('nobody and wrong credentials are 401, and a session is its beginner\'s', async () => {
   const post = (headers, message) => fetch(node.url, {
     method: 'POST', body: JSON.stringify(message),
     headers: { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream', ...headers }
   });
   const initialize = { jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } } };
-  const wrong = await post({ Authorization: 'Bearer wrong' }, initialize);
-  assert.strictEqual(wrong.status, 401);
-  assert.match(wrong.headers.get('www-authenticate'), /Bearer/);
+  for (const headers of [{}, { Authorization: 'Bearer wrong' }, { Authorization: 'Negotiate x' }]) {
+    const refused = await post(headers, initialize);
+    assert.strictEqual(refused.status, 401);
+    assert.match(refused.headers.get('www-authenticate'), /^Bearer realm="orbit", Basic realm="orbit"$/);
+  }
   const begun = await post({ Authorization: `Bearer ${token.writer}` }, initialize);
   const session = begun.headers.get('mcp-session-id');
   const ping = { jsonrpc: '2.0', id: 2, method: 'ping' };

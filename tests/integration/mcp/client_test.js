@@ -4,7 +4,7 @@
 
 const assert = require('node:assert');
 const { after, before, test } = require('node:test');
-const { NodeProcess } = require('../admin/node_process.js');
+const { NodeProcess, eventually } = require('../admin/node_process.js');
 const { Client } = require('@modelcontextprotocol/sdk/client/index.js');
 const { StreamableHTTPClientTransport } = require('@modelcontextprotocol/sdk/client/streamableHttp.js');
 const { StdioClientTransport } = require('@modelcontextprotocol/sdk/client/stdio.js');
@@ -121,6 +121,43 @@ test('orbitctl mcp is the same over standard input and output', async () => {
   }
   assert.strictEqual(told, uri);
   await client.close();
+});
+
+test('orbitctl mcp goes on in a new session, with what was subscribed to, when its own has ended', async () => {
+  const short = await NodeProcess.start({ extra: `
+[[plugin]]
+name = "mcp"
+id = "orbit.protocol.mcp"
+[plugin.config]
+listen = "127.0.0.1:0"
+poll_ms = 50
+session_idle_ms = 1000
+[[module]]
+path = ${JSON.stringify(process.env.ORBIT_COUNTER_MODULE)}
+` });
+  const client = new Client({ name: 'test', version: '1' });
+  try {
+    await client.connect(new StdioClientTransport({ command: orbitctl, args: ['mcp', '--url', `http://${short.listeners.mcp}/mcp`] }));
+    const uri = 'orbit://actors/counter.Counter/renewed';
+    const add = () => client.callTool({ name: 'counter_Counter_Add', arguments: { key: 'renewed', by: 1 } });
+    await add();
+    await client.subscribeResource({ uri });
+    // Nothing is asked until the node has told orbitctl that there is no such session.
+    await eventually(async () => {
+      const metrics = await (await fetch(`${short.url}/metrics`)).text();
+      return /orbit_mcp_answers_total{[^}]*status="4xx"} [1-9]/.test(metrics) ? true : undefined;
+    }, () => 'the session does not end');
+    let told;
+    client.setNotificationHandler(types.ResourceUpdatedNotificationSchema, (message) => { told = message.params.uri; });
+    await eventually(async () => {
+      assert.ok(!(await add()).isError);
+      return told;
+    }, () => 'the new session is told nothing');
+    assert.strictEqual(told, uri);
+  } finally {
+    await client.close();
+    await short.stop();
+  }
 });
 
 function bridge(lines, url = node.url) {

@@ -21,7 +21,7 @@ let node, guarded, folder;
 // Runs orbitctl to its end: {code, out, err}.
 function run(args, { cwd = folder, env = {}, input } = {}) {
   const clean = { ...process.env };
-  for (const name of ['ORBIT_URL', 'ORBIT_TOKEN']) delete clean[name];
+  for (const name of ['ORBIT_URL', 'ORBIT_TOKEN', 'ORBIT_CA', 'ORBIT_CERT', 'ORBIT_KEY']) delete clean[name];
   const ended = spawnSync(ORBITCTL, args, { cwd, env: { ...clean, ...env }, encoding: 'utf8', input, timeout: 120_000 });
   if (ended.error) throw ended.error;
   return { code: ended.status, out: ended.stdout, err: ended.stderr };
@@ -76,7 +76,8 @@ test('a command line that makes no sense ends with 2 and says why', () => {
     '--timeout must be': ['status', '--timeout', '0'], '--limit must be': ['activations', '--limit', '0'],
     '--by must be calls or time': ['top', '--by', 'size'], '--interval must be': ['top', '--interval', '0'],
     "'waits' has no option --once": ['waits', '--once'],
-    'must look like http://': ['status', '--url', 'https://127.0.0.1:1'],
+    'must look like http://': ['status', '--url', 'ftp://127.0.0.1:1'],
+    'expected user or token': ['access', 'revoke', 'group', 'x'],
     'must be lower-case': ['new', 'actor', 'Bank-Account'],
     "the argument ('many')": ['activations', '--limit', 'many'],
   };

@@ -251,8 +251,11 @@ function everywhere(code, text, { status, grpcStatus, prefix, prefixText = text,
 const denied = (who, method, key) => everywhere('PERMISSION_DENIED', `'${who}' may not call ${method} of ${ACCOUNT} '${key}'`,
   { status: 403, grpcStatus: grpc.status.PERMISSION_DENIED, prefix: 'NOPERM' });
 // Of nobody and of bad credentials Redis speaks in redis-server's words, by which its clients know them.
-const nobody = (method, key) => everywhere('UNAUTHENTICATED', `nobody may not call ${method} of ${ACCOUNT} '${key}' without credentials`,
-  { status: 401, grpcStatus: grpc.status.UNAUTHENTICATED, prefix: 'NOAUTH', prefixText: 'Authentication required.' });
+const nobody = (method, key) => ({ ...everywhere('UNAUTHENTICATED', `nobody may not call ${method} of ${ACCOUNT} '${key}' without credentials`,
+  { status: 401, grpcStatus: grpc.status.UNAUTHENTICATED, prefix: 'NOAUTH', prefixText: 'Authentication required.' }),
+  // MCP asks for credentials before it looks at what is to be done.
+  mcp: { code: 'UNAUTHENTICATED', text: "this node asks for credentials: send 'Authorization: Bearer TOKEN', or Basic",
+    form: { status: 401, challenges: true } } });
 const badCredentials = () => everywhere('UNAUTHENTICATED', 'the credentials are wrong or have expired',
   { status: 401, grpcStatus: grpc.status.UNAUTHENTICATED, prefix: 'WRONGPASS',
     prefixText: 'invalid username-password pair or user is disabled.',

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <optional>
+
 #include "executor/sim_executor.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -16,6 +18,8 @@ struct Fake {
   uint64_t changes = 0;
   uint64_t expires_at_ms = 0;
   orbit_code code = ORBIT_OK;
+  bool holds = true;
+  int asked_again = 0;
 };
 
 constexpr const char* kPassword[] = {ORBIT_MECHANISM_PASSWORD, nullptr};
@@ -28,11 +32,19 @@ constexpr orbit_authenticator_v1 kFake = {
       if (from_c(credentials->name) != "alice" || from_c(credentials->secret) != "right")
         return to_c(Code::not_found, "who?", error);
       const orbit_bytes roles[] = {to_c(Bytes("teller"))};
-      const orbit_identity who{sizeof who, 1, to_c(Bytes("alice")), roles, fake.expires_at_ms, nullptr};
+      const orbit_identity who{sizeof who, 1, to_c(Bytes("alice")), roles, fake.expires_at_ms, nullptr, to_c(Bytes("alice's"))};
       found(ctx, &who);
       return ORBIT_OK;
     },
-    [](void* self) { return static_cast<Fake*>(self)->changes; }, nullptr};
+    [](void* self) { return static_cast<Fake*>(self)->changes; },
+    nullptr,
+    [](void* self, const orbit_identity* who) {
+      Fake& fake = *static_cast<Fake*>(self);
+      ++fake.asked_again;
+      CHECK(from_c(who->credential) == "alice's");
+      return fake.holds ? 1 : 0;
+    },
+    nullptr};
 
 struct Fixture {
   explicit Fixture(AccessOptions options = {}) : log(open_log()), access(std::move(options), executor, log->logger("audit")) {
@@ -165,6 +177,63 @@ TEST_CASE("a refusal names principal, type, key and method; nobody and who has e
   CHECK(fixture.access.check("wire", alice, request, &error) == ORBIT_UNAUTHENTICATED);
   CHECK(std::string(error.message) == "the credentials of 'alice' have expired");
   CHECK(fixture.access.counters().denied == 3);
+}
+
+TEST_CASE("who has logged in loses what that gave when the authenticator has changed and does not know it any more") {
+  Fixture fixture({.rules = {{.roles = {"teller"}, .types = {Pattern::parse("*").value()}, .keys = {Pattern::parse("*").value()},
+                              .methods = {Pattern::parse("*").value()}, .admin = {}}}});
+  const Principal& alice = *fixture.authenticate("alice", "right").principal;
+  const orbit_access_request request{sizeof request, 0, to_c(Bytes("bank.Account")), to_c(Bytes("1")), to_c(Bytes("Deposit")), "peer"};
+  ErrorOut error;
+  CHECK(fixture.access.check("wire", alice, request, &error) == ORBIT_OK);
+  CHECK(fixture.fake.asked_again == 0);
+  fixture.fake.changes = 1;  // of somebody else
+  CHECK(fixture.access.check("wire", alice, request, &error) == ORBIT_OK);
+  CHECK(fixture.access.check("wire", alice, request, &error) == ORBIT_OK);
+  CHECK(fixture.fake.asked_again == 1);
+  fixture.fake.changes = 2;
+  fixture.fake.holds = false;
+  CHECK(fixture.access.still(alice, &error) == ORBIT_UNAUTHENTICATED);
+  CHECK(fixture.access.check("wire", alice, request, &error) == ORBIT_UNAUTHENTICATED);
+  CHECK(std::string(error.message) == "the credentials of 'alice' count no more: they, or that one's roles, were changed or taken away");
+  CHECK_FALSE(fixture.access.may(alice, request));
+  CHECK(fixture.access.check_admin("wire", alice, "node.getNode", "", true, "", &error) == ORBIT_UNAUTHENTICATED);
+}
+
+TEST_CASE("a revoked user is refused, also where it has logged in, until the revocation is taken back") {
+  test::TemporaryFolder place;
+  for (const auto& [kind, value] : {std::pair{ORBIT_REVOKE_USER, "alice"}, {ORBIT_REVOKE_TOKEN, "alice's"}}) {
+    Fixture fixture({.remember_ms = 3'600'000, .revocations_file = place.path + "/revocations"});
+    REQUIRE(fixture.access.load());
+    const Principal& alice = *fixture.authenticate("alice", "right").principal;
+    const auto change = [&fixture](auto&& begin) {
+      std::optional<orbit_code> code;
+      begin([](void* ctx, orbit_code told, orbit_bytes) { *static_cast<std::optional<orbit_code>*>(ctx) = told; }, &code);
+      fixture.executor.run_until([&code] { return code.has_value(); }, 1000);
+      return code;
+    };
+    CHECK(change([&](auto done, void* ctx) { fixture.access.revoke(kind, value, 0, done, ctx); }) == ORBIT_OK);
+    CHECK(fixture.access.still(alice, nullptr) == ORBIT_UNAUTHENTICATED);
+    const auto refused = fixture.authenticate("alice", "right");  // although it was remembered
+    CHECK(refused.code == ORBIT_UNAUTHENTICATED);
+    CHECK(refused.message == "the credentials are wrong or have expired");
+    CHECK(fixture.access.still(fixture.access.anonymous(), nullptr) == ORBIT_OK);
+    CHECK(change([&](auto done, void* ctx) { fixture.access.take_back(kind, value, done, ctx); }) == ORBIT_OK);
+    CHECK(fixture.authenticate("alice", "right").principal != nullptr);
+    CHECK(change([&](auto done, void* ctx) { fixture.access.take_back(kind, value, done, ctx); }) == ORBIT_NOT_FOUND);
+  }
+}
+
+TEST_CASE("after too many wrong passwords none is looked at, the right one neither, and then it is again") {
+  Fixture fixture({.remember_ms = 0, .lockout = {.name_failures = 3, .address_failures = 0, .first_ms = 1000}});
+  for (const char* guess : {"a", "b", "c"}) CHECK(fixture.authenticate("alice", guess).code == ORBIT_UNAUTHENTICATED);
+  const auto locked = fixture.authenticate("alice", "right");
+  CHECK(locked.code == ORBIT_RESOURCE_EXHAUSTED);
+  CHECK(locked.message == "too many wrong credentials of 'alice': none are looked at for 1 s (access.lockout_name_failures)");
+  CHECK(fixture.fake.asked == 3);
+  CHECK(fixture.access.counters().locked == 1);
+  fixture.executor.advance(1'000'000'000);
+  CHECK(fixture.authenticate("alice", "right").principal != nullptr);
 }
 
 TEST_CASE("without rules and authenticators everybody may do everything") {

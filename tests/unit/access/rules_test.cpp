@@ -29,7 +29,7 @@ using Held = std::unique_ptr<const Principal, Releasing>;
 Held principal(const char* name, std::initializer_list<const char*> roles) {
   std::vector<orbit_bytes> raw;
   for (const char* role : roles) raw.push_back(to_c(Bytes(role)));
-  const orbit_identity who{sizeof who, static_cast<uint32_t>(raw.size()), to_c(Bytes(name)), raw.data(), 0, nullptr};
+  const orbit_identity who{sizeof who, static_cast<uint32_t>(raw.size()), to_c(Bytes(name)), raw.data(), 0, nullptr, {}};
   const auto made = Principal::make(who, "test");
   REQUIRE_MESSAGE(made.has_value(), made.error().message);
   return Held(*made);
@@ -171,7 +171,7 @@ TEST_CASE("a principal's name and roles fit on one line, and their number has a 
   const auto refused = [](const std::string& name, const std::vector<std::string>& roles) {
     std::vector<orbit_bytes> raw;
     for (const std::string& role : roles) raw.push_back(to_c(Bytes(role)));
-    const orbit_identity who{sizeof who, static_cast<uint32_t>(raw.size()), to_c(Bytes(name)), raw.data(), 0, nullptr};
+    const orbit_identity who{sizeof who, static_cast<uint32_t>(raw.size()), to_c(Bytes(name)), raw.data(), 0, nullptr, {}};
     const auto made = Principal::make(who, "test");
     REQUIRE_FALSE(made.has_value());
     return made.error().message;

@@ -249,3 +249,28 @@ TEST_CASE("storage instances and migrations are told, and a migration is begun w
   CHECK(host.asked.back() == "backup a /b");
   CHECK(request(host, "POST", "/v1/storage/backups", R"({"storage":"a","folder":"b"})").status == 400);
 }
+
+TEST_CASE("work on a storage instance is begun by kind, and its pace is told and changed") {
+  FakeHost host;
+  CHECK(request(host, "GET", "/v1/storage/jobs").body == R"({"jobs":[]})");
+  for (const char* kind : {"check", "stats", "compact"}) {
+    CHECK(request(host, "POST", "/v1/storage/jobs", std::string(R"({"storage":"a","kind":")") + kind + "\"}").status ==
+          200);
+    CHECK(host.asked.back() == std::string("work ") + kind + " a ");
+  }
+  CHECK(request(host, "POST", "/v1/storage/jobs", R"({"storage":"a","kind":"checkpoint","path":"/b"})").status == 200);
+  CHECK(host.asked.back() == "work checkpoint a /b");
+  const size_t asked = host.asked.size();
+  for (const char* body :
+       {R"({"storage":"a"})", R"({"storage":"a","kind":"melt"})", R"({"kind":"check"})",
+        R"({"storage":"a","kind":"checkpoint"})", R"({"storage":"a","kind":"checkpoint","path":"b"})",
+        R"({"storage":"a","kind":"check","path":"/b"})"})
+    CHECK(request(host, "POST", "/v1/storage/jobs", body).status == 400);
+  CHECK(host.asked.size() == asked);
+  CHECK(request(host, "PUT", "/v1/storage/pace", R"({"bytes_per_second":5000000})").body ==
+        R"({"bytes_per_second":5000000})");
+  CHECK(request(host, "GET", "/v1/storage/pace").body == R"({"bytes_per_second":5000000})");
+  for (const char* body : {R"({})", R"({"bytes_per_second":-1})", R"({"bytes_per_second":"1"})"})
+    CHECK(request(host, "PUT", "/v1/storage/pace", body).status == 400);
+  CHECK(host.bytes_per_second == 5'000'000);
+}

@@ -119,9 +119,16 @@ const orbit_storage_ops_v1 kStorageOps = {
     .reserved = 0,
     .storages = [](orbit_sink json) { put(json, R"([{"name":"main"}])"); },
     .migrations = [](orbit_sink json) { put(json, "[]"); },
-    .migrate = [](orbit_bytes from, orbit_bytes to, orbit_node_done done, void* ctx) { ask("migrate " + words({from, to}), done, ctx); },
+    .migrate = [](orbit_bytes from, orbit_bytes to, orbit_node_done done,
+                  void* ctx) { ask("migrate " + words({from, to}), done, ctx); },
     .backups = [](orbit_sink json) { put(json, "[]"); },
-    .backup = [](orbit_bytes storage, orbit_bytes folder, orbit_node_done done, void* ctx) { ask("backup " + words({storage, folder}), done, ctx); },
+    .backup = [](orbit_bytes storage, orbit_bytes folder, orbit_node_done done,
+                 void* ctx) { ask("backup " + words({storage, folder}), done, ctx); },
+    .jobs = [](orbit_sink json) { put(json, "[]"); },
+    .work = [](orbit_bytes kind, orbit_bytes storage, orbit_bytes path, orbit_node_done done,
+               void* ctx) { ask("work " + words({kind, storage, path}), done, ctx); },
+    .bytes_per_second = [] { return FakeHost::current().bytes_per_second; },
+    .set_bytes_per_second = [](uint64_t limit) { FakeHost::current().bytes_per_second = limit; },
 };
 
 }  // namespace

@@ -39,6 +39,7 @@ class FakeHost : public http::test::FakeNet {
 
   bool ready = true;
   bool hold_answers = false;   // questions wait in `questions`; else they are answered "{}" within the call
+  uint64_t bytes_per_second = 0;
   bool throw_in_node = false;  // orbit.node's node() throws, as no kernel should
   std::deque<Question> questions;
   std::vector<std::string> asked;  // every question, in order

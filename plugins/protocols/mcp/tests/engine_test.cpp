@@ -441,6 +441,36 @@ TEST_CASE("subscriptions/listen is acknowledged first and then tells what was as
   }
 }
 
+TEST_CASE("what the caller may not read it cannot watch") {
+  Bench bench;
+  bench.backend.denied.insert({"", "orbit://node"});
+  CHECK(error_code(*bench.post(Bench::request("resources/subscribe", {{"uri", "orbit://node"}}), bench.begin())) == kResourceNotFound);
+  const auto stream = bench.ask("subscriptions/listen", {{"notifications", {{"resourceSubscriptions", {"orbit://node"}}}}});
+  CHECK(stream->messages().at(0).at("params").as_object().at("notifications") ==
+        json::object{{"resourceSubscriptions", json::array()}});
+}
+
+TEST_CASE("sessions and streams end when their caller's credentials count no more, and others stay") {
+  Bench bench;
+  const std::string mine = bench.begin();
+  const auto stream = bench.get(mine);
+  const auto listening = bench.ask("subscriptions/listen", {{"notifications", {{"toolsListChanged", true}}}});
+  bench.backend.advance(2'000);
+  CHECK_FALSE(stream->ended);
+  CHECK_FALSE(listening->ended);
+  bench.backend.gone.insert("somebody else");
+  bench.backend.advance(2'000);
+  CHECK(bench.shared.sessions == 1);
+  bench.backend.gone.insert("");
+  bench.backend.advance(2'000);
+  CHECK(stream->ended);
+  CHECK(listening->ended);
+  CHECK(listening->messages().back().at("error").as_object().at("message") == "the credentials count no more: send new ones");
+  CHECK(bench.shared.sessions == 0);
+  CHECK(bench.shared.listeners == 0);
+  CHECK(bench.post(Bench::request("ping"), mine)->status == 404);
+}
+
 TEST_CASE("prompts take strings, and say what is missing") {
   Bench bench;
   const std::string session = bench.begin();

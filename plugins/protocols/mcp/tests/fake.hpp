@@ -6,7 +6,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine.hpp"
@@ -83,6 +85,12 @@ class FakeBackend final : public Backend {
 
   CatalogPtr catalog() override { return catalog_now; }
   bool may(const Caller& caller, const Offer& offer) override { return !forbidden || !forbidden(caller, offer); }
+  bool permits(const Caller& caller, const Offer& offer) override { return may(caller, offer); }
+  Result<> permits_read(const Caller& caller, const std::string& uri) override {
+    if (denied.contains({caller.name, uri})) return fail(Code::permission_denied, "no");
+    return {};
+  }
+  bool still(const Caller& caller) override { return !gone.contains(caller.name); }
   bool lists_are_public() override { return true; }
   uint64_t call(const Caller& caller, const ActorTarget& target, const std::string& request,
                 std::function<void(Result<std::string>)> done) override {
@@ -132,6 +140,8 @@ class FakeBackend final : public Backend {
   std::vector<uint64_t> cancelled;
   std::vector<NodeResource> resources;
   std::map<std::string, std::string> documents;
+  std::set<std::pair<std::string, std::string>> denied;  // caller and URI
+  std::set<std::string> gone;                           // callers
   std::map<std::string, uint32_t> reports;
   std::vector<std::string> told_cancelled;
   std::map<uint64_t, std::pair<uint64_t, std::function<void()>>> timers;

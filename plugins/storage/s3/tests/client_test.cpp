@@ -295,7 +295,7 @@ TEST_CASE("credentials come from the instance's metadata, and new ones before or
 
   const Error nobody = error_of([&] { credentials_from_instance(http, "http://127.0.0.1:1"); });
   CHECK(nobody.code == Code::unauthenticated);
-  CHECK(error_of([&] { parse_instance_credentials("{\"AccessKeyId\": 5}", "somewhere"); }).message.find("somewhere") !=
+  CHECK(error_of([&] { parse_role_credentials("{\"AccessKeyId\": 5}", "somewhere"); }).message.find("somewhere") !=
         std::string::npos);
 }
 
@@ -311,7 +311,7 @@ TEST_CASE("credentials come from a file, and a changed file is read again when t
   control("{\"keys\": {\"KEYONE\": \"secret/KEYONE\", \"KEYTWO\": \"secret/KEYTWO\"}}");
   write_file("KEYONE");
   ClientOptions with = options();
-  with.credentials = [&] { return credentials_from_file(path, "orbit"); };
+  with.credentials = [&] { return profile_from_file(path, "orbit").keys; };
   Client client(with);
   REQUIRE(client.put("a", "1", {}));
   write_file("KEYTWO");
@@ -319,9 +319,105 @@ TEST_CASE("credentials come from a file, and a changed file is read again when t
   REQUIRE(client.put("a", "2", {}));
   CHECK(client.stats().retries == 1);
 
-  CHECK(error_of([&] { credentials_from_file(path, "absent"); }).message.find("[absent]") != std::string::npos);
-  CHECK(error_of([&] { credentials_from_file(path, "other"); }).message.find("aws_access_key_id") != std::string::npos);
-  CHECK(error_of([&] { credentials_from_file(path + "x", "orbit"); }).code == Code::unauthenticated);
+  CHECK(error_of([&] { profile_from_file(path, "absent"); }).message.find("[absent]") != std::string::npos);
+  CHECK(error_of([&] { profile_from_file(path, "other"); }).message.find("aws_access_key_id") != std::string::npos);
+  CHECK(error_of([&] { profile_from_file(path + "x", "orbit"); }).code == Code::unauthenticated);
+}
+
+namespace {
+
+// Sets variables of the environment until it goes.
+class Environment {
+ public:
+  explicit Environment(std::vector<std::pair<const char*, std::string>> variables) : variables_(std::move(variables)) {
+    for (const auto& [name, value] : variables_) setenv(name, value.c_str(), 1);
+  }
+  ~Environment() {
+    for (const auto& [name, value] : variables_) unsetenv(name);
+  }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+ private:
+  const std::vector<std::pair<const char*, std::string>> variables_;
+};
+
+}  // namespace
+
+TEST_CASE("credentials come from STS for the token of a web identity, which is read anew each time") {
+  const orbit::test::TemporaryFolder folder;
+  const std::string token_file = folder.path + "/token";
+  std::ofstream(token_file) << "web-token+/=1\n";
+  HttpClient http({});
+  const std::string sts = endpoint() + "/_sts";
+  CHECK(!web_identity_from_environment());
+  const Environment environment({{"AWS_WEB_IDENTITY_TOKEN_FILE", token_file},
+                                 {"AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/orbit"},
+                                 {"AWS_ROLE_SESSION_NAME", "node-1"}});
+  ClientOptions with = options();
+  int asked = 0;
+  with.credentials = [&] {
+    ++asked;
+    return credentials_from_web_identity(http, sts, *web_identity_from_environment());
+  };
+  Client client(with);
+  REQUIRE(client.put("a", "1", {}));
+  CHECK(asked == 1);
+  std::ofstream(token_file) << "web-token+/=2\n";
+  control("{\"expire\": \"all\"}");
+  REQUIRE(client.put("a", "2", {}));
+  CHECK(asked == 2);
+
+  std::ofstream(token_file) << "somebody else's\n";
+  const Error refused = error_of([&] { with.credentials(); });
+  CHECK(refused.code == Code::unauthenticated);
+  CHECK_MESSAGE(refused.message.find("InvalidIdentityToken") != std::string::npos, refused.message);
+  CHECK(error_of([&] {
+          credentials_from_web_identity(http, sts, {token_file, "", ""});
+        }).message.find("AWS_ROLE_ARN") != std::string::npos);
+  CHECK(error_of([&] {
+          credentials_from_web_identity(http, sts, {token_file + "x", "arn", ""});
+        }).message.find(token_file) != std::string::npos);
+
+  // The same, from a profile.
+  std::ofstream(token_file) << "web-token+/=3\n";
+  const Profile profile = parse_profile(
+      "[profile eks]\nrole_arn = arn:aws:iam::1:role/a\nweb_identity_token_file=" + token_file + "\n", "config", "eks");
+  CHECK(credentials_from_web_identity(http, sts,
+                                      {profile.web_identity_token_file, profile.role_arn, profile.role_session_name})
+            .access_key.starts_with("ASIA"));
+}
+
+TEST_CASE("credentials come from a container's endpoint, with its token, and never by plain http from elsewhere") {
+  const orbit::test::TemporaryFolder folder;
+  HttpClient http({});
+  CHECK(!container_is_in_environment());
+  {
+    const Environment environment({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint() + "/_container/credentials"},
+                                   {"AWS_CONTAINER_AUTHORIZATION_TOKEN", "container-token"}});
+    CHECK(container_is_in_environment());
+    ClientOptions with = options();
+    with.credentials = [&] { return credentials_from_container(http); };
+    Client client(with);
+    REQUIRE(client.put("a", "1", {}));
+    const std::string token_file = folder.path + "/token";
+    std::ofstream(token_file) << "wrong\n";
+    const Environment file({{"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token_file}});
+    CHECK(error_of([&] { credentials_from_container(http); }).message.find("HTTP 401") != std::string::npos);
+    std::ofstream(token_file) << "container-token\n";
+    CHECK(credentials_from_container(http).expires_s > 0);
+  }
+  const Environment elsewhere({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/credentials"}});
+  CHECK(error_of([&] { credentials_from_container(http); }).message.find("https") != std::string::npos);
+}
+
+TEST_CASE("a profile that needs what is not there says what that is") {
+  for (const char* what : {"sso_session", "source_profile", "credential_process"}) {
+    const std::string text = std::string("[p]\n") + what + " = x\nrole_arn = arn\n";
+    const Error error = error_of([&] { parse_profile(text, "the/file", "p"); });
+    CHECK(error.code == Code::unauthenticated);
+    CHECK_MESSAGE(error.message.find(what) != std::string::npos, error.message);
+  }
 }
 
 TEST_CASE(

@@ -32,6 +32,10 @@ extern "C" {
 #define ORBIT_MECHANISM_BEARER "bearer"           /* secret: a token, opaque or JWT */
 #define ORBIT_MECHANISM_CERTIFICATE "certificate" /* secret: the certificate in DER, which TLS has verified already */
 
+/* What is revoked. */
+#define ORBIT_REVOKE_USER "user"   /* whoever has that name */
+#define ORBIT_REVOKE_TOKEN "token" /* credentials by what their authenticator calls them (orbit_identity.credential) */
+
 #define ORBIT_CREDENTIAL_BYTES_MAX 65536u /* of name and secret together */
 #define ORBIT_PRINCIPAL_NAME_MAX 256u
 #define ORBIT_PRINCIPAL_ROLES_MAX 64u
@@ -56,6 +60,9 @@ typedef struct orbit_identity {
   const orbit_bytes* roles;
   uint64_t expires_at_ms;   /* Unix time from which it counts no more (a token's end); 0: never */
   const char* mechanism;    /* how it was found out; set by the host */
+  /* What the authenticator calls the credentials themselves, up to ORBIT_PRINCIPAL_NAME_MAX bytes of one line: "sha256:..." of a
+   * token, the jti of a JWT. They are revoked by it, and `holds` is asked about it. Empty: they have no such name. */
+  orbit_bytes credential;
 } orbit_identity;
 
 /* Who was found out to call, with the roles that one has. Never changes, is counted, and may be used on any thread. */
@@ -83,6 +90,8 @@ typedef struct orbit_access_request {
   orbit_bytes method; /* "Deposit"; for Redis the command in lower case, "get" */
   const char* peer;   /* for the audit log; may be null */
 } orbit_access_request;
+
+typedef void (*orbit_access_done)(void* ctx, orbit_code code, orbit_bytes message);
 
 /* ---- what the host offers ------------------------------------------------------------------------------------- */
 
@@ -125,6 +134,22 @@ typedef struct orbit_access_v1 {
   void (*users)(const orbit_host* host, int (*visit)(void* ctx, const orbit_identity* user), void* ctx);
   /* The rules that count for a principal, as a JSON array of objects like [[rule]] in the configuration. [any thread] */
   void (*rules)(const orbit_host* host, const orbit_principal* principal, orbit_sink json);
+
+  /* Whether a principal may still be taken for who it was: it has not expired, is not revoked, and its authenticator knows it as it
+   * did then. `check`, `may` and `check_admin` ask it themselves; for what goes on without them, such as a stream of events. ORBIT_OK
+   * or UNAUTHENTICATED. Cheap while nothing changes. [any thread] */
+  orbit_code (*still)(const orbit_host* host, const orbit_principal* principal, orbit_error* error);
+  /* The next three work on the I/O pool; done is called once as by `authenticate`, with a message if it is an error.
+   * All authenticators read what they read from again. */
+  void (*reload)(const orbit_host* host, orbit_access_done done, void* ctx);
+  /* From now on, and over restarts of this node, who is named is refused and has lost what it logged in to. kind:
+   * ORBIT_REVOKE_...; until_ms: Unix time from which it counts no more, 0: until it is taken back.
+   * RESOURCE_EXHAUSTED: access.revocations_max is reached. FAILED_PRECONDITION: there is no access control. [any thread] */
+  void (*revoke)(const orbit_host* host, const char* kind, orbit_bytes value, uint64_t until_ms, orbit_access_done done, void* ctx);
+  /* NOT_FOUND: it is not revoked. [any thread] */
+  void (*take_back)(const orbit_host* host, const char* kind, orbit_bytes value, orbit_access_done done, void* ctx);
+  /* {"revocations":[{"kind":"user","value":"alice","until_ms":0}]} [any thread] */
+  void (*revocations)(const orbit_host* host, orbit_sink json);
 } orbit_access_v1;
 
 /* ---- what an authenticator offers ----------------------------------------------------------------------------- */
@@ -145,6 +170,12 @@ typedef struct orbit_authenticator_v1 {
   uint64_t (*generation)(void* self);
   /* Its users; visit returns 0 to stop. May be null: it cannot tell. [any thread] */
   void (*users)(void* self, int (*visit)(void* ctx, const orbit_identity* user), void* ctx);
+  /* Whether it would still say of the same credentials what it said: asked about principals when `generation` has changed. Must be
+   * quick. 0: no. May be null: always. [any thread] */
+  int (*holds)(void* self, const orbit_identity* who);
+  /* Looks whether what it reads from is another, and reads it again then; with `force` in any case. On an error what was read
+   * before goes on to count. The host asks every few seconds. May be null. One thread at a time. [io] */
+  orbit_code (*reload)(void* self, int force, orbit_error* error);
 } orbit_authenticator_v1;
 
 #ifdef __cplusplus

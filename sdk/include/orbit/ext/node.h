@@ -53,7 +53,14 @@ typedef struct orbit_node_v1 {
   /* {position, lines: [..]}: the last lines of the log behind a position of an earlier answer (0: all that are kept, at most 1000),
    * at most `limit` of them. Longer ones than 2 KiB are cut. [any thread] */
   void (*log_tail)(uint64_t after, size_t limit, orbit_sink json);
+  /* Brings an actor into memory unless it is there, and keeps it there for duration_ms from now: its idle timeout does not count
+   * until then. A later call makes the time longer, never shorter. A bound on memory or activations, deactivate, and the actor's own
+   * wish to leave count all the same. {kept_ms: how long from now}. FAILED_PRECONDITION: its type is stateless. duration_ms: at most
+   * ORBIT_KEEP_MS_MAX. deadline_ns: monotonic, 0: none. Answers through done, on the calling worker. [worker] */
+  void (*keep)(orbit_bytes type, orbit_bytes key, uint64_t duration_ms, uint64_t deadline_ns, orbit_node_done done, void* ctx);
 } orbit_node_v1;
+
+#define ORBIT_KEEP_MS_MAX 86400000u /* a day */
 
 #ifdef __cplusplus
 }

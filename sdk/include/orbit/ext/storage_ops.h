@@ -34,6 +34,20 @@ typedef struct orbit_storage_ops_v1 {
   /* Begins to save an instance in use, as of this moment, into a folder of the node's machine (an absolute path); answers the
    * backup once it has begun. FAILED_PRECONDITION: one is running. [worker] */
   void (*backup)(orbit_bytes storage, orbit_bytes folder, orbit_node_done done, void* ctx);
+
+  /* What follows is there if struct_size says so. */
+
+  /* [{kind, storage, path, stage: running|done|failed, entries, bytes, result, error}], the running one last. [any
+   * thread] */
+  void (*jobs)(orbit_sink json);
+  /* Begins work on an instance, used or not: "check", "stats", "compact", or "checkpoint", which makes a second
+   * database in `path` (absolute, nothing is there yet; empty for the others); answers the job once it has begun.
+   * FAILED_PRECONDITION: one is running; UNIMPLEMENTED: the engine cannot. [worker] */
+  void (*work)(orbit_bytes kind, orbit_bytes storage, orbit_bytes path, orbit_node_done done, void* ctx);
+  /* Most bytes that migrations, backups, checks and counts read a second, together; 0: no limit. What runs heeds a new
+   * one. [any thread] */
+  uint64_t (*bytes_per_second)(void);
+  void (*set_bytes_per_second)(uint64_t limit);
 } orbit_storage_ops_v1;
 
 #ifdef __cplusplus

@@ -60,6 +60,10 @@ struct ServerOptions {
   size_t gzip_bytes_min = 1024;          // answers below are not compressed; 0: none is
   std::string name = "http";             // "admin API", for the log
   std::string metric;                    // prefix of metrics, "orbit_admin": orbit_admin_answers_total{status="2xx"}
+
+  // From the settings that every plugin with this server has under the same names: listen, tls.*, connections_max, header_bytes_max,
+  // body_bytes_max, idle_timeout_ms, request_timeout_ms.
+  static ServerOptions from(const Config& config);
 };
 
 // The duty to answer one request, and the right to. Used on the connection's worker; may outlive the connection, and then
@@ -159,6 +163,8 @@ class Server {
   // Accepts no more; connections close after the answer they wait for.
   void stop() noexcept;
   std::string_view address() const noexcept { return listener_.address(); }
+  // "https://127.0.0.1:8080"
+  std::string url() const;
 
   Host host() const noexcept { return host_; }
   Service& service() const noexcept { return service_; }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // The conformance suite of orbit.storage/1, orbit.storage.snapshot/1, orbit.storage.cached/1, orbit.storage.fenced/1,
-// orbit.storage.shared/1 and orbit.storage.checkpoint/1. An engine that passes it keeps the contract that the kernel relies on, as far as one process can
-// tell; what a crash leaves is for a crash test.
+// orbit.storage.shared/1, orbit.storage.checkpoint/1, orbit.storage.maintenance/1 and orbit.storage.bulk_load/1. An
+// engine that passes it keeps the contract that the kernel relies on, as far as one process can tell; what a crash
+// leaves is for a crash test.
 //
 //   orbit-storage-conformance path/to/plugin.so [--set key=value]...
 #pragma once
