@@ -119,11 +119,15 @@ class PlayerActor final : public PlayerBase<PlayerActor> {
 
 class BurnerActor final : public BurnerBase<BurnerActor> {
  public:
-  void burn(const Number& nanoseconds) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(nanoseconds.value());
+  void burn(const Fire& fire) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(fire.nanoseconds());
     while (std::chrono::steady_clock::now() < until) {
     }
-    Burner(key()).burn(nanoseconds);
+    if (fire.turns() <= 1) return;
+    Burner(key()).burn([&](Fire& next) {
+      next.set_nanoseconds(fire.nanoseconds());
+      next.set_turns(fire.turns() - 1);
+    });
   }
 };
 

@@ -17,10 +17,13 @@ using namespace orbit::kernel;
 namespace {
 
 const orbit_storage_v1 kNothing = {
-    sizeof(orbit_storage_v1), 0,
+    sizeof(orbit_storage_v1),
+    0,
     [](void*, orbit_snapshot*, orbit_bytes, orbit_sink, orbit_error*) -> orbit_code { return ORBIT_NOT_FOUND; },
     nullptr,
-    [](void*, orbit_snapshot*, orbit_bytes, orbit_bytes, int, orbit_visit_entry, void*, orbit_error*) -> orbit_code { return ORBIT_OK; },
+    [](void*, orbit_snapshot*, orbit_bytes, orbit_bytes, int, orbit_visit_entry, void*, orbit_error*) -> orbit_code {
+      return ORBIT_OK;
+    },
     [](void*, const orbit_write_op*, size_t, int, orbit_error*) -> orbit_code { return ORBIT_OK; },
     [](void*, orbit_error*) -> orbit_code { return ORBIT_OK; },
     [](void*, orbit_error*) -> orbit_code { return ORBIT_OK; },
@@ -53,9 +56,10 @@ void take_reply(void* ctx, orbit_envelope* reply) {
   const std::unique_ptr<Expected> expected(static_cast<Expected*>(ctx));
   if (reply->code != ORBIT_OK) die(reply->message);
   std::string bytes;
-  reply->ops->serialize(reply->payload, {&bytes, [](void* text, orbit_bytes part) {
-                                           static_cast<std::string*>(text)->append(part.data, part.size);
-                                         }});
+  if (reply->ops != nullptr)  // one-way methods answer nothing
+    reply->ops->serialize(reply->payload, {&bytes, [](void* text, orbit_bytes part) {
+                                             static_cast<std::string*>(text)->append(part.data, part.size);
+                                           }});
   Runtime::api()->free_envelope(reply);
   Replies& replies = *expected->replies;
   const std::lock_guard lock(replies.mutex);
@@ -66,13 +70,15 @@ void take_reply(void* ctx, orbit_envelope* reply) {
 
 }  // namespace
 
-const orbit_payload_ops kBytesOps = {
-    sizeof(orbit_payload_ops), 0, &kToken,
-    [](const void* object, orbit_sink sink) -> orbit_code {
-      sink.append(sink.ctx, to_c(Bytes(*static_cast<const std::string*>(object))));
-      return ORBIT_OK;
-    },
-    nullptr, [](void* object) { delete static_cast<std::string*>(object); }};
+const orbit_payload_ops kBytesOps = {sizeof(orbit_payload_ops),
+                                     0,
+                                     &kToken,
+                                     [](const void* object, orbit_sink sink) -> orbit_code {
+                                       sink.append(sink.ctx, to_c(Bytes(*static_cast<const std::string*>(object))));
+                                       return ORBIT_OK;
+                                     },
+                                     nullptr,
+                                     [](void* object) { delete static_cast<std::string*>(object); }};
 
 Engine::Engine() : table(&kNothing), cached(&kNothingCached) {}
 
@@ -106,7 +112,8 @@ BenchNode::BenchNode(uint32_t workers, Engine engine)
   orbit_plugin_instance* instance = nullptr;
   ErrorOut error;
   if (descriptor->create(&kHost, &config, &instance, &error) != ORBIT_OK) die(error.message);
-  const auto* types = static_cast<const orbit_actor_types_v1*>(instance->get_extension(instance->self, ORBIT_ACTOR_TYPES_V1));
+  const auto* types =
+      static_cast<const orbit_actor_types_v1*>(instance->get_extension(instance->self, ORBIT_ACTOR_TYPES_V1));
   if (auto published = runtime_.publish_module("bench", "1", BENCH_MODULE, {types->types, types->count}); !published)
     die(published.error().message);
   executor_.start();

@@ -84,9 +84,10 @@ double orbit_activations(int64_t actors, int64_t state_bytes, const std::string&
 std::vector<double> orbit_calls_beside(bool burner, int64_t calls, const std::string& folder) {
   BenchNode node(2, folder.empty() ? Engine() : Engine(ROCKSDB_PLUGIN, {{"path", folder}}));
   if (burner) {
-    ::bench::Number nanoseconds;
-    nanoseconds.set_value(20'000'000);
-    node.call({{"bench.Burner", node.key_on_worker("bench.Burner", 1), "Burn", nanoseconds.SerializeAsString()}});
+    ::bench::Fire fire;
+    fire.set_nanoseconds(20'000'000);
+    fire.set_turns(folder.empty() ? 150 : 400);  // longer than the calls take
+    node.call({{"bench.Burner", node.key_on_worker("bench.Burner", 1), "Burn", fire.SerializeAsString()}});
   }
   ::bench::Plan plan = plan_of({calls, 1, 1});
   plan.set_durable(!folder.empty());
