@@ -85,12 +85,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* raw, size_t size) {
         parse_error(data);
         parse_upload_id(data);
         is_completed_upload(data);
+        parse_service_error(data);
+        parse_assumed_role(data);
         break;
       case 6:
-        parse_credentials_file(data, "fuzz", "default");
+        parse_profile(data, "fuzz", "default");
         break;
       default:
-        parse_instance_credentials(data, "fuzz");
+        parse_role_credentials(data, "fuzz");
     }
   } catch (const Failure& failure) {
     if (failure.error.code != orbit::Code::data_loss && failure.error.code != orbit::Code::unauthenticated)
