@@ -3,6 +3,12 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror
   -Wno-missing-field-initializers -Wno-gnu-zero-variadic-macro-arguments -fno-omit-frame-pointer)
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_DLL_USE_STD_FS)
 
+if(ORBIT_PRECOMPILE)
+  # One precompiled header serves all only if all are compiled alike. Its time of making would be a difference to ccache.
+  set(CMAKE_CXX_COMPILE_OPTIONS_PIE -fPIC)
+  add_compile_options(-pthread "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
+endif()
+
 find_program(ORBIT_MOLD mold)
 if(ORBIT_MOLD)
   add_link_options(-fuse-ld=mold)

@@ -35,8 +35,10 @@ Failure failure_of(const grpc::Status& status) {
   out.code = static_cast<Code>(status.error_code());
   out.message = status.error_message();
   read_details(status.error_details(), &out);
-  // The node names the actor in every error that comes from behind its access check.
-  out.may_have_run = out.domain != "orbit" || out.metadata.contains("type") || out.metadata.contains("method");
+  // The node names the actor in every error that comes from behind its access check. Time runs out on either side of
+  // it.
+  out.may_have_run = out.domain != "orbit" || out.metadata.contains("type") || out.metadata.contains("method") ||
+                     out.code == Code::deadline_exceeded || out.code == Code::cancelled;
   return out;
 }
 

@@ -9,7 +9,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-grpc::Status status(const std::map<std::string, std::string>& metadata, const std::string& domain = "orbit") {
+grpc::Status status(const std::map<std::string, std::string>& metadata, const std::string& domain = "orbit",
+                    grpc::StatusCode code = grpc::StatusCode::UNAVAILABLE) {
   orbit::v1::StatusDetails details;
   orbit::v1::ErrorInfo info;
   info.set_reason("UNAVAILABLE");
@@ -24,7 +25,7 @@ grpc::Status status(const std::map<std::string, std::string>& metadata, const st
     any->set_type_url(std::string("type.googleapis.com/google.rpc.") + type);
     any->set_value(value);
   }
-  return {grpc::StatusCode::UNAVAILABLE, "no", details.SerializeAsString()};
+  return {code, "no", details.SerializeAsString()};
 }
 
 }  // namespace
@@ -45,4 +46,9 @@ TEST_CASE("only a node that names no actor is believed that none has run") {
   CHECK(detail::failure_of(status({}, "a.proxy.example")).may_have_run);
   CHECK(detail::failure_of({grpc::StatusCode::UNAVAILABLE, "Socket closed"}).may_have_run);
   CHECK(detail::failure_of({grpc::StatusCode::UNAVAILABLE, "Socket closed", "\xff\xff"}).may_have_run);
+}
+
+TEST_CASE("time that ran out says nothing of how far the call had come, whoever tells") {
+  for (const auto code : {grpc::StatusCode::DEADLINE_EXCEEDED, grpc::StatusCode::CANCELLED})
+    CHECK(detail::failure_of(status({}, "orbit", code)).may_have_run);
 }

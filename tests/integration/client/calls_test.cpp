@@ -125,10 +125,12 @@ TEST_CASE("trace and tenant travel with a call, and there always is a deadline")
 TEST_CASE("a deadline ends the call, and the turn hears of it") {
   Client client = calls_node().client();
   const auto echo = client.actor<wire::Echo>("deadline");
-  const auto late = echo.Wait({}, {.deadline = 200ms});
+  const auto waiting = echo.WaitAsync({}, {.deadline = 5s});
+  await([&] { return seen(echo).waiting() == 1; }, "Wait waits");
+  const auto late = waiting.get();
   REQUIRE_FALSE(late);
+  // The node and the client each look at the clock; whoever is first tells it in its words.
   CHECK(late.error().code == Code::deadline_exceeded);
-  CHECK(late.error().message == "no answer within 200 ms");
   CHECK(late.error().may_have_run);
   await(
       [&] {

@@ -1,0 +1,40 @@
+# orbit_precompile(): at the end of the top CMakeLists.txt. Every C++ target of the tree reads the standard library's headers
+# once for all, precompiled. Only these: others change more often, and Boost's and Protobuf's cost more when they come out of
+# a precompiled header than when they are read.
+set(ORBIT_STANDARD_HEADERS algorithm array atomic bit charconv chrono cmath condition_variable coroutine cstdint cstring deque
+  filesystem fstream functional future iostream list map memory mutex optional random set shared_mutex span sstream stdexcept
+  string string_view thread unordered_map unordered_set variant vector)
+
+function(orbit_targets_below folder out)
+  get_property(targets DIRECTORY "${folder}" PROPERTY BUILDSYSTEM_TARGETS)
+  get_property(folders DIRECTORY "${folder}" PROPERTY SUBDIRECTORIES)
+  foreach(sub IN LISTS folders)
+    orbit_targets_below("${sub}" more)
+    list(APPEND targets ${more})
+  endforeach()
+  set(${out} "${targets}" PARENT_SCOPE)
+endfunction()
+
+function(orbit_precompile)
+  orbit_targets_below("${CMAKE_CURRENT_SOURCE_DIR}" targets)
+  list(TRANSFORM ORBIT_STANDARD_HEADERS REPLACE "(.+)" "<\\1>" OUTPUT_VARIABLE headers)
+  file(CONFIGURE OUTPUT standard.cpp CONTENT "")
+  add_library(orbit_standard OBJECT "${CMAKE_CURRENT_BINARY_DIR}/standard.cpp")
+  target_precompile_headers(orbit_standard PRIVATE ${headers})
+  # What ccache is to take for the precompiled file, which has the tree's own path in it (CCACHE_PCH_EXTSUM, set by ./dev).
+  set_target_properties(orbit_standard PROPERTIES CXX_COMPILER_LAUNCHER "")
+  execute_process(COMMAND "${CMAKE_CXX_COMPILER}" -std=c++20 -E -dM -x c++ -include version /dev/null
+    OUTPUT_VARIABLE standard COMMAND_ERROR_IS_FATAL ANY)
+  string(SHA256 standard "${standard} ${CMAKE_CXX_COMPILER_VERSION} ${ORBIT_SANITIZE} ${headers}")
+  file(CONFIGURE OUTPUT "CMakeFiles/orbit_standard.dir/cmake_pch.hxx.pch.sum" CONTENT "${standard}")
+  foreach(target IN LISTS targets)
+    get_target_property(type ${target} TYPE)
+    get_target_property(sources ${target} SOURCES)
+    get_target_property(options ${target} COMPILE_OPTIONS)
+    if(type MATCHES "EXECUTABLE|LIBRARY" AND NOT type STREQUAL "INTERFACE_LIBRARY" AND NOT sources MATCHES "\\.c(;|$)"
+        AND NOT options MATCHES "fuzzer-no-link" # the compiler refuses a header that was compiled without it
+        AND sources MATCHES "\\.(cpp|cc)(;|$)")
+      target_precompile_headers(${target} REUSE_FROM orbit_standard)
+    endif()
+  endforeach()
+endfunction()
