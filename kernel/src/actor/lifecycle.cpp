@@ -586,7 +586,7 @@ void Scheduler::tick() noexcept {
   now_ns_ = executor_.coarse_monotonic_ns();
   now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
   tallies_.memory_bytes.set(held_bytes());
-  hot_.tick(tallies_.turns.get(), executor_.monotonic_ns());
+  hot_.tick(tallies_.turns.get(), answers_, executor_.monotonic_ns());
   attend_nth(look_every_);
   const bool pressure = held_bytes() > limits_.memory_bytes_max;
   sweep(kSweepPerTick, pressure);

@@ -439,16 +439,16 @@ int Scheduler::sample_turn(orbit_activation* a, orbit_envelope* envelope, uint64
   ended_ns = executor_.monotonic_ns();
   hot_.ended(actor, stands_for, began_ns, ended_ns);
   turn_times_.observe(ended_ns - began_ns);
-  if (outcome == ORBIT_TURN_PENDING && a->current == envelope) envelope->flags |= kSampled;
   return outcome;
 }
 
-// A reply that a sampled turn waited for.
+// A reply that a turn waited for.
 void Scheduler::sample_reply(orbit_envelope* envelope) noexcept {
   const HotActors::Actor actor(current_);
   const uint64_t began_ns = executor_.monotonic_ns();
+  const uint64_t stands_for = hot_.runs_on(answers_, began_ns);
   envelope->on_reply(envelope->reply_ctx, envelope);
-  hot_.ran_on(actor, began_ns, executor_.monotonic_ns());
+  hot_.ran_on(actor, stands_for, began_ns, executor_.monotonic_ns());
 }
 
 void Scheduler::finish(orbit_activation* a, orbit_envelope* envelope) noexcept {
@@ -509,7 +509,7 @@ void Scheduler::reply(orbit_envelope* envelope) noexcept {
     leave_chain(envelope);
   }
   ++depth_;
-  if (turn_ == nullptr || (turn_->flags & kSampled) == 0) [[likely]]
+  if (turn_ == nullptr || answers_++ < hot_.next_answer()) [[likely]]
     envelope->on_reply(envelope->reply_ctx, envelope);
   else
     sample_reply(envelope);

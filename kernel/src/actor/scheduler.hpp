@@ -50,8 +50,6 @@ struct CallFilter {
 inline constexpr uint32_t kMethodHold = ORBIT_METHOD_SYSTEM + 0x10;
 // Tells another worker that a call was cancelled.
 inline constexpr uint32_t kMethodCancel = ORBIT_METHOD_SYSTEM + 0x11;
-// In the flags of a turn whose time is measured (hot_actors.hpp).
-inline constexpr uint16_t kSampled = 0x2000;
 // Answers a hold's envelope where the type is frozen; never leaves the kernel.
 inline constexpr orbit_code kHoldMeetsFrozen = -1;
 
@@ -384,6 +382,7 @@ class Scheduler final : public Resident {
   // Turns are bounded by time too: so many run, then the clock is looked at, and when the worker's other work has waited for long,
   // no more begin until it had its turn.
   Tally attend_at_;              // the turn with this number, or the first one after it, is attended to
+  uint64_t answers_ = 0;         // that turns of this worker waited for
   uint64_t look_every_ = 1;      // turns from one look to the next, as many as take a fraction of the time there is
   uint64_t looked_ns_ = 0;
   uint64_t time_began_ns_ = 0;   // since when turns have followed each other; 0: they have not begun
