@@ -69,21 +69,25 @@ void HotActors::roll(uint64_t turns, uint64_t now_ns) noexcept {
   window.since_ns = now_ns;
   window.turns_before = turns;
   window.by_calls.size = window.by_time.size = 0;
-  sampled_turns_ = turns;  // the next sample does not stand for turns of the window before
+  turns_.sampled = turns;  // the next sample does not stand for turns of the window before
+}
+
+uint64_t HotActors::sample(Rate& rate, uint64_t count, uint64_t now_ns) noexcept {
+  const uint64_t stands_for = count - rate.sampled;
+  const uint64_t apart_ns = now_ns - rate.sampled_ns;
+  if (apart_ns < kOftenNs)
+    rate.mean = std::min(rate.mean * 2, kMeanMax);
+  else if (apart_ns > kSeldomNs)
+    rate.mean = std::max<uint64_t>(rate.mean / 2, 1);
+  rate.sampled = count;
+  rate.sampled_ns = now_ns;
+  rate.next = count + random() % (2 * rate.mean - 1);
+  return stands_for;
 }
 
 uint64_t HotActors::begins(uint64_t turns, uint64_t now_ns) noexcept {
   roll(turns - 1, now_ns);
-  const uint64_t stands_for = turns - sampled_turns_;
-  const uint64_t apart_ns = now_ns - sampled_ns_;
-  if (apart_ns < kOftenNs)
-    mean_ = std::min(mean_ * 2, kMeanMax);
-  else if (apart_ns > kSeldomNs)
-    mean_ = std::max<uint64_t>(mean_ / 2, 1);
-  sampled_turns_ = turns;
-  sampled_ns_ = now_ns;
-  next_ = turns + random() % (2 * mean_ - 1);
-  return stands_for;
+  return sample(turns_, turns, now_ns);
 }
 
 void HotActors::ended(const Actor& actor, uint64_t stands_for, uint64_t began_ns, uint64_t now_ns) noexcept {
@@ -92,18 +96,23 @@ void HotActors::ended(const Actor& actor, uint64_t stands_for, uint64_t began_ns
   windows_[now_].by_time.add(actor, stands_for, time_ns, time_ns);
 }
 
-void HotActors::ran_on(const Actor& actor, uint64_t began_ns, uint64_t now_ns) noexcept {
-  const uint64_t time_ns = stands_for_ns(now_ns - began_ns, mean_);
+void HotActors::ran_on(const Actor& actor, uint64_t stands_for, uint64_t began_ns, uint64_t now_ns) noexcept {
+  const uint64_t time_ns = stands_for_ns(now_ns - began_ns, stands_for);
   windows_[now_].by_calls.add(actor, 0, time_ns, 0);
   windows_[now_].by_time.add(actor, 0, time_ns, time_ns);
 }
 
-void HotActors::tick(uint64_t turns, uint64_t now_ns) noexcept {
+void HotActors::tick(uint64_t turns, uint64_t answers, uint64_t now_ns) noexcept {
   roll(turns, now_ns);
-  if (now_ns - sampled_ns_ <= kSeldomNs) return;
-  // The worker has become quieter than the distance between samples was made for.
-  mean_ = std::max<uint64_t>(mean_ / 2, 1);
-  next_ = std::min(next_, turns + random() % (2 * mean_ - 1));
+  quieten(turns_, turns, now_ns);
+  quieten(answers_, answers, now_ns);
+}
+
+// The worker may have become quieter than the distance between samples was made for.
+void HotActors::quieten(Rate& rate, uint64_t count, uint64_t now_ns) noexcept {
+  if (now_ns - rate.sampled_ns <= kSeldomNs) return;
+  rate.mean = std::max<uint64_t>(rate.mean / 2, 1);
+  rate.next = std::min(rate.next, count + random() % (2 * rate.mean - 1));
 }
 
 HotActors::Report HotActors::report(bool by_time, uint64_t turns, uint64_t now_ns) noexcept {

@@ -574,7 +574,7 @@ void Scheduler::sweep(size_t most, bool under_pressure) noexcept {
 }
 
 void Scheduler::arm_tick() noexcept {
-  if (table_.size() == 0 && runtime_.writable()) return;
+  if (table_.size() == 0 && runtime_.writable() && !runtime_.envelope_memory().keeps()) return;
   uint64_t delay_ns = kTickNs;
   for (const FlushClass& cls : classes_)
     if (cls.rule.durability == ORBIT_DURABILITY_ASYNC) delay_ns = std::min(delay_ns, cls.rule.delay_ns / 8);
@@ -586,10 +586,12 @@ void Scheduler::tick() noexcept {
   now_ns_ = executor_.coarse_monotonic_ns();
   now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
   tallies_.memory_bytes.set(held_bytes());
-  hot_.tick(tallies_.turns.get(), executor_.monotonic_ns());
+  hot_.tick(tallies_.turns.get(), answers_, executor_.monotonic_ns());
+  attend_nth(look_every_);
   const bool pressure = held_bytes() > limits_.memory_bytes_max;
   sweep(kSweepPerTick, pressure);
   resume_waiting();
+  runtime_.envelope_memory().rest(now_ns_);
   // Work outside a step ends here, so that what it closed goes out.
   end_of_round();
 }

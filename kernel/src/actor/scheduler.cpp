@@ -15,6 +15,10 @@ namespace {
 
 constexpr uint32_t kTurnsPerStep = 2048;
 constexpr uint32_t kTurnsPerMailbox = 1024;  // in a row, before others get their share
+constexpr uint64_t kTurnsNs = 1'000'000;     // in a row, before sockets, timers and other workers get their share
+constexpr uint64_t kLookOftenNs = 25'000;    // looks at the clock that are closer than this are too many,
+constexpr uint64_t kLookSeldomNs = 100'000;  // and farther apart than this too few
+constexpr uint64_t kLookEveryMax = 256;
 constexpr uint32_t kFullParcels = 4;          // go to another worker before the round is over
 constexpr int64_t kOwedMax = 256;             // envelopes of another worker, before they are given back
 constexpr uint32_t kDepthMax = 24;           // nested inline turns and replies on one stack
@@ -33,6 +37,7 @@ Scheduler::Scheduler(Runtime& runtime, uint32_t worker, SchedulerLimits limits)
       timers_(*this),
       dead_letters_(runtime.options().logger),
       hot_(worker),
+      depth_max_(kDepthMax),
       now_ns_(executor_.monotonic_ns()),
       outbox_(runtime.executor().workers()),
       owed_(runtime.executor().workers()),
@@ -61,8 +66,9 @@ bool Scheduler::step() noexcept {
   now_ns_ = executor_.coarse_monotonic_ns();
   now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
   uint32_t budget = kTurnsPerStep;
+  begin_time(now_ns_);
   deliver_hinted();
-  while (run_head_ != nullptr && budget != 0) {
+  while (run_head_ != nullptr && budget != 0 && depth_max_ != 0) {
     orbit_activation* a = run_head_;
     run_head_ = a->run_next;
     if (run_head_ == nullptr) {
@@ -77,6 +83,8 @@ bool Scheduler::step() noexcept {
     run_mailbox(a, budget);
     deliver_hinted();
   }
+  time_began_ns_ = 0;
+  depth_max_ = kDepthMax;
   return pending();
 }
 
@@ -97,7 +105,7 @@ void Scheduler::end_of_round() noexcept {
 
 void Scheduler::run_mailbox(orbit_activation* a, uint32_t& budget) noexcept {
   uint32_t turns = std::min(budget, kTurnsPerMailbox);
-  while (turns != 0 && runnable(a)) {
+  while (turns != 0 && depth_max_ != 0 && runnable(a)) {
     if (a->current == nullptr && a->version != a->type->current.load(std::memory_order_acquire)) {
       leave(a, ORBIT_DEACTIVATION_UPGRADE);
       return;
@@ -288,7 +296,7 @@ void Scheduler::to_copy(orbit_envelope* envelope, uint32_t copies) noexcept {
 
 void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept {
   tallies_.messages.add();
-  if ((envelope->flags & ORBIT_ENVELOPE_INLINE) != 0 && a->idle() && depth_ < kDepthMax &&
+  if ((envelope->flags & ORBIT_ENVELOPE_INLINE) != 0 && a->idle() && depth_ < depth_max_ &&
       a->version == a->type->current.load(std::memory_order_acquire)) {
     ++depth_;
     run_turn(a, envelope);
@@ -371,7 +379,7 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
   orbit_envelope* const outer_turn = turn_;
   current_ = a;
   turn_ = envelope;
-  const int outcome = tallies_.turns.next() < hot_.next() ? a->version->def->invoke(a->actor, envelope) : sample_turn(a, envelope);
+  const int outcome = tallies_.turns.next() < attend_at_.get() ? a->version->def->invoke(a->actor, envelope) : attend(a, envelope);
   current_ = outer;
   turn_ = outer_turn;
   if (outcome == ORBIT_TURN_DONE) {
@@ -383,24 +391,64 @@ void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
   }
 }
 
-int Scheduler::sample_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
-  const HotActors::Actor actor(a);
-  const uint64_t began_ns = executor_.monotonic_ns();
-  const uint64_t stands_for = hot_.begins(tallies_.turns.get(), began_ns);
-  const int outcome = a->version->def->invoke(a->actor, envelope);
-  const uint64_t ended_ns = executor_.monotonic_ns();
-  hot_.ended(actor, stands_for, began_ns, ended_ns);
-  turn_times_.observe(ended_ns - began_ns);
-  if (outcome == ORBIT_TURN_PENDING && a->current == envelope) envelope->flags |= kSampled;
+// A turn that is sampled, or after which the clock is looked at.
+int Scheduler::attend(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  const bool sampled = tallies_.turns.get() > hot_.next();
+  uint64_t ended_ns = 0;
+  int outcome = 0;
+  if (sampled) {
+    outcome = sample_turn(a, envelope, ended_ns);
+  } else {
+    attend_nth(look_every_);  // others run inside this one
+    outcome = a->version->def->invoke(a->actor, envelope);
+    ended_ns = executor_.monotonic_ns();
+  }
+  look_at_clock(ended_ns);
   return outcome;
 }
 
-// A reply that a sampled turn waited for.
+// The worker comes from its other work.
+void Scheduler::begin_time(uint64_t now_ns) noexcept {
+  // Whatever took so long, it may have been turns.
+  if (now_ns - looked_ns_ > kTurnsNs) {
+    look_every_ = 1;
+    attend_nth(1);
+  }
+  time_began_ns_ = looked_ns_ = now_ns;
+  depth_max_ = kDepthMax;
+}
+
+void Scheduler::look_at_clock(uint64_t now_ns) noexcept {
+  const uint64_t apart_ns = now_ns - looked_ns_;
+  if (apart_ns > kLookSeldomNs)
+    look_every_ = 1;
+  else if (apart_ns < kLookOftenNs)
+    look_every_ = std::min(look_every_ * 2, kLookEveryMax);
+  looked_ns_ = now_ns;
+  if (time_began_ns_ == 0) time_began_ns_ = now_ns;
+  if (now_ns - time_began_ns_ >= kTurnsNs) depth_max_ = 0;
+  attend_nth(look_every_);
+}
+
+int Scheduler::sample_turn(orbit_activation* a, orbit_envelope* envelope, uint64_t& ended_ns) noexcept {
+  const HotActors::Actor actor(a);
+  const uint64_t began_ns = executor_.monotonic_ns();
+  const uint64_t stands_for = hot_.begins(tallies_.turns.get(), began_ns);
+  attend_nth(look_every_);
+  const int outcome = a->version->def->invoke(a->actor, envelope);
+  ended_ns = executor_.monotonic_ns();
+  hot_.ended(actor, stands_for, began_ns, ended_ns);
+  turn_times_.observe(ended_ns - began_ns);
+  return outcome;
+}
+
+// A reply that a turn waited for.
 void Scheduler::sample_reply(orbit_envelope* envelope) noexcept {
   const HotActors::Actor actor(current_);
   const uint64_t began_ns = executor_.monotonic_ns();
+  const uint64_t stands_for = hot_.runs_on(answers_, began_ns);
   envelope->on_reply(envelope->reply_ctx, envelope);
-  hot_.ran_on(actor, began_ns, executor_.monotonic_ns());
+  hot_.ran_on(actor, stands_for, began_ns, executor_.monotonic_ns());
 }
 
 void Scheduler::finish(orbit_activation* a, orbit_envelope* envelope) noexcept {
@@ -461,7 +509,7 @@ void Scheduler::reply(orbit_envelope* envelope) noexcept {
     leave_chain(envelope);
   }
   ++depth_;
-  if (turn_ == nullptr || (turn_->flags & kSampled) == 0) [[likely]]
+  if (turn_ == nullptr || answers_++ < hot_.next_answer()) [[likely]]
     envelope->on_reply(envelope->reply_ctx, envelope);
   else
     sample_reply(envelope);
@@ -606,13 +654,13 @@ void Scheduler::flush_outboxes() noexcept {
 }
 
 void Scheduler::receive(orbit_envelope* envelope) noexcept {
-  now_ns_ = executor_.coarse_monotonic_ns();
+  now_ns_ = time_began_ns_ = executor_.coarse_monotonic_ns();
   if (const uint32_t stays = stays_away(envelope); stays != 0) owe(envelope->reply_worker, stays);
   arrived(envelope);
 }
 
 void Scheduler::receive(const Parcel& parcel) noexcept {
-  now_ns_ = executor_.coarse_monotonic_ns();
+  now_ns_ = time_began_ns_ = executor_.coarse_monotonic_ns();
   // Each comes from another core's cache, and leads to an entry, which leads to an activation.
   constexpr uint32_t kEnvelopesAhead = 8;
   constexpr uint32_t kEntriesAhead = 4;

@@ -8,6 +8,7 @@
 // that has their changes.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -49,8 +50,6 @@ struct CallFilter {
 inline constexpr uint32_t kMethodHold = ORBIT_METHOD_SYSTEM + 0x10;
 // Tells another worker that a call was cancelled.
 inline constexpr uint32_t kMethodCancel = ORBIT_METHOD_SYSTEM + 0x11;
-// In the flags of a turn whose time is measured (hot_actors.hpp).
-inline constexpr uint16_t kSampled = 0x2000;
 // Answers a hold's envelope where the type is frozen; never leaves the kernel.
 inline constexpr orbit_code kHoldMeetsFrozen = -1;
 
@@ -197,6 +196,8 @@ class Scheduler final : public Resident {
   const orbit_histogram& turn_times() const noexcept { return turn_times_; }
   // What this thread runs now. [the worker's thread, also in a signal handler]
   void look_at_running(Running& out) const noexcept;
+  // The worker has been in its round for long: the clock is looked at after the next turn. [any thread]
+  void look_at_clock_soon() noexcept { attend_at_.set(0); }
   // A turn of this worker begins to wait for storage, and has its answer.
   void begin_wait(const orbit_envelope* turn, const char* what) noexcept;
   void end_wait(const orbit_envelope* turn, const char* what) noexcept;
@@ -244,7 +245,12 @@ class Scheduler final : public Resident {
   void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
   [[gnu::cold, gnu::noinline]] bool meets_condition(const orbit_activation* a, orbit_envelope* envelope) noexcept;
   void run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
-  int sample_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  [[gnu::noinline]] int attend(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  int sample_turn(orbit_activation* a, orbit_envelope* envelope, uint64_t& ended_ns) noexcept;
+  void begin_time(uint64_t now_ns) noexcept;
+  void look_at_clock(uint64_t now_ns) noexcept;
+  // The nth turn from here is attended to, if none before it.
+  void attend_nth(uint64_t n) noexcept { attend_at_.set(std::min(hot_.next(), tallies_.turns.get() + n - 1)); }
   void sample_reply(orbit_envelope* envelope) noexcept;
   void end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
   // Seldom, and apart, so that what is not seldom stays small.
@@ -373,6 +379,14 @@ class Scheduler final : public Resident {
   orbit_envelope* turn_ = nullptr;  // the running turn of current_
   const std::vector<CallFilter>* filters_ = nullptr;
   uint32_t depth_ = 0;
+  // Turns are bounded by time too: so many run, then the clock is looked at, and when the worker's other work has waited for long,
+  // no more begin until it had its turn.
+  Tally attend_at_;              // the turn with this number, or the first one after it, is attended to
+  uint64_t answers_ = 0;         // that turns of this worker waited for
+  uint64_t look_every_ = 1;      // turns from one look to the next, as many as take a fraction of the time there is
+  uint64_t looked_ns_ = 0;
+  uint64_t time_began_ns_ = 0;   // since when turns have followed each other; 0: they have not begun
+  uint32_t depth_max_ = 0;       // of nested inline turns; 0: time is over
   uint64_t now_ns_ = 0;
   uint32_t now_tick_ = 0;  // now_ns_ / 2^24: 16.8 ms
   EnvelopeQueue hinted_;  // sent with a hint, not in their mailboxes yet; their activations must stay

@@ -24,6 +24,7 @@ void TurnWatch::look() {
     Watched& watched = watched_[worker];
     const uint64_t progress = runtime_.executor().progress(worker);
     const uint64_t turns = runtime_.scheduler(worker).tallies().turns.get();
+    if (progress == watched.progress && progress % 2 != 0) runtime_.scheduler(worker).look_at_clock_soon();
     if (progress != watched.progress || turns != watched.turns || progress % 2 == 0) {
       if (watched.kept) ended(watched);
       watched.progress = progress;

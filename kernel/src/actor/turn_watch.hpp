@@ -4,8 +4,9 @@
 //
 // look() sees every quarter of the bound whether a worker has begun another turn or come to the end of its round. When it has
 // not for as long as the bound, the worker is interrupted once to see what it runs. So a turn that takes 1.25 times the bound is
-// always found and one that takes less than the bound never; its duration is known to a quarter of the bound. Not found is a turn
-// that again and again has calls to actors of its own worker answered at once: each of those is a turn that begins.
+// always found and one that takes less than the bound never; its duration is known to a quarter of the bound. A turn that
+// again and again has calls to actors of its own worker answered at once is none: the scheduler has it wait when its time is over.
+// look() also tells workers that have been in a round for long to look at the clock.
 #pragma once
 
 #include <cstdint>

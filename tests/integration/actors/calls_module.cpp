@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include <chrono>
 #include <coroutine>
 #include <orbit/actor_module.hpp>
 #include <stdexcept>
@@ -124,6 +125,25 @@ class MeterActor final : public MeterBase<MeterActor> {
   }
 };
 
+class BurnerActor final : public BurnerBase<BurnerActor> {
+ public:
+  Nothing once(const Number& milliseconds) const {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds.value());
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    return {};
+  }
+  void again(const Number& milliseconds) {
+    once(milliseconds);
+    Burner(key()).again(milliseconds);
+  }
+  void lead(const Number& milliseconds) { Burner(key()).go_on(milliseconds); }
+  orbit::Task<void> go_on(Number milliseconds) {
+    const Burner other(key() + "'s");
+    for (;;) co_await other.once(milliseconds);
+  }
+};
+
 class HelperActor final : public HelperBase<HelperActor> {
  public:
   HelperActor() : number_(++made) {}
@@ -142,4 +162,4 @@ class HelperActor final : public HelperBase<HelperActor> {
 
 }  // namespace calls
 
-ORBIT_ACTOR_MODULE("calls", "1.0.0", calls::MeterActor, calls::GateActor, calls::HelperActor)
+ORBIT_ACTOR_MODULE("calls", "1.0.0", calls::MeterActor, calls::GateActor, calls::BurnerActor, calls::HelperActor)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
+#include <vector>
 
 #include "actor/envelope_pool.hpp"
 
@@ -26,6 +28,41 @@ TEST_CASE("envelopes that pools hand out at once are distinct and aligned, also 
     for (orbit_envelope* envelope : taken) first.recycle(envelope);
     CHECK(first.spare() < kFlood / 2);
   }
+}
+
+TEST_CASE("memory that a flood took is kept for the next one, and goes back to the system when none comes") {
+  constexpr size_t kFlood = 200'000;
+  constexpr uint64_t kSecond = EnvelopeMemory::kKeptNs;
+  EnvelopeMemory memory;
+  EnvelopePool pool(memory);
+  std::vector<orbit_envelope*> taken;
+  const auto flood = [&] {
+    for (size_t i = 0; i < kFlood; ++i) {
+      taken.push_back(pool.allocate());
+      taken.back()->room[0] = 'x';
+    }
+    for (orbit_envelope* envelope : taken) pool.recycle(envelope);
+    taken.clear();
+  };
+  // Memory that was given back reads as zeros.
+  std::vector<orbit_envelope*> of_the_flood;
+  for (size_t i = 0; i < kFlood; ++i) of_the_flood.push_back(pool.allocate());
+  for (orbit_envelope* envelope : of_the_flood) pool.recycle(envelope);
+  const auto kept = [&] {
+    return std::count_if(of_the_flood.begin(), of_the_flood.end(), [](const orbit_envelope* each) { return each->room[0] == 'x'; });
+  };
+  uint64_t now_ns = kSecond;
+  for (int i = 0; i < 20; ++i) {
+    flood();
+    memory.rest(now_ns += kSecond / 2);
+    CHECK(static_cast<size_t>(kept()) > kFlood * 9 / 10);
+  }
+  CHECK(memory.keeps());
+  for (int i = 0; i < 100 && memory.keeps(); ++i) memory.rest(now_ns += kSecond / 2);
+  CHECK_FALSE(memory.keeps());
+  CHECK(static_cast<size_t>(kept()) < kFlood / 2);  // what the pool itself keeps
+  flood();
+  CHECK(static_cast<size_t>(kept()) > kFlood * 9 / 10);
 }
 
 TEST_CASE("a pool hands out what it got back last") {

@@ -19,6 +19,7 @@ struct Worker {
   explicit Worker(uint64_t seed) : hot(seed) {}
   HotActors hot;
   uint64_t turns = 0;
+  uint64_t answers = 0;
   uint64_t now_ns = 1'000'000'000;
   uint64_t samples = 0;
 
@@ -30,6 +31,16 @@ struct Worker {
     if (!sampled) return;
     ++samples;
     hot.ended(who(actor), stands_for, began_ns, now_ns);
+  }
+  // A turn of the actor runs on after an answer.
+  void answer(uint64_t actor, uint64_t takes_ns) {
+    const uint64_t began_ns = now_ns;
+    const bool sampled = answers++ >= hot.next_answer();
+    const uint64_t stands_for = sampled ? hot.runs_on(answers, now_ns) : 0;
+    now_ns += takes_ns;
+    if (!sampled) return;
+    ++samples;
+    hot.ran_on(who(actor), stands_for, began_ns, now_ns);
   }
   static HotActors::Actor who(uint64_t actor) {
     HotActors::Actor out;
@@ -100,6 +111,39 @@ TEST_CASE("the turns inside a sampled one are seen as well as others, and are no
   CHECK(calls.at(2).calls > 90'000);
 }
 
+TEST_CASE("what turns do after answers is sampled seldom too, whichever turns were, and its time is near the truth") {
+  const uint64_t seed = orbit::testing::seed_of_this_run();
+  CAPTURE(seed);
+  Worker worker(seed);
+  Prng random(seed);
+  // Both turns began on a quiet worker and were sampled; the second one's answers come when it is busy.
+  worker.turn(1, 100);
+  worker.turn(2, 100);
+  constexpr uint64_t kSteps = 10'000'000;
+  uint64_t time_ns[4] = {};
+  uint64_t all_ns = 0;
+  for (uint64_t i = 0; i < kSteps; ++i) {
+    const uint64_t dice = random.below(100);
+    const uint64_t actor = dice < 20 ? 1 : dice < 30 ? 2 : 3;
+    const uint64_t takes_ns = actor == 2 ? 500 : 100;
+    if (actor == 3)
+      worker.turn(actor, takes_ns);
+    else
+      worker.answer(actor, takes_ns);
+    time_ns[actor] += takes_ns;
+    all_ns += takes_ns;
+  }
+  CHECK(worker.samples < kSteps / 500);
+  const auto seen = worker.report(true);
+  // About 3,000 samples of each kind.
+  for (const uint64_t actor : {1u, 2u, 3u}) {
+    CAPTURE(actor);
+    CHECK(std::abs(static_cast<double>(seen.at(actor).time_ns) / static_cast<double>(all_ns) -
+                   static_cast<double>(time_ns[actor]) / static_cast<double>(all_ns)) < 0.1);
+  }
+  CHECK(seen.at(1).calls == 1);
+}
+
 TEST_CASE("actors that take turns in a fixed rhythm are all seen") {
   for (const uint64_t period : {2u, 3u, 4u, 8u}) {
     Worker worker(7);
@@ -142,7 +186,7 @@ TEST_CASE("what is long past is forgotten, and a worker that became quiet is sam
   CHECK(worker.hot.next() > worker.turns);
   for (int i = 0; i < 1000; ++i) {
     worker.now_ns += 50'000'000;
-    worker.hot.tick(worker.turns, worker.now_ns);
+    worker.hot.tick(worker.turns, worker.answers, worker.now_ns);
   }
   const uint64_t samples = worker.samples;
   for (int i = 0; i < 10; ++i) worker.turn(2, 3'000'000);
