@@ -63,19 +63,20 @@ const char* Cache::page_missed(PageId id, uint64_t sum, Reader& reader) {
 
 Pinned Cache::pin(PageId id, uint64_t sum) {
   for (;;) {
-    const uint32_t at = table_[id].load();
-    if (at == 0) {
-      load(id, sum);
-      continue;
-    }
-    pins_[at - 1].fetch_add(1);
-    Pinned out(this, at - 1);
-    // Whoever evicts clears the table first and looks at the pins afterwards.
-    if (table_[id].load() == at) {
-      hot_[at - 1].store(1, std::memory_order_relaxed);
-      return out;
-    }
+    if (table_[id].load() == 0) load(id, sum);
+    if (std::optional<Pinned> out = pin_resident(id)) return std::move(*out);
   }
+}
+
+std::optional<Pinned> Cache::pin_resident(PageId id) noexcept {
+  const uint32_t at = table_[id].load();
+  if (at == 0) return {};
+  pins_[at - 1].fetch_add(1);
+  Pinned out(this, at - 1);
+  // Whoever evicts clears the table first and looks at the pins afterwards.
+  if (table_[id].load() != at) return {};
+  hot_[at - 1].store(1, std::memory_order_relaxed);
+  return out;
 }
 
 void Cache::load(PageId id, uint64_t sum) {

@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <orbit/files.hpp>
 #include <vector>
 
@@ -73,11 +74,25 @@ class Cache final : public KeyTails {
     return page_missed(id, sum, reader);
   }
   Pinned pin(PageId id, uint64_t sum);
-  void prefetch(PageId id) const noexcept {
+  // Only if it is in memory.
+  std::optional<Pinned> pin_resident(PageId id) noexcept;
+  // To prefetch from: perhaps no longer that page by the time it is used.
+  const char* peek(PageId id) const noexcept {
     const uint32_t at = table_[id].load(std::memory_order_relaxed);
-    if (at == 0) return;
-    const char* p = frame(at - 1);
-    for (int line = 0; line < 4; ++line) __builtin_prefetch(p + 64 * line);
+    return at == 0 ? nullptr : frame(at - 1);
+  }
+  // What a search looks at first: header and heads, and the prefix at the end.
+  static void prefetch(const char* page) noexcept {
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(page + 64 * line);
+    __builtin_prefetch(page + kPageBytes - 64);
+  }
+  void prefetch(PageId id) const noexcept {
+    if (const char* page = peek(id)) prefetch(page);
+  }
+  // All of a page that is about to be copied.
+  void prefetch_whole(PageId id) const noexcept {
+    if (const char* page = peek(id))
+      for (size_t at = 0; at < kPageBytes; at += 64) __builtin_prefetch(page + at);
   }
   // Starts reading what will be asked for soon.
   void will_need(PageId id) {

@@ -14,7 +14,9 @@ namespace {
 
 constexpr uint64_t kBatchBytesMax = uint64_t{1} << 30;
 constexpr size_t kGroupBytes = 1 << 20;
-constexpr uint64_t kReclaimEvery = 32;
+constexpr uint64_t kReclaimPages = 128;
+// While one operation is applied, memory fetches the leaf of the one so many further on.
+constexpr size_t kAhead = 2;
 // What a sleeping writer is told.
 constexpr uint32_t kDone = 1;
 constexpr uint32_t kLead = 2;
@@ -274,6 +276,7 @@ void Engine::stop(const Error& reason) {
 
 void Engine::reclaim() {
   space_->reclaim(readers_.oldest(), [&](PageId id) { cache_->forget(id); });
+  left_waiting_ = space_->waiting_for_readers();
 }
 
 void Engine::commit_txn(Txn& txn) {
@@ -418,27 +421,31 @@ void Engine::run_group(std::span<Waiting* const> group) {
 void Engine::commit_group(std::span<Waiting* const> group) {
   refuse_if_stopped();
   make_room();
-  if (++groups_ % kReclaimEvery == 0) reclaim();
+  ++groups_;
+  // Soon, so that copies of copies neither count as changed pages nor make the file longer; not in vain each time.
+  if (space_->waiting_for_readers() > left_waiting_ + kReclaimPages) reclaim();
   bool sync = false;
   operations_.clear();
+  ops_.clear();
+  for (const Waiting* waiting : group) {
+    sync = sync || waiting->sync;
+    for (size_t i = 0; i < waiting->ops->size(); ++i) ops_.push_back((*waiting->ops)[i]);
+  }
   Txn txn(*file_, *cache_, *space_, readers_.newest(), version_ + 1, captured_version_);
   try {
-    for (const Waiting* waiting : group) {
-      sync = sync || waiting->sync;
-      const WriteOps& ops = *waiting->ops;
-      for (size_t i = 0; i < ops.size(); ++i) {
-        const WriteOp op = ops[i];
-        switch (op.kind) {
-          case WriteKind::put: txn.put(op.key, op.value); break;
-          case WriteKind::erase: txn.erase(op.key); break;
-          case WriteKind::erase_range: txn.erase_range(op.key, op.value); break;
-        }
-        char head[9];
-        head[0] = static_cast<char>(op.kind);
-        write_at(head + 1, static_cast<uint32_t>(op.key.size()));
-        write_at(head + 5, static_cast<uint32_t>(op.value.size()));
-        operations_.append(head, sizeof head).append(op.key).append(op.value);
+    for (size_t i = 0; i < ops_.size(); ++i) {
+      if (i + kAhead < ops_.size()) txn.expect(ops_[i + kAhead].key);
+      const WriteOp& op = ops_[i];
+      switch (op.kind) {
+        case WriteKind::put: txn.put(op.key, op.value); break;
+        case WriteKind::erase: txn.erase(op.key); break;
+        case WriteKind::erase_range: txn.erase_range(op.key, op.value); break;
       }
+      char head[9];
+      head[0] = static_cast<char>(op.kind);
+      write_at(head + 1, static_cast<uint32_t>(op.key.size()));
+      write_at(head + 5, static_cast<uint32_t>(op.value.size()));
+      operations_.append(head, sizeof head).append(op.key).append(op.value);
     }
     if (!operations_.empty()) {
       try {

@@ -154,6 +154,8 @@ class Engine final : public Storage {
   std::vector<PageId> index_pages_;
   std::vector<ExternalRef> unsynced_runs_;
   std::string operations_;
+  std::vector<WriteOp> ops_;
+  uint64_t left_waiting_ = 0;  // for readers, after the last reclaim
   uint64_t groups_ = 0;
   uint64_t batches_ = 0;
   uint64_t checkpoints_ = 0;

@@ -45,6 +45,7 @@ struct PageHeader {
   PageId id;
 };
 static_assert(sizeof(PageHeader) == 24 && std::is_trivially_copyable_v<PageHeader>);
+constexpr uint16_t kExternalValue = 0xffff;  // in place of a value's length: a reference
 constexpr uint16_t kHasExternal = 1;  // an ExternalRef may be in this page or below
 constexpr uint16_t kLeavesRoom = 2;   // kSealBytes before the cells stay free, for the page's seal
 // A nonce and a tag of AES-256-GCM: what a sealed page, run or record takes more (seals.hpp).

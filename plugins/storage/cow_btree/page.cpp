@@ -10,7 +10,6 @@ namespace orbit::cow_btree {
 
 namespace {
 
-constexpr uint16_t kExternalValue = 0xffff;
 constexpr uint16_t kExternalKey = 0x8000;
 
 size_t rest_bytes(size_t suffix) noexcept { return suffix > 4 ? suffix - 4 : 0; }
@@ -27,6 +26,15 @@ struct Arrays {
   char* offsets() const { return heads() + (leaf ? 4 : 16) * count; }
   char* end() const { return offsets() + 2 * count; }
 };
+
+bool same_bytes(const char* a, const char* b, size_t size) noexcept {
+  if (size > 16) return std::memcmp(a, b, size) == 0;
+  if (size >= 8) return read_at<uint64_t>(a) == read_at<uint64_t>(b) && read_at<uint64_t>(a + size - 8) == read_at<uint64_t>(b + size - 8);
+  if (size >= 4) return read_at<uint32_t>(a) == read_at<uint32_t>(b) && read_at<uint32_t>(a + size - 4) == read_at<uint32_t>(b + size - 4);
+  for (size_t i = 0; i < size; ++i)
+    if (a[i] != b[i]) return false;
+  return true;
+}
 
 void move_bytes(char* to, const char* from, size_t size) { std::memmove(to, from, size); }
 
@@ -107,24 +115,30 @@ int PageView::compare(uint32_t i, Bytes suffix, Bytes key, KeyTails& tails) cons
   return Bytes(tails.key_tail(ref)).compare(key.substr(kInlineKeyBytes));
 }
 
+// The first entry from `first` on whose head is not less than `wanted`.
+uint32_t PageView::lower_head(uint32_t wanted, uint32_t first) const noexcept {
+  constexpr uint32_t kAtOnce = 16;
+  const uint32_t* at = heads() + first;
+  uint32_t left = count() - first;
+  // Without branches, which nothing could predict.
+  while (left > kAtOnce) {
+    const uint32_t half = left / 2;
+    at += half & (at[half - 1] < wanted ? ~0u : 0u);
+    left -= half;
+  }
+  // Always as many, so that the compiler makes vectors of them: what lies behind the heads is still in the page.
+  static_assert(sizeof(PageHeader) + (kPageBytes - sizeof(PageHeader)) * 4 / 10 + kAtOnce * 4 <= kPageBytes);
+  uint32_t less = 0;
+  for (uint32_t i = 0; i < kAtOnce; ++i) less += static_cast<uint32_t>(at[i] < wanted) & static_cast<uint32_t>(i < left);
+  return static_cast<uint32_t>(at - heads()) + less;
+}
+
 // The first entry from `first` on that is not less than `key`, which has the page's prefix.
 Position PageView::search(Bytes key, uint32_t first, KeyTails& tails) const {
   const Bytes suffix = key.substr(0, kInlineKeyBytes).substr(header().prefix_bytes);
   const uint32_t wanted = head_of(suffix.data(), suffix.size());
   const uint32_t* all = heads();
-  uint32_t low = first;
-  uint32_t high = count();
-  while (high - low > 16) {
-    const uint32_t middle = low + (high - low) / 2;
-    // Both sides keep what equals the head.
-    if (all[middle] < wanted)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  uint32_t less = 0;
-  for (uint32_t i = low; i < high; ++i) less += all[i] < wanted ? 1 : 0;
-  low += less;
+  uint32_t low = lower_head(wanted, first);
   const uint32_t end = count();
   if (low == end || all[low] != wanted) return {low, false};
   uint32_t upper = low + 1;
@@ -141,21 +155,31 @@ Position PageView::search(Bytes key, uint32_t first, KeyTails& tails) const {
   return {low, false};
 }
 
-Position PageView::find(Bytes key, KeyTails& tails) const {
+// Less than 0: `key` is less than all keys with the page's prefix; 0: it has the prefix.
+int PageView::against_prefix(Bytes key) const noexcept {
   const Bytes start = prefix();
+  if (key.size() >= start.size() && same_bytes(key.data(), start.data(), start.size())) return 0;
   const size_t common = std::min(start.size(), key.size());
-  if (const int order = common == 0 ? 0 : std::memcmp(key.data(), start.data(), common); order != 0)
-    return {order < 0 ? 0 : count(), false};
-  if (key.size() < start.size()) return {0, false};
+  const int order = common == 0 ? 0 : std::memcmp(key.data(), start.data(), common);
+  return order != 0 ? order : -1;
+}
+
+Position PageView::find(Bytes key, KeyTails& tails) const {
+  const int order = against_prefix(key);
+  if (order != 0) return {order < 0 ? 0 : count(), false};
   return search(key, 0, tails);
 }
 
+uint32_t PageView::likely(Bytes key) const noexcept {
+  const size_t prefix = header().prefix_bytes;
+  if (key.size() < prefix) return 0;
+  const uint32_t at = lower_head(head_of(key.data() + prefix, key.size() - prefix), 0);
+  return at == count() ? at - 1 : at;
+}
+
 uint32_t PageView::child_for(Bytes key, KeyTails& tails) const {
-  const Bytes start = prefix();
-  const size_t common = std::min(start.size(), key.size());
-  if (const int order = common == 0 ? 0 : std::memcmp(key.data(), start.data(), common); order != 0)
-    return order < 0 ? 0 : count() - 1;
-  if (key.size() < start.size()) return 0;
+  const int order = against_prefix(key);
+  if (order != 0) return order < 0 ? 0 : count() - 1;
   const Position at = search(key, 1, tails);
   return at.found ? at.index : at.index - 1;
 }

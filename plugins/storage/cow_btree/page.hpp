@@ -75,19 +75,64 @@ class PageView {
 
   // Leaf: the first entry that is not less than `key`.
   Position find(Bytes key, KeyTails& tails) const;
+  // Leaf: the entry that `find` will most likely look at, by the heads alone: to fetch its cell before.
+  uint32_t likely(Bytes key) const noexcept;
   // Branch: the child whose range holds `key`.
   uint32_t child_for(Bytes key, KeyTails& tails) const;
 
+  void prefetch_cell(uint32_t i) const noexcept {
+    const char* at = cell(i);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
+  }
   size_t cell_bytes(uint32_t i) const noexcept;
   // Bytes in use without dead ones, prefix included.
   size_t used_bytes() const noexcept;
   const char* raw() const noexcept { return page_; }
 
  private:
+  int against_prefix(Bytes key) const noexcept;
+  uint32_t lower_head(uint32_t wanted, uint32_t first) const noexcept;
   Position search(Bytes key, uint32_t first, KeyTails& tails) const;
   int compare(uint32_t i, Bytes suffix, Bytes key, KeyTails& tails) const;
 
   const char* page_;
+};
+
+// A leaf's entries for a scan, which looks at all of them.
+class LeafCells {
+ public:
+  // What `read` may write behind a key.
+  static constexpr size_t kRoom = 32;
+
+  explicit LeafCells(const PageView& leaf) noexcept
+      : page_(leaf.raw()), heads_(leaf.heads()), offsets_(page_ + sizeof(PageHeader) + 4 * size_t{leaf.count()}), prefix_(leaf.prefix().size()) {}
+  bool external(uint32_t i) const noexcept { return read_at<uint16_t>(cell(i) + 2) == kExternalValue; }
+  // Entry i, which is not external; `key` holds the prefix already, and has room for kInlineKeyBytes + kRoom. Returns the
+  // key's length.
+  size_t read(uint32_t i, char* key, Bytes& value) const noexcept {
+    const char* at = cell(i);
+    const size_t suffix = read_at<uint16_t>(at);
+    const size_t bytes = read_at<uint16_t>(at + 2);
+    const size_t rest = suffix > 4 ? suffix - 4 : 0;
+    at += 4;
+    char* const to = key + prefix_;
+    write_at(to, __builtin_bswap32(heads_[i]));
+    // A copy of fixed length is a pair of moves; a page's last cells may have too little behind them.
+    if (rest <= 16 && at + 16 <= page_ + kPageBytes)
+      std::memcpy(to + 4, at, 16);
+    else
+      std::memcpy(to + 4, at, rest);
+    value = {at + rest, bytes};
+    return prefix_ + suffix;
+  }
+
+ private:
+  const char* cell(uint32_t i) const noexcept { return page_ + read_at<uint16_t>(offsets_ + 2 * size_t{i}); }
+  const char* const page_;
+  const uint32_t* const heads_;
+  const char* const offsets_;
+  const size_t prefix_;
 };
 
 // An entry outside of a page. `key` is the inline part; `value` is unused when external.

@@ -98,6 +98,7 @@ void Space::give_back(PageId page, uint32_t count) {
 void Space::free_later(PageId page, uint32_t count, uint64_t version, uint64_t time, bool in_a_commit_slot) {
   (in_a_commit_slot ? committed_ : unseen_).push_back({page, count, version, time});
   waiting_ += count;
+  if (!in_a_commit_slot) waiting_for_readers_ += count;
 }
 
 void Space::reclaim(uint64_t oldest_reader, const std::function<void(PageId)>& forget) {
@@ -108,6 +109,7 @@ void Space::reclaim(uint64_t oldest_reader, const std::function<void(PageId)>& f
       list.pop_front();
       for (uint32_t i = 0; i < at.count; ++i) forget(at.page + i);
       waiting_ -= at.count;
+      if (!needs_durable) waiting_for_readers_ -= at.count;
       give_back(at.page, at.count);
     }
   };

@@ -59,6 +59,8 @@ class Space {
   uint64_t pages() const noexcept { return pages_; }
   uint64_t used() const noexcept { return used_; }
   uint64_t waiting() const noexcept { return waiting_; }
+  // Of those, what only waits for readers.
+  uint64_t waiting_for_readers() const noexcept { return waiting_for_readers_; }
   bool is_used(PageId page) const noexcept { return map_.test(page); }
   // After opening.
   void load(Bitmap map, uint64_t pages);
@@ -81,6 +83,7 @@ class Space {
   uint64_t pages_ = 0;  // that the file has
   uint64_t used_ = 0;
   uint64_t waiting_ = 0;
+  uint64_t waiting_for_readers_ = 0;
   uint64_t hint_ = 2;  // no free page lies before it
   uint64_t durable_ = 0;
   std::deque<Freed> unseen_;     // in no slot

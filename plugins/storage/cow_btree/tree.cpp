@@ -23,22 +23,25 @@ std::string Tree::full_key(const PageView& page, uint32_t index) {
 }
 
 const char* Tree::descend_to_leaf(Root root, Reader& reader, Bytes key) {
-  PageId id = root.page;
-  uint64_t sum = 0;
-  for (uint32_t level = root.levels - 1;; --level) {
-    const char* page = checked(cache_.page(id, sum, reader), id, level);
-    if (level == 0) return page;
+  const char* page = checked(cache_.page(root.page, 0, reader), root.page, root.levels - 1);
+  for (uint32_t level = root.levels - 1; level > 0; --level) {
     const PageView view(page);
     const uint32_t child = view.child_for(key, cache_);
-    id = view.child(child);
-    cache_.prefetch(id);
-    sum = view.child_sum(child);
+    const PageId id = view.child(child);
+    page = cache_.resident(id);
+    if (page == nullptr) [[unlikely]]
+      page = cache_.page(id, view.child_sum(child), reader);
+    else
+      cache_.prefetch(page);
+    page = checked(page, id, level - 1);
   }
+  return page;
 }
 
 bool Tree::get(Root root, Reader& reader, Bytes key, ValueSink value) {
   if (root.page == 0) return false;
   const PageView leaf(descend_to_leaf(root, reader, key));
+  leaf.prefetch_cell(leaf.likely(key));
   const Position at = leaf.find(key, cache_);
   if (!at.found) return false;
   ExternalRef ref;
@@ -82,56 +85,53 @@ CachedGet Tree::get_cached(Root root, Bytes key, ValueSink value) {
   }
 }
 
+void Tree::visit_found(const PageView& leaf, Bytes key, size_t index, VisitValue visit) {
+  const Position at = leaf.find(key, cache_);
+  if (!at.found) return visit(index, false, {});
+  ExternalRef ref;
+  if (!leaf.external(at.index, ref)) return visit(index, true, leaf.value(at.index));
+  std::string bytes;
+  cache_.read_external(ref, bytes);
+  visit(index, true, Bytes(bytes).substr(ref.key_bytes));
+}
+
 void Tree::multi_get(Root root, Reader& reader, KeyList keys, VisitValue visit) {
-  constexpr size_t kTogether = 24;
-  struct Step {
-    PageId id;
-    uint64_t sum;
-    Position at;
-  };
-  std::array<Step, kTogether> steps;
+  constexpr size_t kTogether = 32;
+  std::array<PageId, kTogether> ids;
+  std::array<const char*, kTogether> pages;
   for (size_t first = 0; first < keys.size(); first += kTogether) {
     const size_t count = std::min(kTogether, keys.size() - first);
     if (root.page == 0) {
       for (size_t i = 0; i < count; ++i) visit(first + i, false, {});
       continue;
     }
-    for (size_t i = 0; i < count; ++i) steps[i] = {root.page, 0, {}};
-    for (uint32_t level = root.levels - 1; level > 0; --level) {
+    for (size_t i = 0; i < count; ++i) __builtin_prefetch(keys[first + i].data());
+    // Each step only touches what the one before has asked the memory for.
+    pages.fill(checked(cache_.page(root.page, 0, reader), root.page, root.levels - 1));
+    bool all = true;
+    for (uint32_t level = root.levels - 1; level > 0 && all; --level) {
       for (size_t i = 0; i < count; ++i) {
-        Step& step = steps[i];
-        const PageView view(checked(cache_.page(step.id, step.sum, reader), step.id, level));
-        const uint32_t child = view.child_for(keys[first + i], cache_);
-        step.id = view.child(child);
-        step.sum = view.child_sum(child);
-        cache_.prefetch(step.id);
+        const PageView view(pages[i]);
+        ids[i] = view.child(view.child_for(keys[first + i], cache_));
+        pages[i] = cache_.resident(ids[i]);
+        if (pages[i] == nullptr)
+          all = false;
+        else
+          cache_.prefetch(pages[i]);
+        if (!all) break;
       }
+      for (size_t i = 0; i < count && all; ++i) checked(pages[i], ids[i], level - 1);
+    }
+    if (!all) {
+      // To read a page is to let go of the others: one by one.
+      for (size_t i = 0; i < count; ++i) visit_found(PageView(descend_to_leaf(root, reader, keys[first + i])), keys[first + i], first + i, visit);
+      continue;
     }
     for (size_t i = 0; i < count; ++i) {
-      Step& step = steps[i];
-      const PageView leaf(checked(cache_.page(step.id, step.sum, reader), step.id, 0));
-      step.at = leaf.find(keys[first + i], cache_);
-      if (!step.at.found) continue;
-      const char* cell = leaf.cell(step.at.index);
-      __builtin_prefetch(cell);
-      __builtin_prefetch(cell + 64);
+      const PageView leaf(pages[i]);
+      leaf.prefetch_cell(leaf.likely(keys[first + i]));
     }
-    for (size_t i = 0; i < count; ++i) {
-      const Step& step = steps[i];
-      if (!step.at.found) {
-        visit(first + i, false, {});
-        continue;
-      }
-      const PageView leaf(cache_.page(step.id, step.sum, reader));
-      ExternalRef ref;
-      if (leaf.external(step.at.index, ref)) {
-        std::string bytes;
-        cache_.read_external(ref, bytes);
-        visit(first + i, true, Bytes(bytes).substr(ref.key_bytes));
-      } else {
-        visit(first + i, true, leaf.value(step.at.index));
-      }
-    }
+    for (size_t i = 0; i < count; ++i) visit_found(PageView(pages[i]), keys[first + i], first + i, visit);
   }
 }
 
@@ -161,7 +161,7 @@ void Tree::scan(Root root, Reader& reader, Bytes from, Bytes to, bool reverse, V
   const bool by_key = !(reverse && to.empty());
   open(top, root.page, 0, by_key ? &begin : nullptr);
   bool at_begin = by_key;
-  char key[kInlineKeyBytes + 8];
+  char key[kInlineKeyBytes + LeafCells::kRoom];
   for (;;) {
     const PageView leaf(path[0].page.page());
     // The entries of this leaf: [low, high).
@@ -181,26 +181,33 @@ void Tree::scan(Root root, Reader& reader, Bytes from, Bytes to, bool reverse, V
         last = true;
       }
     }
-    // The next leaf begins to arrive while this one is visited.
+    // The next leaf arrives bit by bit while this one is visited.
+    const char* next_leaf = nullptr;
     if (top > 0 && !last) {
       const PageView parent(path[1].page.page());
       const uint32_t next = reverse ? path[1].index - 1 : path[1].index + 1;
-      if (next < parent.count()) cache_.prefetch(parent.child(next));
+      if (next < parent.count()) next_leaf = cache_.peek(parent.child(next));
     }
+    const size_t step = next_leaf == nullptr || high <= low ? 0 : kPageBytes / (high - low) + 64;
+    size_t fetched = 0;
+    LeafCells cells(leaf);
     const Bytes prefix = leaf.prefix();
     std::memcpy(key, prefix.data(), prefix.size());
     for (uint32_t n = low; n < high; ++n) {
       const uint32_t i = reverse ? high - 1 - (n - low) : n;
-      __builtin_prefetch(leaf.cell(reverse ? (i > 2 ? i - 3 : 0) : std::min(i + 3, leaf.count() - 1)));
-      ExternalRef ref;
+      for (const size_t until = std::min(fetched + step, kPageBytes); fetched < until; fetched += 64) __builtin_prefetch(next_leaf + fetched);
       bool more;
-      if (leaf.external(i, ref)) [[unlikely]] {
+      if (cells.external(i)) [[unlikely]] {
+        ExternalRef ref;
+        leaf.external(i, ref);
         std::string bytes;
         cache_.read_external(ref, bytes);
         const std::string whole = std::string(key, leaf.key_after_prefix(i, key)) + bytes.substr(0, ref.key_bytes);
         more = visit(whole, Bytes(bytes).substr(ref.key_bytes));
       } else {
-        more = visit({key, leaf.key_after_prefix(i, key)}, leaf.value(i));
+        Bytes value;
+        const size_t size = cells.read(i, key, value);
+        more = visit({key, size}, value);
       }
       if (!more) return;
     }

@@ -25,6 +25,7 @@ class Tree {
 
  private:
   const char* descend_to_leaf(Root root, Reader& reader, Bytes key);
+  void visit_found(const PageView& leaf, Bytes key, size_t index, VisitValue visit);
   const char* checked(const char* page, PageId id, uint32_t level) const;
 
   Cache& cache_;

@@ -76,6 +76,18 @@ Txn::Path Txn::descend(Bytes key) {
   }
 }
 
+void Txn::expect(Bytes key) noexcept {
+  if (root_.page == 0 || key.size() > kInlineKeyBytes) return;
+  PageId id = root_.page;
+  for (uint32_t level = root_.levels - 1; level > 0; --level) {
+    const std::optional<Pinned> page = cache_.pin_resident(id);
+    if (!page || header_of(page->page()).level != level) return;
+    const PageView view(page->page());
+    id = view.child(view.child_for(key, cache_));
+  }
+  cache_.prefetch_whole(id);
+}
+
 bool Txn::contains(Bytes key) {
   if (root_.page == 0) return false;
   PageId id = root_.page;

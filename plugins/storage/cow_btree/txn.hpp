@@ -20,6 +20,8 @@ class Txn {
       : file_(file), cache_(cache), space_(space), tree_(cache), root_(root), version_(version), committed_(committed) {}
 
   void put(Bytes key, Bytes value);
+  // Asks memory for the leaf that `key` belongs to, which is about to be changed.
+  void expect(Bytes key) noexcept;
   void erase(Bytes key);
   void erase_range(Bytes from, Bytes to);  // an empty `to`: to the end
   // Moves pages from `boundary` on to free places before it and joins pages that fit into one, beginning with the leaf that

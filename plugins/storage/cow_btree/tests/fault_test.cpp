@@ -4,8 +4,10 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
+#include <random>
 #include <thread>
 
 #include "subject.hpp"
@@ -327,6 +329,90 @@ TEST_CASE("compaction shortens the file while a snapshot still sees what it saw"
   CHECK(engine->size_bytes() < full / 2);
   CHECK(*content(*engine) == *after);
   CHECK(engine->verify());
+}
+
+TEST_CASE("what batches replace before the tree is written out is used again at once, unless somebody reads it") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.cache_bytes = 16 << 20;
+  options.log_bytes = 64 << 20;
+  const auto engine = open(files, options);
+  const auto rewrite_all = [&](int times) {
+    for (int n = 0; n < times; ++n) {
+      orbit::WriteBatch batch;
+      for (int i = 0; i < 2000; ++i) batch.put("key" + std::to_string(10'000 + i), std::string(60, static_cast<char>('a' + n)));
+      const auto ops = batch.ops();
+      REQUIRE(engine->write(orbit::WriteOps(ops.data(), ops.size()), false));
+    }
+  };
+  rewrite_all(1);
+  const uint64_t once = engine->stats().used_pages;
+  rewrite_all(20);
+  CHECK(engine->stats().waiting_pages < 2 * once);
+  CHECK(engine->stats().dirty_pages < 3 * once);
+  auto snapshot = engine->create_snapshot();
+  REQUIRE(snapshot);
+  const auto before = content(*engine, snapshot->get());
+  REQUIRE(before);
+  rewrite_all(5);
+  CHECK(*content(*engine, snapshot->get()) == *before);
+}
+
+TEST_CASE("keys of all lengths are found by get, multi-get and scans both ways, in a large cache and in a small one") {
+  const uint64_t seed = orbit::testing::seed_of_this_run();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const std::string stems[] = {"", "a", "abcd", "abcdefgh", std::string(20, 'm'), std::string(200, 'x'), std::string(511, 'y')};
+  Map map;
+  while (map.size() < 4000) {
+    std::string key = stems[random() % std::size(stems)];
+    for (size_t i = random() % 24; i > 0; --i) key.push_back("\0\1ab\xff"[random() % 5]);
+    if (!key.empty()) map[key] = std::string(random() % 90, static_cast<char>('a' + random() % 26));
+  }
+  std::vector<std::string> asked;
+  for (const auto& [key, value] : map) {
+    asked.push_back(key);
+    asked.push_back(key + '\0');
+  }
+  std::shuffle(asked.begin(), asked.end(), random);
+  for (const uint64_t cache_bytes : {uint64_t{16} << 20, uint64_t{256} << 10}) {
+    FaultyFiles files;
+    EngineOptions options = small_options();
+    options.cache_bytes = cache_bytes;
+    const auto engine = open(files, options);
+    for (const auto& [key, value] : map) REQUIRE(put(*engine, key, value));
+    REQUIRE(engine->checkpoint());
+    std::vector<orbit_bytes> keys;
+    for (const std::string& key : asked) keys.push_back(orbit::to_c(key));
+    size_t visited = 0;
+    size_t wrong = 0;
+    REQUIRE(engine->multi_get(nullptr, orbit::KeyList(keys.data(), keys.size()), [&](size_t i, bool found, Bytes value) {
+      const auto at = map.find(asked[i]);
+      ++visited;
+      if (found != (at != map.end()) || (found && value != at->second)) ++wrong;
+    }));
+    CHECK(visited == asked.size());
+    CHECK(wrong == 0);
+    for (const std::string& key : asked) {
+      std::string value;
+      const auto found = engine->get(nullptr, key, orbit::ValueSink({&value, [](void* into, orbit_bytes part) {
+                                                                       static_cast<std::string*>(into)->append(part.data, part.size);
+                                                                     }}));
+      REQUIRE(found);
+      const auto at = map.find(key);
+      if (*found != (at != map.end()) || (*found && value != at->second)) ++wrong;
+    }
+    CHECK(wrong == 0);
+    CHECK(*content(*engine) == map);
+    auto at = map.rbegin();
+    REQUIRE(engine->scan(nullptr, {}, {}, true, [&](Bytes key, Bytes value) {
+      if (at == map.rend() || key != at->first || value != at->second) ++wrong;
+      if (at != map.rend()) ++at;
+      return true;
+    }));
+    CHECK(at == map.rend());
+    CHECK(wrong == 0);
+  }
 }
 
 TEST_CASE("a backup is a complete file of one moment, made while writers go on") {
