@@ -47,7 +47,6 @@ std::string refusal_text(const Principal& principal, std::string_view what) {
   return out;
 }
 
-
 constexpr std::string_view kBadCredentials = "the credentials are wrong or have expired";
 
 bool mechanism_known(const orbit_authenticator_v1& table, const char* mechanism) noexcept {
