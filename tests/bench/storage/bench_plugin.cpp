@@ -186,15 +186,22 @@ int main(int argc, char** argv) {
     all.push_back({"scan",
                    [&] {
                      size_t count = 0;
-                     must(plugin.scan(keys[kScanFrom], "", false, [&](Bytes, Bytes) { return ++count < kScanPerTurn; }));
-                     check(count == kScanPerTurn, "scan");
+                     size_t bytes = 0;
+                     must(plugin.scan(keys[kScanFrom], "", false, [&](Bytes key, Bytes one) {
+                       bytes += key.size() + one.size();
+                       return ++count < kScanPerTurn;
+                     }));
+                     check(bytes == kScanPerTurn * 116, "scan");
                    },
                    [&] {
                      const std::unique_ptr<rocksdb::Iterator> cursor(direct->NewIterator({}));
-                     size_t count = 0;
-                     for (cursor->Seek(keys[kScanFrom]); cursor->Valid() && ++count < kScanPerTurn; cursor->Next()) {
+                     size_t bytes = 0;
+                     cursor->Seek(keys[kScanFrom]);
+                     for (size_t count = 0; cursor->Valid(); cursor->Next()) {
+                       bytes += cursor->key().size() + cursor->value().size();
+                       if (++count == kScanPerTurn) break;
                      }
-                     check(count == kScanPerTurn, "scan");
+                     check(bytes == kScanPerTurn * 116, "scan");
                    },
                    {}});
     all.push_back({"put_1", [&] { put_through(1, 500, false); }, [&] { put_directly(1, 500, false); }, {}});
