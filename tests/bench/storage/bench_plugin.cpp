@@ -28,8 +28,11 @@ namespace fs = std::filesystem;
 using orbit::Bytes;
 
 constexpr size_t kKeys = 200'000;
-constexpr size_t kGetsPerTurn = 20'000;
-constexpr size_t kTurnsPerRound = 15;
+// A turn is a few milliseconds: what a shared machine does otherwise lasts longer, and hits both sides.
+constexpr size_t kGetsPerTurn = 2'000;
+constexpr size_t kScanFrom = 100'000;
+constexpr size_t kScanPerTurn = 10'000;
+constexpr size_t kTurnsPerRound = 150;
 
 void check(bool ok, const std::string& what) {
   if (!ok) throw std::runtime_error(what);
@@ -183,19 +186,27 @@ int main(int argc, char** argv) {
     all.push_back({"scan",
                    [&] {
                      size_t count = 0;
-                     must(plugin.scan("", "", false, [&](Bytes, Bytes) { return ++count, true; }));
-                     check(count == kKeys, "scan");
+                     size_t bytes = 0;
+                     must(plugin.scan(keys[kScanFrom], "", false, [&](Bytes key, Bytes one) {
+                       bytes += key.size() + one.size();
+                       return ++count < kScanPerTurn;
+                     }));
+                     check(bytes == kScanPerTurn * 116, "scan");
                    },
                    [&] {
                      const std::unique_ptr<rocksdb::Iterator> cursor(direct->NewIterator({}));
-                     size_t count = 0;
-                     for (cursor->SeekToFirst(); cursor->Valid(); cursor->Next()) ++count;
-                     check(count == kKeys, "scan");
+                     size_t bytes = 0;
+                     cursor->Seek(keys[kScanFrom]);
+                     for (size_t count = 0; cursor->Valid(); cursor->Next()) {
+                       bytes += cursor->key().size() + cursor->value().size();
+                       if (++count == kScanPerTurn) break;
+                     }
+                     check(bytes == kScanPerTurn * 116, "scan");
                    },
                    {}});
-    all.push_back({"put_1", [&] { put_through(1, 5000, false); }, [&] { put_directly(1, 5000, false); }, {}});
-    all.push_back({"put_100", [&] { put_through(100, 20000, false); }, [&] { put_directly(100, 20000, false); }, {}});
-    all.push_back({"durable_put_1", [&] { put_through(1, 50, true); }, [&] { put_directly(1, 50, true); }, {}});
+    all.push_back({"put_1", [&] { put_through(1, 500, false); }, [&] { put_directly(1, 500, false); }, {}});
+    all.push_back({"put_100", [&] { put_through(100, 2000, false); }, [&] { put_directly(100, 2000, false); }, {}});
+    all.push_back({"durable_put_1", [&] { put_through(1, 5, true); }, [&] { put_directly(1, 5, true); }, {}});
 
     for (size_t round = 0; round < rounds; ++round)
       for (Workload& one : all)
