@@ -34,12 +34,16 @@ std::string check_config(const std::string& file, const std::string& text, std::
   auto config = read_config(text, overrides, process_environment(), mistakes);
   if (!config) return mistakes.report();
   QuietHost quiet(*config, options);
-  // What a required plugin's refusal says is in refusals().
-  static_cast<void>(quiet.host.load(*config, mistakes));
+  static_cast<void>(quiet.host.load(*config, mistakes));  // what it says is in the status, too
   const AccessOptions access = access_options(*config, mistakes);
   bool access_control = !access.rules.empty();
-  for (const PluginStatus& plugin : quiet.host.status())
-    for (const std::string& id : plugin.provides) access_control |= id == ORBIT_AUTHENTICATOR_V1;
+  const std::vector<PluginStatus> plugins = quiet.host.status();  // one for each entry, in its order
+  for (size_t i = 0; i < plugins.size(); ++i) {
+    for (const std::string& id : plugins[i].provides) access_control |= id == ORBIT_AUTHENTICATOR_V1;
+    const PluginEntry& entry = config->plugins[i];
+    if (entry.required && !plugins[i].error.empty())
+      mistakes.add(entry.position, "plugin '" + entry.name + "': " + plugins[i].error);
+  }
   check_exposures(*config, {access_control, config->access.boolean("open_listeners")}, mistakes);
   for (const ModuleEntry& entry : config->modules) {
     if (entry.path.empty()) continue;
@@ -47,7 +51,6 @@ std::string check_config(const std::string& file, const std::string& text, std::
     if (!good && entry.required) mistakes.add(entry.position, good.error().message);
   }
   std::string out = mistakes.report();
-  for (const std::string& line : quiet.host.refusals()) out += file + ": " + line + "\n";
   if (out.empty())
     if (const auto storages = storages_in_use(*config, quiet.host); !storages)
       out = file + ": " + storages.error().message + "\n";

@@ -70,7 +70,7 @@ class Orbitd(unittest.TestCase):
         self.assertEqual(len(lines), 3, done.stderr)
         self.assertRegex(lines[0], r"node\.toml:\d+:1: unknown key 'bytes_mx' .* did you mean 'bytes_max'\?$")
         self.assertRegex(lines[1], r"node\.toml:\d+:15: 'mailbox_max' in \[limits\]: expected 1 to 1000000, found 0$")
-        self.assertRegex(lines[2], r"plugin 'thing': .*wrong_major\.so: found ABI major 9 .* expected 1$")
+        self.assertRegex(lines[2], r"node\.toml:\d+:1: plugin 'thing': .*wrong_major\.so: found ABI major 9 .* expected 1$")
         started = self.run_to_end("--config", file)
         self.assertEqual((started.returncode, started.stderr), (1, done.stderr))
 
