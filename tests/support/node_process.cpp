@@ -40,8 +40,8 @@ void replace_all(std::string* text, std::string_view what, std::string_view with
 
 }  // namespace
 
-NodeProcess::NodeProcess(std::string orbitd, std::string plugins, std::string config)
-    : orbitd_(std::move(orbitd)), plugins_(std::move(plugins)), config_(std::move(config)) {
+NodeProcess::NodeProcess(std::string orbitd, std::string plugins, std::string config, int workers)
+    : orbitd_(std::move(orbitd)), plugins_(std::move(plugins)), config_(std::move(config)), workers_(workers) {
   replace_all(&config_, "{folder}", folder_.path);
   start();
 }
@@ -62,7 +62,7 @@ void NodeProcess::start() {
   // Where each plugin listened the last time; the marks are "listen = \"127.0.0.1:0\" # NAME".
   for (const auto& [plugin, address] : addresses_)
     replace_all(&config, "\"127.0.0.1:0\" # " + plugin + "\n", "\"" + address + "\"\n");
-  std::ofstream(file) << "[node]\nname = \"test\"\nworkers = 2\ndata_dir = \"" << (folder / "node").string()
+  std::ofstream(file) << "[node]\nname = \"test\"\nworkers = " << workers_ << "\ndata_dir = \"" << (folder / "node").string()
                       << "\"\nplugin_paths = [\"" << plugins_ << "\"]\n"
                       << config;
   pid_ = fork();

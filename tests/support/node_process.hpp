@@ -17,7 +17,7 @@ namespace orbit::test {
 class NodeProcess {
  public:
   // orbitd: its file. config: node.toml without [node]; "{folder}" in it stands for the node's folder. Starts it.
-  NodeProcess(std::string orbitd, std::string plugins, std::string config);
+  NodeProcess(std::string orbitd, std::string plugins, std::string config, int workers = 2);
   // Kills it if it runs.
   ~NodeProcess();
   NodeProcess(const NodeProcess&) = delete;
@@ -42,6 +42,7 @@ class NodeProcess {
   const std::string orbitd_;
   const std::string plugins_;
   std::string config_;
+  const int workers_;
   std::map<std::string, std::string> addresses_;
   pid_t pid_ = -1;
 };

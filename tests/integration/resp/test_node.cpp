@@ -2,130 +2,37 @@
 #include "test_node.hpp"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/inotify.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
-#include <utility>
 
 namespace orbit::test {
 namespace {
 
-namespace fs = std::filesystem;
 constexpr int kPatienceMs = 30'000;
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 }  // namespace
 
-TestNode::TestNode(std::string resp_config, int workers, std::string storage) {
-  std::string name = (fs::temp_directory_path() / "orbit-resp-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) fail("mkdtemp");
-  folder_ = name;
-  std::ofstream out(folder_ / "node.toml");
-  out << "[node]\nname = \"test\"\nworkers = " << workers << "\ndata_dir = \"" << (folder_ / "data").string() << "\"\n"
-      << "[[plugin]]\nname = \"store\"\nid = \"orbit.storage." << storage << "\"\npath = \""
-      << (storage == "memory" ? ORBIT_MEMORY_PLUGIN : ORBIT_ROCKSDB_PLUGIN) << "\"\n";
-  if (storage == "rocksdb") out << "[plugin.config]\npath = \"" << (folder_ / "rocksdb").string() << "\"\n";
-  out << "[[plugin]]\nname = \"redis\"\nid = \"orbit.protocol.resp\"\npath = \"" << ORBIT_RESP_PLUGIN
-      << "\"\n[plugin.config]\nlisten = \"127.0.0.1:0\"\n"
-      << resp_config << '\n';
-  out.close();
-  start();
-}
+TestNode::TestNode(const std::string& resp_config, int workers, const std::string& storage)
+    : process_(ORBITD, ORBIT_PLUGINS,
+               "[[plugin]]\nname = \"store\"\nid = \"orbit.storage." + storage + "\"\n" +
+                   (storage == "rocksdb" ? "[plugin.config]\npath = \"{folder}/rocksdb\"\n" : "") +
+                   "[[plugin]]\nname = \"redis\"\nid = \"orbit.protocol.resp\"\n[plugin.config]\nlisten = \"127.0.0.1:0\"\n" +
+                   resp_config + "\n",
+               workers) {}
 
-TestNode::~TestNode() {
-  if (pid_ > 0) kill();
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
-}
-
-void TestNode::start() {
-  fs::remove(folder_ / "ready.json");
-  const std::string config = (folder_ / "node.toml").string();
-  const std::string ready = (folder_ / "ready.json").string();
-  const std::string log = (folder_ / "log").string();
-  pid_ = fork();
-  if (pid_ < 0) fail("fork");
-  if (pid_ == 0) {
-    const int out = open(log.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-    dup2(out, 1);
-    dup2(out, 2);
-    execl(ORBITD, "orbitd", "--config", config.c_str(), "--ready-file", ready.c_str(), nullptr);
-    _exit(127);
-  }
-  wait_until_ready();
-}
-
-void TestNode::wait_until_ready() {
-  const int watch = inotify_init1(IN_CLOEXEC);
-  if (watch < 0 || inotify_add_watch(watch, folder_.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE) < 0) fail("inotify");
-  const int process = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
-  if (process < 0) fail("pidfd_open");
-  std::string text;
-  const std::string_view key = "\"address\":\"";
-  for (;;) {
-    text = read_file(folder_ / "ready.json");
-    if (text.find('}') != std::string::npos && text.find(key) != std::string::npos) break;
-    std::array<pollfd, 2> events{{{watch, POLLIN, 0}, {process, POLLIN, 0}}};
-    if (poll(events.data(), events.size(), kPatienceMs) <= 0) fail("the node did not become ready: " + log_tail());
-    if (events[1].revents != 0) fail("the node ended instead of becoming ready: " + log_tail());
-    std::array<char, 4096> discard;
-    if (::read(watch, discard.data(), discard.size()) < 0) fail("inotify");
-  }
-  close(watch);
-  close(process);
-  const size_t from = text.find(key) + key.size();
-  const std::string address = text.substr(from, text.find('"', from) - from);
-  port_ = static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
-}
-
-std::string TestNode::log_tail() const {
-  const std::string log = read_file(folder_ / "log");
-  return log.substr(log.size() > 2000 ? log.size() - 2000 : 0);
-}
-
-int TestNode::wait_for_end() {
-  const int process = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
-  pollfd event{process, POLLIN, 0};
-  const int ready = poll(&event, 1, kPatienceMs);
-  close(process);
-  if (ready <= 0) ::kill(pid_, SIGKILL);
-  int status = 0;
-  waitpid(std::exchange(pid_, -1), &status, 0);
-  if (ready <= 0) fail("the node did not end: " + log_tail());
-  return status;
-}
-
-int TestNode::stop() {
-  ::kill(pid_, SIGTERM);
-  return wait_for_end();
-}
-
-void TestNode::kill() {
-  ::kill(pid_, SIGKILL);
-  wait_for_end();
+uint16_t TestNode::port() const {
+  const std::string& address = process_.address("redis");
+  return static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
 }
 
 Client::Client(uint16_t port) {

@@ -1,42 +1,32 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// A real orbitd in a folder of its own, on a free port of loopback; and a plain client.
+// A real orbitd with the Redis wire, and a plain client.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "support/node_process.hpp"
+
 namespace orbit::test {
 
-// Everything throws std::runtime_error on failure; nothing waits longer than 30 seconds.
+// Everything throws std::runtime_error on failure.
 class TestNode {
  public:
   // resp_config: lines of [plugin.config] of the Redis wire.
-  explicit TestNode(std::string resp_config = "", int workers = 2, std::string storage = "memory");
-  ~TestNode();
-  TestNode(const TestNode&) = delete;
-  TestNode& operator=(const TestNode&) = delete;
+  explicit TestNode(const std::string& resp_config = "", int workers = 2, const std::string& storage = "memory");
 
-  uint16_t port() const { return port_; }
-  // SIGTERM, and the exit status.
-  int stop();
+  uint16_t port() const;
+  // SIGTERM, and the exit code.
+  int stop() { return process_.stop(); }
   // SIGKILL.
-  void kill();
+  void kill() { process_.kill(); }
   // On the same data.
-  void start();
+  void start() { process_.start(); }
 
  private:
-  void wait_until_ready();
-  int wait_for_end();
-  std::string log_tail() const;
-
-  std::filesystem::path folder_;
-  pid_t pid_ = -1;
-  uint16_t port_ = 0;
+  NodeProcess process_;
 };
 
 class Client {
