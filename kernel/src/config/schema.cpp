@@ -205,7 +205,9 @@ std::string nearest_hint(std::string_view word, std::span<const std::string_view
         best_distance = distance;
       }
     }
-  if (best_distance <= std::max<size_t>(2, word.size() / 3)) return "; did you mean '" + std::string(best) + "'?";
+  // Of a short word half may be wrong, of a long one a third.
+  if (best_distance <= std::min(std::max<size_t>(2, word.size() / 3), std::max<size_t>(1, word.size() / 2)))
+    return "; did you mean '" + std::string(best) + "'?";
   std::string out;
   for (const std::string_view candidate : known)
     out += (out.empty() ? "; known are '" : ", '") + std::string(candidate) + "'";

@@ -60,7 +60,7 @@ std::string check_config(const std::string& file, const std::string& text, std::
 std::vector<DescribedPlugin> describe_plugins(const NodeConfig& config, const NodeOptions& options,
                                               const std::string& id, std::vector<std::string>& refused) {
   QuietHost quiet(config, options);
-  std::vector<DescribedPlugin> all = quiet.host.describe_all(refused);
+  std::vector<DescribedPlugin> all = quiet.host.describe_all(config, refused);
   if (!id.empty()) std::erase_if(all, [&id](const DescribedPlugin& plugin) { return plugin.id != id; });
   return all;
 }

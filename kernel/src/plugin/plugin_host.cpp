@@ -291,7 +291,7 @@ std::vector<PluginStatus> PluginHost::status() const {
   return out;
 }
 
-std::vector<DescribedPlugin> PluginHost::describe_all(std::vector<std::string>& refused) {
+std::vector<DescribedPlugin> PluginHost::describe_all(const NodeConfig& config, std::vector<std::string>& refused) {
   std::map<std::string, DescribedPlugin> by_id;
   const auto add = [&](Result<Descriptor> descriptor) {
     if (!descriptor) return refused.push_back(descriptor.error().message);
@@ -299,6 +299,8 @@ std::vector<DescribedPlugin> PluginHost::describe_all(std::vector<std::string>& 
     by_id.emplace(id, described(std::move(*descriptor)));
   };
   for (const orbit_plugin_descriptor* raw : options_.built_in) add(read_descriptor(raw, kBuiltIn));
+  for (const PluginEntry& entry : config.plugins)
+    if (!entry.path.empty()) add(search_.probe(entry.path).and_then([&](auto&&) { return load_library(entry.path); }));
   for (const auto& entry : search_.all()) add(load_library(entry.second));
   refused.insert(refused.end(), search_.refused().begin(), search_.refused().end());
   std::vector<DescribedPlugin> out;

@@ -82,8 +82,8 @@ class PluginHost {
   // Every refusal since load, as logged. [main]
   const std::vector<std::string>& refusals() const noexcept { return refusals_; }
 
-  // What is in the search paths and built in, for people. Files that are refused go to `refused`.
-  std::vector<DescribedPlugin> describe_all(std::vector<std::string>& refused);
+  // What is in the search paths, what the configuration names by its path, and what is built in, for people. Files that are refused go to `refused`.
+  std::vector<DescribedPlugin> describe_all(const NodeConfig& config, std::vector<std::string>& refused);
 
   BoundedCaller& caller() noexcept { return caller_; }
   const PluginSearch& search() const noexcept { return search_; }

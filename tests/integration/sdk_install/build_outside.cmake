@@ -98,3 +98,6 @@ if(KIND STREQUAL "protocol")
   run("${CMAKE_COMMAND}" -E env "ORBIT_BUILD=${BUILD}" "PROTOCOL_WORK=${WORK}" "COUNTER=${COUNTER}" "BANK=${BANK}"
     "${PYTHON}" -B "${PROTOCOL_TEST}")
 endif()
+if(KIND STREQUAL "access")
+  run("${CMAKE_COMMAND}" -E env "ORBIT_BUILD=${BUILD}" "ACCESS_WORK=${WORK}" "${PYTHON}" -B "${ACCESS_TEST}")
+endif()

@@ -150,10 +150,13 @@ class Protocol(unittest.TestCase):
             self.assertEqual(self.client.ask("PING"), "PONG\n")
         self.assertEqual(counted() - before, 10)
 
-    def test_the_example_configuration_is_valid(self):
-        checked = subprocess.run([str(Path(BUILD) / "bin/orbitd"), "--check-config", str(WORK / "project/example.toml")],
-                                 cwd=WORK, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+    def test_the_example_configuration_is_valid_and_its_settings_are_explained(self):
+        file = str(WORK / "project/example.toml")
+        for arguments in (["--check-config", file], ["--config", file, "--describe", f"protocol.{NAME}"]):
+            done = subprocess.run([str(Path(BUILD) / "bin/orbitd"), *arguments], cwd=WORK, capture_output=True, text=True,
+                                  timeout=PATIENCE_S, check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("line_bytes_max", done.stdout)
 
 
 if __name__ == "__main__":

@@ -144,6 +144,14 @@ required = false
         "without '/' in node.module_paths.\n");
 }
 
+TEST_CASE("a name is suggested only if it resembles what was written, else all are told") {
+  constexpr std::string_view known[] = {"log", "limits"};
+  CHECK(nearest_hint("logg", known) == "; did you mean 'log'?");
+  CHECK(nearest_hint("limts", known) == "; did you mean 'limits'?");
+  CHECK(nearest_hint("foo", known) == "; known are 'log', 'limits'");
+  CHECK(nearest_hint("x", known) == "; known are 'log', 'limits'");
+}
+
 TEST_CASE("what is no TOML is told with its place") {
   const Read got = read("[node]\nname = \n");
   CHECK_FALSE(got.config);
