@@ -34,9 +34,14 @@ struct Settings {
   double durable_seconds = 1.5;
   bool json = false;
   std::string directory = "/tmp";
+  std::string workloads;  // with commas between; empty: all
   std::vector<const Kind*> kinds;
   StoreOptions store;
 };
+
+bool names(const std::string& list, const std::string& name) {
+  return ("," + list + ",").find("," + name + ",") != std::string::npos;
+}
 
 double seconds_of(const std::function<void()>& run) {
   const auto began = std::chrono::steady_clock::now();
@@ -103,6 +108,8 @@ class Bench {
     return path;
   }
 
+  bool asked(const char* workload) const { return settings_.workloads.empty() || names(settings_.workloads, workload); }
+
   void fill(Store& store, bool random, size_t batch) {
     Pairs pairs;
     for (size_t i = 0; i < settings_.keys;) {
@@ -118,7 +125,7 @@ class Bench {
   void one(const Kind& kind) {
     const double n = static_cast<double>(settings_.keys);
     const double raw = n * 116;
-    {
+    if (asked("fill_sequential")) {
       const std::string path = fresh(kind);
       auto store = kind.open(path, settings_.store);
       note(kind, "fill_sequential_batch_1000_kps", n / seconds_of([&] { fill(*store, false, 1000); }) / 1e3);
@@ -126,28 +133,33 @@ class Bench {
       note(kind, "size_sequential_of_raw", static_cast<double>(bytes_in(path)) / raw);
       fs::remove_all(path);
     }
-    {
+    if (asked("fill_batches")) {
       const std::string path = fresh(kind);
       auto store = kind.open(path, settings_.store);
       note(kind, "fill_random_batch_1000_kps", n / seconds_of([&] { fill(*store, true, 1000); }) / 1e3);
       store.reset();
       fs::remove_all(path);
     }
-    const std::string path = fresh(kind);
-    auto store = kind.open(path, settings_.store);
-    const double before = bytes_written();
-    note(kind, "fill_random_1_kps", n / seconds_of([&] { fill(*store, true, 1); }) / 1e3);
-    store->settle();
-    store.reset();
-    note(kind, "written_random_of_raw", (bytes_written() - before) / raw);
-    note(kind, "size_random_of_raw", static_cast<double>(bytes_in(path)) / raw);
-    store = kind.open(path, settings_.store);
-    reads(kind, *store);
-    store.reset();
-    fs::remove_all(path);
+    if (asked("fill_single") || asked("read")) {
+      const std::string path = fresh(kind);
+      auto store = kind.open(path, settings_.store);
+      const double before = bytes_written();
+      note(kind, "fill_random_1_kps", n / seconds_of([&] { fill(*store, true, 1); }) / 1e3);
+      store->settle();
+      store.reset();
+      note(kind, "written_random_of_raw", (bytes_written() - before) / raw);
+      note(kind, "size_random_of_raw", static_cast<double>(bytes_in(path)) / raw);
+      if (asked("read")) {
+        store = kind.open(path, settings_.store);
+        reads(kind, *store);
+        store.reset();
+      }
+      fs::remove_all(path);
+    }
+    if (!asked("durable")) return;
     for (const size_t writers : {1, 8, 64}) {
-      fs::create_directories(path);
-      store = kind.open(path, settings_.store);
+      const std::string path = fresh(kind);
+      auto store = kind.open(path, settings_.store);
       durable(kind, *store, writers);
       store.reset();
       fs::remove_all(path);
@@ -259,7 +271,7 @@ std::vector<const Kind*> kinds_of(const std::string& chosen, bool encrypted) {
   std::vector<const Kind*> out;
   for (const Kind& kind : kKinds) {
     const bool ours = kind.encrypted || std::string_view(kind.name) == "cow_btree" || std::string_view(kind.name) == "lsm";
-    if (chosen.empty() ? (encrypted ? ours : !kind.encrypted) : ("," + chosen + ",").find(std::string(",") + kind.name + ",") != std::string::npos)
+    if (chosen.empty() ? (encrypted ? ours : !kind.encrypted) : names(chosen, kind.name))
       out.push_back(&kind);
   }
   return out;
@@ -287,6 +299,8 @@ int main_of(int argc, char** argv) {
       settings.directory = sustained.directory = next();
     else if (name == "--engines")
       engines = next();
+    else if (name == "--workloads")
+      settings.workloads = next();
     else if (name == "--encrypted")
       encrypted = true;
     else if (name == "--sustained") {
@@ -303,7 +317,7 @@ int main_of(int argc, char** argv) {
     else {
       std::fprintf(stderr,
                    "usage: bench_storage [--keys N] [--rounds N] [--durable-seconds S] [--cache-mb N] [--dir PATH] [--engines a,b] [--encrypted]\n"
-                   "                     [--json]\n"
+                   "                     [--json] [--workloads fill_sequential,fill_batches,fill_single,read,durable]\n"
                    "       bench_storage --sustained MINUTES [--keys N] [--cache-mb N] [--threads N] [--csv FILE] [--dir PATH] [--engines a,b]\n");
       return 2;
     }
