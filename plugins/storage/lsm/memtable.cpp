@@ -2,166 +2,90 @@
 #include "memtable.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <new>
 
 namespace orbit::lsm {
 namespace {
 
-constexpr size_t kChunkBytes = 256 << 10;
+// After so many entries, and again after so many times more, it is looked whether another prefix fits better.
+constexpr size_t kReviewFirst = 256;
+constexpr size_t kReviewFactor = 16;
+constexpr size_t kReviewLast = 65536;
 
 }  // namespace
 
 class Memtable::Position final : public Cursor {
  public:
   explicit Position(const Memtable& table) noexcept : table_(table) {}
-  void seek(Bytes key, uint64_t tag) override { show(table_.at_or_after(key, tag)); }
-  void seek_before(const Bytes* key) override { show(table_.last_before(key, ~uint64_t{0})); }
-  void next() override { show(node_->next[0].load(std::memory_order_acquire)); }
-  void prev() override {
-    const Bytes here = key_;
-    show(table_.last_before(&here, tag_));
+  void seek(Bytes key, uint64_t tag) override {
+    list_ = &table_.list();
+    show(list_->at_or_after(key, tag));
   }
+  void seek_before(const Bytes* key) override {
+    list_ = &table_.list();
+    show(list_->last_before(key, ~uint64_t{0}));
+  }
+  void next() override { show(list_->next(place_)); }
+  void prev() override { show(list_->previous(place_)); }
 
  private:
-  void show(const Node* node) noexcept {
-    node_ = node;
-    valid_ = node != nullptr;
+  void show(const LeafList::Place& place) noexcept {
+    place_ = place;
+    valid_ = place.entry != nullptr;
     if (!valid_) return;
-    key_ = node->key();
-    tag_ = node->tag;
-    value_ = node->value();
+    key_ = place.entry->key();
+    tag_ = place.entry->tag;
+    value_ = place.entry->value();
   }
   const Memtable& table_;
-  const Node* node_ = nullptr;
+  const LeafList* list_ = nullptr;
+  LeafList::Place place_;
 };
 
-Memtable::Memtable(uint64_t log, std::string prefix) : log_(log), prefix_(std::move(prefix)) {
-  first_ = new (allocate(sizeof(Node) + sizeof(std::atomic<Node*>) * (kHeightMax - 1))) Node{};
-  for (int i = 1; i < kHeightMax; ++i) new (&first_->next[i]) std::atomic<Node*>(nullptr);
-  last_.fill(first_);
+Memtable::Memtable(uint64_t log, std::string prefix) : log_(log), next_review_(kReviewFirst) {
+  lists_.push_back(std::make_unique<LeafList>(arena_, std::move(prefix)));
+  list_ = lists_.back().get();
   range_sets_.push_back(std::make_unique<RangeSet>());
   ranges_ = range_sets_.back().get();
 }
 
 Memtable::~Memtable() = default;
 
-char* Memtable::allocate(size_t size) {
-  size = (size + 7) & ~size_t{7};
-  if (size > chunk_left_) {
-    if (size > kChunkBytes / 4) return chunks_.emplace_back(std::make_unique_for_overwrite<char[]>(size)).get();
-    chunk_at_ = chunks_.emplace_back(std::make_unique_for_overwrite<char[]>(kChunkBytes)).get();
-    chunk_left_ = kChunkBytes;
-  }
-  char* const out = chunk_at_;
-  chunk_at_ += size;
-  chunk_left_ -= size;
-  return out;
-}
-
-// Orders as keys do: those outside of the prefix are all less or all greater, and equal ones are compared in full.
-inline uint64_t Memtable::head_of_key(Bytes key) const noexcept {
-  if (prefix_.empty()) return head_of(key);
-  const int order = key.substr(0, prefix_.size()).compare(prefix_);
-  return order == 0 ? head_of(key.substr(prefix_.size())) : order < 0 ? 0 : ~uint64_t{0};
-}
-
-std::string Memtable::common_prefix() const {
-  const Node* const first = first_->next[0].load(std::memory_order_relaxed);
-  if (first == nullptr) return prefix_;
-  const Bytes a = first->key();
-  const Bytes b = last_[0]->key();
-  size_t same = 0;
-  while (same < a.size() && same < b.size() && a[same] == b[same]) ++same;
-  return std::string(a.substr(0, same));
-}
-
-int Memtable::random_height() {
-  int height = 1;
-  for (auto bits = static_cast<uint32_t>(random_()) >> 3; height < kHeightMax && (bits & 3) == 0; bits >>= 2) ++height;
-  return height;
-}
-
-inline bool Memtable::is_before(const Node& node, uint64_t head, Bytes key, uint64_t tag) noexcept {
-  if (node.head != head) return node.head < head;
-  return compare(node.key(), node.tag, key, tag) < 0;
-}
-
-Memtable::Node* Memtable::at_or_after(Bytes key, uint64_t tag) const noexcept {
-  const uint64_t head = head_of_key(key);
-  Node* at = first_;
-  Node* passed = nullptr;
-  for (int level = kHeightMax - 1; level >= 0; --level) {
-    for (;;) {
-      Node* const next = at->next[level].load(std::memory_order_acquire);
-      if (next == passed || next == nullptr || !is_before(*next, head, key, tag)) {
-        passed = next;
-        break;
-      }
-      at = next;
+void Memtable::add(std::span<const Addition> additions) {
+  const size_t before = arena_.bytes();
+  std::array<const MemtableEntry*, LeafList::kTogether> entries;
+  while (!additions.empty()) {
+    const size_t count = std::min(additions.size(), entries.size());
+    for (size_t i = 0; i < count; ++i) {
+      const auto& [key, tag, value] = additions[i];
+      char* const place = arena_.allocate(sizeof(MemtableEntry) + key.size() + value.size());
+      entries[i] =
+          new (place) MemtableEntry{tag, static_cast<uint32_t>(key.size()), static_cast<uint32_t>(value.size())};
+      char* const data = place + sizeof(MemtableEntry);
+      if (!key.empty()) std::memcpy(data, key.data(), key.size());
+      if (!value.empty()) std::memcpy(data + key.size(), value.data(), value.size());
     }
+    lists_.back()->add({entries.data(), count});
+    entries_ += count;
+    if (next_review_ != 0 && entries_ >= next_review_) review_prefix();
+    additions = additions.subspan(count);
   }
-  return passed;
+  bytes_.fetch_add(arena_.bytes() - before, std::memory_order_relaxed);
 }
 
-Memtable::Node* Memtable::last_before(const Bytes* key, uint64_t tag) const noexcept {
-  const uint64_t head = key == nullptr ? 0 : head_of_key(*key);
-  Node* at = first_;
-  for (int level = kHeightMax - 1; level >= 0; --level)
-    for (Node* next; (next = at->next[level].load(std::memory_order_acquire)) != nullptr &&
-                     (key == nullptr || is_before(*next, head, *key, tag));)
-      at = next;
-  return at == first_ ? nullptr : at;
-}
-
-void Memtable::add(Bytes key, uint64_t tag, Bytes value) {
-  const uint64_t head = head_of_key(key);
-  const int height = random_height();
-  const size_t links = sizeof(std::atomic<Node*>) * static_cast<size_t>(height - 1);
-  char* const place = allocate(sizeof(Node) + links + key.size() + value.size());
-  Node* const node = new (place) Node{};
-  char* const data = place + sizeof(Node) + links;
-  node->head = head;
-  node->tag = tag;
-  node->key_size = static_cast<uint32_t>(key.size());
-  node->value_size = static_cast<uint32_t>(value.size());
-  node->data = data;
-  if (!key.empty()) std::memcpy(data, key.data(), key.size());
-  if (!value.empty()) std::memcpy(data + key.size(), value.data(), value.size());
-
-  std::array<Node*, kHeightMax> previous;
-  if (last_[0] == first_ || is_before(*last_[0], head, key, tag)) {
-    previous = last_;  // ascending keys need no search
-  } else {
-    Node* at = first_;
-    Node* passed = nullptr;
-    for (int level = kHeightMax - 1; level >= 0; --level) {
-      for (;;) {
-        Node* const next = at->next[level].load(std::memory_order_relaxed);
-        if (next == nullptr || next == passed || !is_before(*next, head, key, tag)) {
-          passed = next;
-          break;
-        }
-        __builtin_prefetch(next->next[level].load(std::memory_order_relaxed));
-        at = next;
-      }
-      previous[static_cast<size_t>(level)] = at;
-    }
-  }
-  for (int level = 0; level < height; ++level) {
-    Node* const before = previous[static_cast<size_t>(level)];
-    Node* const after = before->next[level].load(std::memory_order_relaxed);
-    if (level == 0) {
-      node->next[0].store(after, std::memory_order_relaxed);
-    } else {
-      new (&node->next[level]) std::atomic<Node*>(after);
-    }
-  }
-  for (int level = 0; level < height; ++level) {
-    Node* const before = previous[static_cast<size_t>(level)];
-    before->next[level].store(node, std::memory_order_release);
-    if (before == last_[static_cast<size_t>(level)]) last_[static_cast<size_t>(level)] = node;
-  }
-  bytes_.fetch_add(sizeof(Node) + links + key.size() + value.size(), std::memory_order_relaxed);
+// The heads of keys with a prefix that fits badly are all alike. Few others do not make a prefix bad.
+void Memtable::review_prefix() {
+  next_review_ = next_review_ < kReviewLast ? next_review_ * kReviewFactor : 0;
+  const LeafList& now = *lists_.back();
+  std::string prefix = now.common_prefix();
+  if (prefix.size() <= now.prefix().size() && now.strangers() <= entries_ / 2) return;
+  auto fresh = std::make_unique<LeafList>(arena_, std::move(prefix));
+  for (LeafList::Place at = now.at_or_after({}, ~uint64_t{0}); at.entry != nullptr; at = now.next(at))
+    fresh->add({&at.entry, 1});
+  lists_.push_back(std::move(fresh));
+  list_.store(lists_.back().get(), std::memory_order_release);
 }
 
 void Memtable::add_ranges(const std::vector<ErasedRange>& ranges) {
@@ -172,10 +96,10 @@ void Memtable::add_ranges(const std::vector<ErasedRange>& ranges) {
 }
 
 bool Memtable::find(Bytes key, uint64_t sequence, uint64_t& tag, Bytes& value) const noexcept {
-  const Node* const node = at_or_after(key, seek_tag(sequence));
-  if (node == nullptr || node->key() != key) return false;
-  tag = node->tag;
-  value = node->value();
+  const MemtableEntry* const entry = list().at_or_after(key, seek_tag(sequence)).entry;
+  if (entry == nullptr || entry->key() != key) return false;
+  tag = entry->tag;
+  value = entry->value();
   return true;
 }
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// What was written and is not in a table yet: a skip list (Pugh, 1990) that one thread adds to while any number read.
+// What was written and is not in a table yet: one thread adds to it while any number read.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <memory>
-#include <random>
+#include <span>
 #include <vector>
 
-#include "cursor.hpp"
+#include "leaf_list.hpp"
 #include "range_set.hpp"
 
 namespace orbit::lsm {
@@ -22,8 +21,17 @@ class Memtable {
   Memtable(const Memtable&) = delete;
   Memtable& operator=(const Memtable&) = delete;
 
-  // [one thread at a time]
-  void add(Bytes key, uint64_t tag, Bytes value);
+  struct Addition {
+    Bytes key;
+    uint64_t tag;
+    Bytes value;
+  };
+  // [one thread at a time] Many together are faster.
+  void add(std::span<const Addition> additions);
+  void add(Bytes key, uint64_t tag, Bytes value) {
+    const Addition one{key, tag, value};
+    add({&one, 1});
+  }
   void add_ranges(const std::vector<ErasedRange>& ranges);
 
   // The newest version of `key` up to `sequence`. [any thread]
@@ -33,40 +41,24 @@ class Memtable {
   std::unique_ptr<Cursor> cursor() const;
 
   // What all keys begin with. [the thread that adds]
-  std::string common_prefix() const;
+  std::string common_prefix() const { return lists_.back()->common_prefix(); }
   uint64_t log() const noexcept { return log_; }
   uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
   bool empty() const noexcept { return bytes() == 0; }
 
  private:
-  static constexpr int kHeightMax = 14;
-  struct Node {
-    uint64_t head;
-    uint64_t tag;
-    uint32_t key_size;
-    uint32_t value_size;
-    const char* data;
-    std::atomic<Node*> next[1];  // as many as the node is high
-    Bytes key() const noexcept { return {data, key_size}; }
-    Bytes value() const noexcept { return {data + key_size, value_size}; }
-  };
   class Position;
 
-  uint64_t head_of_key(Bytes key) const noexcept;
-  static bool is_before(const Node& node, uint64_t head, Bytes key, uint64_t tag) noexcept;
-  Node* at_or_after(Bytes key, uint64_t tag) const noexcept;
-  Node* last_before(const Bytes* key, uint64_t tag) const noexcept;
-  char* allocate(size_t size);
-  int random_height();
+  const LeafList& list() const noexcept { return *list_.load(std::memory_order_acquire); }
+  void review_prefix();
 
   const uint64_t log_;
-  const std::string prefix_;
-  std::vector<std::unique_ptr<char[]>> chunks_;
-  char* chunk_at_ = nullptr;
-  size_t chunk_left_ = 0;
-  Node* first_;                         // before all
-  std::array<Node*, kHeightMax> last_;  // of each height
-  std::minstd_rand random_{1};
+  Arena arena_;
+  size_t entries_ = 0;
+  size_t next_review_;  // 0: no more
+  std::vector<std::unique_ptr<LeafList>>
+      lists_;  // readers may use an old one, which has all that they may see: all stay
+  std::atomic<const LeafList*> list_;
   std::atomic<uint64_t> bytes_{0};
   std::vector<ErasedRange> all_ranges_;
   std::vector<std::unique_ptr<const RangeSet>> range_sets_;  // readers may use an old one: all stay

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Writing: groups, the log, and holding writers up.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "waiting.hpp"
@@ -148,18 +149,22 @@ void Engine::commit(std::span<Waiting* const> group) {
 void Engine::add_to_memtable(std::span<Waiting* const> group, uint64_t sequence) {
   Memtable& memtable = *memtable_;
   ranges_.clear();
+  std::array<Memtable::Addition, LeafList::kTogether> additions;
+  size_t count = 0;
   for (const Waiting* one : group) {
     if (one->ops == nullptr) continue;
     for (size_t i = 0; i < one->ops->size(); ++i, ++sequence) {
       const WriteOp op = (*one->ops)[i];
       if (op.kind == WriteKind::erase_range) {
         ranges_.push_back({std::string(op.key), {std::string(op.value), op.value.empty()}, sequence});
-      } else {
-        const bool put = op.kind == WriteKind::put;
-        memtable.add(op.key, tag_of(sequence, put ? Kind::put : Kind::erase), put ? op.value : Bytes());
+        continue;
       }
+      const bool put = op.kind == WriteKind::put;
+      additions[count++] = {op.key, tag_of(sequence, put ? Kind::put : Kind::erase), put ? op.value : Bytes()};
+      if (count == additions.size()) memtable.add(additions), count = 0;
     }
   }
+  memtable.add({additions.data(), count});
   if (!ranges_.empty()) memtable.add_ranges(ranges_);
 }
 
