@@ -261,7 +261,8 @@ void Engine::wait_for_background() {
 void Engine::make_room() {
   settle_background();
   refuse_if_stopped();
-  if (!log_->ready()) {
+  // Not whether there are segments: the checkpoint that was to lead to them may have failed.
+  if (slot_.log_page == 0) {
     wait_for_background();
     checkpoint_now(log_->start_here());
     return;

@@ -149,10 +149,12 @@ TEST_CASE("pages that are damaged while the file is open are found when they are
 }
 
 TEST_CASE("each failing operation gives an error, loses nothing, and recover goes on") {
+  EngineOptions options = small_options();
+  SUBCASE("with a log that is written out often") {}
+  SUBCASE("with a log that is not full before the end") { options.log_bytes = 64 << 20; }
   for (const Code code : {Code::data_loss, Code::resource_exhausted}) {
     for (int nth = 1; nth < 300; nth += 3) {
       FaultyFiles files;
-      const EngineOptions options = small_options();
       auto engine = open(files, options);
       std::mt19937_64 random(orbit::testing::seed_of_this_run() + static_cast<uint64_t>(nth));
       Map map;
