@@ -131,6 +131,7 @@ class Engine final : public Storage {
   // ---- the writer's: whoever is first in the queue ----
   static Result<> check_batch(WriteOps ops, size_t& bytes);
   Result<> queue(Waiting& mine);
+  void gather(std::unique_lock<std::mutex>& lock, Waiting& mine);
   void commit(std::span<Waiting* const> group);
   void add_to_memtable(std::span<Waiting* const> group, uint64_t sequence);
   void sync_logs();
@@ -195,6 +196,9 @@ class Engine final : public Storage {
 
   std::mutex queue_lock_;
   std::deque<Waiting*> queue_;
+  bool gathering_ = false;  // the first in the queue waits for others
+  size_t expected_ = 0;     // writers, as many as the last group left or found waiting
+  std::chrono::nanoseconds gather_at_most_{};
   std::shared_ptr<Memtable> memtable_;  // the one of state_
   std::string operations_;
   std::vector<ErasedRange> ranges_;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kGroupBytesMax = 1 << 20;
 constexpr size_t kReusableLogsMax = 1;
+constexpr auto kGatherMax = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -64,8 +65,10 @@ Result<> Engine::sync() {
 Result<> Engine::queue(Waiting& mine) {
   std::unique_lock lock(queue_lock_);
   queue_.push_back(&mine);
+  if (gathering_ && queue_.size() >= expected_) queue_.front()->changed.notify_one();
   while (!mine.done && queue_.front() != &mine) mine.changed.wait(lock);
   if (mine.done) return std::move(mine.result);
+  if (mine.sync) gather(lock, mine);
   std::array<Waiting*, 256> group;
   size_t count = 0;
   size_t bytes = 0;
@@ -75,8 +78,12 @@ Result<> Engine::queue(Waiting& mine) {
     group[count++] = one;
   }
   lock.unlock();
+  const auto began = mine.sync ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
   Result<> result = guarded([&] { commit({group.data(), count}); });
+  if (mine.sync)
+    gather_at_most_ = std::min<std::chrono::nanoseconds>((std::chrono::steady_clock::now() - began) / 8, kGatherMax);
   lock.lock();
+  expected_ = queue_.size();
   for (size_t i = 0; i < count; ++i) {
     queue_.pop_front();
     if (group[i] == &mine) continue;
@@ -86,6 +93,15 @@ Result<> Engine::queue(Waiting& mine) {
   }
   if (!queue_.empty()) queue_.front()->changed.notify_one();
   return result;
+}
+
+// Writers of the last group come back a moment after it, when the next one has begun: two groups that take turns, each
+// with a sync of its own. So whoever is first waits for them, for a small part of what a sync takes.
+void Engine::gather(std::unique_lock<std::mutex>& lock, Waiting& mine) {
+  if (queue_.size() >= expected_) return;
+  gathering_ = true;
+  mine.changed.wait_for(lock, gather_at_most_, [&] { return queue_.size() >= expected_; });
+  gathering_ = false;
 }
 
 void Engine::refuse_if_stopped() {
