@@ -54,32 +54,91 @@ inline bool parse_entry(const char* at, const char* end, Entry& out) noexcept {
   return out.unshared <= left && out.value_size <= left - out.unshared;
 }
 
+constexpr size_t kPrefetchLines = 12;
+
 [[noreturn]] void damaged_block(const std::string& where) {
   raise(Code::data_loss, where + " is damaged: a block's entries do not fit");
 }
 
 }  // namespace
 
-InBlock find_in_block(Bytes block, Bytes key, uint64_t wanted, const std::string& where, uint64_t& tag, Bytes& value) {
-  if (block.size() < 4) damaged_block(where);
+BlockIndex::BlockIndex(Bytes block) noexcept {
+  if (block.size() < 4) return;
   const size_t restarts = load<uint32_t>(block.data() + block.size() - 4);
-  if (restarts == 0 || restarts > (block.size() - 4) / 4) damaged_block(where);
+  if (restarts == 0 || restarts > (block.size() - 4) / 4) return;
   const char* const end = block.data() + block.size() - 4 - 4 * restarts;
-  const auto restart = [&](size_t index) {
-    const auto offset = load<uint32_t>(end + 4 * index);
-    if (offset >= static_cast<size_t>(end - block.data())) damaged_block(where);
-    return block.data() + offset;
+  const auto key_at = [&](size_t index, uint32_t& offset, Bytes& key) {
+    offset = load<uint32_t>(end + 4 * index);
+    Entry entry;
+    if (offset >= static_cast<size_t>(end - block.data()) || !parse_entry(block.data() + offset, end, entry) ||
+        entry.shared != 0)
+      return false;
+    key = {entry.data, entry.unshared};
+    return true;
   };
-  Entry entry;
+  step_ = static_cast<uint32_t>((restarts + kSamples - 1) / kSamples);
+  samples_ = static_cast<uint32_t>((restarts + step_ - 1) / step_);
+  std::array<Bytes, kSamples> keys;
+  for (size_t i = 0; i < samples_; ++i)
+    if (!key_at(i * step_, offsets_[i], keys[i])) return;
+  const Bytes first = keys[0];
+  const Bytes last = keys[samples_ - 1];
+  prefix_at_ = static_cast<uint32_t>(first.data() - block.data());
+  while (prefix_bytes_ < std::min(first.size(), last.size()) && first[prefix_bytes_] == last[prefix_bytes_])
+    ++prefix_bytes_;
+  // Keys that are not in order are found where they are, or not at all: the search only reads what is checked there.
+  for (size_t i = 0; i < samples_; ++i)
+    heads_[i] = head_of(keys[i].substr(std::min<size_t>(prefix_bytes_, keys[i].size())));
+  restarts_ = static_cast<uint32_t>(restarts);
+}
+
+BlockIndex::Range BlockIndex::range(Bytes block, Bytes key) const noexcept {
   size_t low = 0;
-  for (size_t high = restarts; high - low > 1;) {
-    const size_t middle = low + (high - low) / 2;
-    if (!parse_entry(restart(middle), end, entry) || entry.shared != 0) damaged_block(where);
-    (compare({entry.data, entry.unshared}, entry.tag, key, wanted) < 0 ? low : high) = middle;
+  size_t high = samples_;
+  const int order = key.substr(0, prefix_bytes_).compare(block.substr(prefix_at_, prefix_bytes_));
+  if (order > 0) {
+    low = high - 1;
+  } else if (order < 0) {
+    high = 1;
+  } else {
+    const uint64_t head = head_of(key.substr(prefix_bytes_));
+    size_t less = 0;
+    size_t not_greater = 0;
+    for (size_t i = 0; i < samples_; ++i) {
+      less += heads_[i] < head ? 1 : 0;
+      not_greater += heads_[i] <= head ? 1 : 0;
+    }
+    low = less > 0 ? less - 1 : 0;
+    high = std::max(not_greater, low + 1);
   }
+  return {low * step_, std::min<size_t>(high * step_, restarts_), offsets_[low]};
+}
+
+InBlock find_in_block(Bytes block, const BlockIndex& index, Bytes key, uint64_t wanted, const std::string& where,
+                      uint64_t& tag, Bytes& value) {
+  if (index.restarts() == 0) damaged_block(where);
+  const char* const end = block.data() + block.size() - 4 - 4 * index.restarts();
+  auto [low, high, offset] = index.range(block, key);
+  Entry entry;
+  while (high - low > 1) {
+    const size_t middle = low + (high - low) / 2;
+    const auto at = load<uint32_t>(end + 4 * middle);
+    if (at >= static_cast<size_t>(end - block.data()) || !parse_entry(block.data() + at, end, entry) ||
+        entry.shared != 0)
+      damaged_block(where);
+    if (compare({entry.data, entry.unshared}, entry.tag, key, wanted) < 0) {
+      low = middle;
+      offset = at;
+    } else {
+      high = middle;
+    }
+  }
+  // What is walked over comes while the first of it is looked at.
+  const char* const begin = block.data() + offset;
+  for (size_t line = 1; line < kPrefetchLines; ++line) __builtin_prefetch(begin + 64 * line);
   // `same`: how many bytes the entry before, which comes before what is wanted, has in common with it.
   size_t same = 0;
-  for (const char* at = restart(low); at < end; at = entry.next()) {
+  for (const char* at = begin; at < end; at = entry.next()) {
     if (!parse_entry(at, end, entry)) damaged_block(where);
     if (entry.shared == 0) same = 0;    // at a restart point keys are whole whatever they have in common
     if (entry.shared > same) continue;  // differs from the key where the entry before does

@@ -13,14 +13,30 @@ constexpr uint64_t kBlockBytesMax = uint64_t{1} << 32;
 
 }  // namespace
 
+// Its bytes lie behind it.
 class Table::Block final : public CacheEntry {
  public:
-  Block(std::unique_ptr<char[]> bytes, Bytes view) noexcept : data(view), bytes_(std::move(bytes)) {}
+  // `fill` writes the bytes.
+  template <class Fill>
+  static std::unique_ptr<Block> make(size_t size, Fill&& fill) {
+    void* const memory = ::operator new(sizeof(Block) + size);
+    char* const bytes = static_cast<char*>(memory) + sizeof(Block);
+    try {
+      fill(bytes);
+    } catch (...) {
+      ::operator delete(memory);
+      throw;
+    }
+    return std::unique_ptr<Block>(new (memory) Block(Bytes(bytes, size)));
+  }
+  static void operator delete(void* memory) { ::operator delete(memory); }
   const Bytes data;
-  size_t memory_bytes() const noexcept { return sizeof *this + data.size() + kSectionTrailerBytes; }
+  const BlockIndex index;
+  size_t memory_bytes() const noexcept { return sizeof *this + data.size(); }
 
  private:
-  const std::unique_ptr<char[]> bytes_;
+  explicit Block(Bytes bytes) noexcept : data(bytes), index(bytes) {}
+  static void* operator new(size_t, void* memory) noexcept { return memory; }
 };
 
 class Table::Partition final : public CacheEntry {
@@ -180,14 +196,13 @@ std::unique_ptr<Table::Block> Table::make_block(char* data, uint64_t offset, uin
     if (begin == nullptr || size > kBlockBytesMax) damaged("an impossible size", offset);
     body.remove_prefix(static_cast<size_t>(begin - body.data()));
   }
-  auto memory = std::make_unique_for_overwrite<char[]>(size);
-  if (kind == Compression::none) {
-    std::copy_n(body.data(), size, memory.get());
-  } else if (!decompress(kind, body, memory.get(), size)) {
-    damaged("cannot decompress", offset);
-  }
-  const Bytes view(memory.get(), size);
-  return std::make_unique<Block>(std::move(memory), view);
+  return Block::make(size, [&](char* into) {
+    if (kind == Compression::none) {
+      std::copy_n(body.data(), size, into);
+    } else if (!decompress(kind, body, into, size)) {
+      damaged("cannot decompress", offset);
+    }
+  });
 }
 
 // ---- one key -------------------------------------------------------------------------------------------------------
@@ -212,12 +227,13 @@ Found Table::get(Bytes key, uint64_t hash, uint64_t sequence, bool cached_only, 
         if (cached_only) return Found::unknown;
         const uint64_t offset = partition.offsets[b];
         const uint64_t bytes = partition.offsets[b + 1] - offset;
-        auto block = make_block(read(offset, bytes).get(), offset, bytes);
-        const size_t memory = block->memory_bytes();
-        entry = cache_.insert(*partition.slots, b, std::move(block), memory, true);
+        auto made = make_block(read(offset, bytes).get(), offset, bytes);
+        const size_t memory = made->memory_bytes();
+        entry = cache_.insert(*partition.slots, b, std::move(made), memory, true);
       }
       entry->touch();
-      switch (find_in_block(static_cast<Block&>(*entry).data, key, seek_tag(sequence), path_, tag, value)) {
+      const auto& block = static_cast<Block&>(*entry);
+      switch (find_in_block(block.data, block.index, key, seek_tag(sequence), path_, tag, value)) {
         case InBlock::found:
           return kind_of(tag) == Kind::put ? Found::yes : Found::erased;
         case InBlock::absent:
