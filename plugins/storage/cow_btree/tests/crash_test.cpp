@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Power cuts at every point, and random operations against a map.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "subject.hpp"
-#include "tests/effort.hpp"
+#include "effort.hpp"
 #include "tests/seed.hpp"
 
 namespace {

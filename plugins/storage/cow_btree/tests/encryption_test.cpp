@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Encryption at rest: what lies in the file, which key opens it, and what happens to whoever changes it.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <map>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Damaged files, full and failing devices, and what only this engine offers: group commit, compaction, snapshots that do not
 // hold up the writer.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Tables that a compaction cannot read, and what scans have to walk over.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <map>

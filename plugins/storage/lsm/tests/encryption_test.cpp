@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Encryption at rest: what lies in the files, which keys open them, and what happens to whoever changes them.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <map>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Damaged files, failing devices, threads, and what only this engine offers.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <atomic>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // The client against the strict server of tests/support/s3_server.py, which CTest starts; signatures against Amazon's
 // examples.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cstdlib>

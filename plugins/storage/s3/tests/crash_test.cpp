@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Processes that are killed before or after any request, requests that fail, are lost or arrive late, and writers that
 // take over from each other: nothing acknowledged is lost, nothing refused is there, no batch is torn.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <atomic>
 #include <thread>
 
-#include "tests/effort.hpp"
+#include "effort.hpp"
 #include "tests/seed.hpp"
 #include "workload.hpp"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // The client's plain calls on a server that others wrote. It ignores conditions, so the engine must refuse it.
 // (Listings in one page only: its continuation tokens fail on the Node of today.)
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cstdlib>
