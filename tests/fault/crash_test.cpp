@@ -10,11 +10,13 @@
 #include <thread>
 
 #include "crash_writer.hpp"
+#include "effort.hpp"
 #include "node.hpp"
 
 namespace {
 
 using namespace orbit::fault;
+using orbit::testing::with_effort;
 
 constexpr size_t kWriters = 4;
 
@@ -39,7 +41,7 @@ void write_and_kill(Node& node, uint16_t port, std::vector<CrashWriter>& writers
 struct Rounds {
   std::string durability;
   int workers;
-  int kills;
+  size_t kills;
   std::string redis;
 };
 
@@ -66,7 +68,7 @@ void kill_at_random_moments(const Rounds& rounds) {
     verify_shared_keys(client, wrong);
   };
 
-  for (int round = 0; round < rounds.kills && wrong.empty(); ++round) {
+  for (size_t round = 0; round < rounds.kills && wrong.empty(); ++round) {
     INFO("round " << round << ", seed " << seed);
     if (random() % 8 == 0) {  // killed while it starts and recovers
       Node starting(folder.path(), settings);
@@ -89,22 +91,22 @@ void kill_at_random_moments(const Rounds& rounds) {
     kept += writer.kept();
   }
   MESSAGE(acknowledged << " operations were acknowledged, " << kept << " on keys of one writer were kept");
-  CHECK(acknowledged > static_cast<uint64_t>(rounds.kills) * kWriters);
-  CHECK(kept > static_cast<uint64_t>(rounds.kills));
+  CHECK(acknowledged > rounds.kills * kWriters);
+  CHECK(kept > rounds.kills);
   CHECK(node.stop() == 0);
 }
 
 }  // namespace
 
 TEST_CASE("a node with one worker that is killed has every acknowledged write and no torn one") {
-  kill_at_random_moments({"sync", 1, 20, ""});
+  kill_at_random_moments({"sync", 1, with_effort(20), ""});
 }
 
 TEST_CASE("a node with two workers that is killed has every acknowledged write and no torn one") {
-  kill_at_random_moments({"sync", 2, 30, ""});
+  kill_at_random_moments({"sync", 2, with_effort(30), ""});
 }
 
 TEST_CASE("a node with asynchronous durability that is killed has an earlier state of every key and none that is torn") {
-  kill_at_random_moments({"async", 1, 6, "flush_delay_ms = 20\n"});
-  kill_at_random_moments({"async", 2, 9, "flush_delay_ms = 20\n"});
+  kill_at_random_moments({"async", 1, with_effort(6), "flush_delay_ms = 20\n"});
+  kill_at_random_moments({"async", 2, with_effort(9), "flush_delay_ms = 20\n"});
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Reminders of a node that is killed: every tick has its turn, once, in its order, whenever the node dies.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
@@ -9,14 +8,17 @@
 #include <random>
 #include <thread>
 
+#include "effort.hpp"
 #include "node.hpp"
 #include "resp_client.hpp"
 
 namespace {
 
 using namespace orbit::fault;
+using orbit::testing::with_effort;
 
 constexpr int kDevices = 40;
+constexpr size_t kKills = with_effort(12);
 constexpr uint64_t kPeriodMs = 100;
 
 boost::json::object call(RespClient& client, int device, const std::string& method, const std::string& request) {
@@ -49,7 +51,7 @@ TEST_CASE("reminders of a node that is killed again and again tick exactly once 
     for (int i = 0; i < kDevices; ++i) call(client, i, "Sample", "{\"periodMs\": " + std::to_string(kPeriodMs) + "}");
     node.kill();
   }
-  for (int round = 0; round < 12; ++round) {
+  for (size_t round = 0; round < kKills; ++round) {
     Node node(folder.path(), settings);
     if (random() % 4 != 0) static_cast<void>(node.await_ready());
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 500'000));  // the fault itself: a random moment
@@ -74,6 +76,6 @@ TEST_CASE("reminders of a node that is killed again and again tick exactly once 
     samples += number(status, "samples");
   }
   MESSAGE(samples << " samples of " << kDevices << " devices, none twice and none missing");
-  CHECK(samples > kDevices * 12u);
+  CHECK(samples > kDevices * kKills);
   CHECK(node.stop() == 0);
 }
