@@ -2,6 +2,7 @@
 // What the cases of the storage suite are written with.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <source_location>
@@ -58,6 +59,8 @@ class Bench {
   void reopen();
   void clear();
   std::mt19937_64 random() const { return std::mt19937_64(suite.seed); }
+  // As many of so many steps as StorageConformance::effort wants; at least one.
+  size_t steps(size_t all) const { return std::max<size_t>(all * suite.effort / 100, 1); }
 
   void put(Bytes key, Bytes value, bool sync = false);
   void erase(Bytes key);

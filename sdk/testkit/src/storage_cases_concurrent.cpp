@@ -23,7 +23,8 @@ void snapshots_stand_still(Bench& bench) {
   std::mt19937_64 random = bench.random();
   std::vector<Kept> kept;
   Model model;
-  for (int round = 0; round < 60; ++round) {
+  const size_t rounds = bench.steps(60);
+  for (size_t round = 0; round < rounds; ++round) {
     kept.push_back({must(bench.store.snapshot()), model});
     WriteBatch batch;
     for (int i = 0; i < 20; ++i) {
@@ -77,10 +78,10 @@ void a_scan_sees_one_state(Bench& bench) {
 // One thread writes batches that set every key to the same number; others check that no read mixes two batches.
 void readers_beside_a_writer(Bench& bench) {
   constexpr int kKeys = 200;
-  constexpr int kBatches = 1500;
+  const size_t batches = bench.steps(1500);
   std::vector<std::string> names;
   for (int i = 0; i < kKeys; ++i) names.push_back("k" + std::to_string(1000 + i));
-  const auto write = [&](int number) {
+  const auto write = [&](size_t number) {
     WriteBatch batch;
     for (const std::string& name : names) batch.put(name, std::to_string(number));
     if (number % 50 == 0) batch.erase_range("k1100", "k1100");
@@ -114,7 +115,7 @@ void readers_beside_a_writer(Bench& bench) {
   for (size_t i = 0; i < thrown.size(); ++i) threads.emplace_back(reader, i);
   std::exception_ptr writer_thrown;
   try {
-    for (int number = 1; number <= kBatches; ++number) write(number);
+    for (size_t number = 1; number <= batches; ++number) write(number);
   } catch (...) {
     writer_thrown = std::current_exception();
   }
@@ -123,7 +124,7 @@ void readers_beside_a_writer(Bench& bench) {
   if (writer_thrown) std::rethrow_exception(writer_thrown);
   for (const std::exception_ptr& one : thrown)
     if (one) std::rethrow_exception(one);
-  expect(bench.get(names[0]) == std::to_string(kBatches), "the last batch is lost");
+  expect(bench.get(names[0]) == std::to_string(batches), "the last batch is lost");
 }
 
 constexpr Case kConcurrentCases[] = {

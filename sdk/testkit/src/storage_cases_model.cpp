@@ -100,10 +100,9 @@ ModelOutcome run_model(Bench& bench, const ModelSteps& steps) {
 }
 
 void random_operations(Bench& bench) {
-  constexpr size_t kSteps = 4000;
   constexpr size_t kTriesMax = 300;
   std::mt19937_64 random = bench.random();
-  ModelSteps steps(kSteps);
+  ModelSteps steps(bench.steps(4000));
   for (uint64_t& step : steps) step = random();
   ModelOutcome failed = run_model(bench, steps);
   if (failed.wrong.empty()) return;

@@ -20,7 +20,8 @@ constexpr const char* kUsage =
     "  --volatile         the engine keeps nothing over a reopen\n"
     "  --bound KEY=VALUE  a setting that makes the engine refuse writes at about a megabyte\n"
     "  --seed NUMBER      of the random cases; otherwise a new one\n"
-    "  --only TEXT        only the cases whose name contains TEXT\n";
+    "  --only TEXT        only the cases whose name contains TEXT\n"
+    "  --effort PERCENT   1 to 100, of the steps of the cases with random operations and with several threads (default: 100)\n";
 
 struct Arguments {
   std::string file;
@@ -33,6 +34,14 @@ orbit::testkit::Setting setting_of(const std::string& text) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos) throw std::runtime_error("'" + text + "' is not KEY=VALUE");
   return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+template <typename Number>
+Number number_of(const std::string& name, const std::string& text) {
+  Number out = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (code != std::errc() || end != text.data() + text.size()) throw std::runtime_error(name + " " + text + " is no number");
+  return out;
 }
 
 Arguments parse(int argc, char** argv) {
@@ -57,10 +66,12 @@ Arguments parse(int argc, char** argv) {
     } else if (name == "--bound") {
       out.suite.bound = setting_of(value);
     } else if (name == "--seed") {
-      const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), out.suite.seed);
-      if (code != std::errc() || end != value.data() + value.size()) throw std::runtime_error("--seed " + value + " is no number");
+      out.suite.seed = number_of<uint64_t>(name, value);
     } else if (name == "--only") {
       out.suite.only = value;
+    } else if (name == "--effort") {
+      out.suite.effort = number_of<uint32_t>(name, value);
+      if (out.suite.effort < 1 || out.suite.effort > 100) throw std::runtime_error("--effort " + value + " is not within 1 and 100");
     } else {
       throw std::runtime_error("'" + name + "' is unknown");
     }

@@ -33,6 +33,9 @@ struct StorageConformance {
   std::function<std::string()> free_path;
   uint64_t seed = 1;  // of the random cases; printed with a failure
   std::string only;   // runs only cases whose name contains this
+  // Per cent, 1 to 100: of the steps that the cases with random operations and with several threads take. A build with
+  // sanitizers sees as much in a part of them.
+  uint32_t effort = 100;
 };
 
 struct ConformanceReport {
