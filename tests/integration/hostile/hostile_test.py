@@ -303,7 +303,7 @@ class ManyIdle(HostileTest):
 class NeverReads(HostileTest):
     """A client that asks for much and takes nothing."""
 
-    settings = {"resp": {"output_bytes_max": 16 << 20}}
+    settings = {"resp": {"output_bytes_max": 4 << 20}}
 
     def test_answers_nobody_takes_stay_within_the_bound(self):
         value = b"v" * (1 << 20)
@@ -326,7 +326,7 @@ class NeverReads(HostileTest):
                 self.assertEqual(self.neighbour("STRLEN", "large"), len(value))
                 highest = max(highest, self.node.status("VmRSS") - before)
         print(f"highest growth {highest} kB", flush=True)
-        self.assertLess(highest, rss_bound_kb(96))
+        self.assertLess(highest, rss_bound_kb(84))
 
     def test_many_commands_without_reading_do_not_stop_the_neighbour(self):
         before = self.node.status("VmRSS")
@@ -342,7 +342,7 @@ class NeverReads(HostileTest):
                     except OSError:
                         pass  # full, or closed
                 self.assertEqual(self.neighbour("INCR", "goes-on") > 0, True)
-            self.assertLess(self.node.status("VmRSS") - before, rss_bound_kb(20 * 17 + 64))
+            self.assertLess(self.node.status("VmRSS") - before, rss_bound_kb(20 * 5 + 64))
         finally:
             for client in clients:
                 client.close()
