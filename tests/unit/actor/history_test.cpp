@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include <doctest/doctest.h>
 
+#include "effort.hpp"
 #include "executor/prng.hpp"
 #include "sim_node.hpp"
 
 using namespace test;
+using orbit::testing::with_effort;
 
 namespace {
 
@@ -66,7 +68,7 @@ uint64_t run_history(uint64_t seed, bool check) {
 }  // namespace
 
 TEST_CASE("acknowledged SYNC turns survive crashes and a failing disk, for many seeds") {
-  for (uint64_t seed = 100; seed < 160; ++seed) {
+  for (uint64_t seed = 100; seed < 100 + with_effort(60); ++seed) {
     CAPTURE(seed);
     run_history(seed, true);
   }

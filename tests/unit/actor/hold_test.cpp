@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "effort.hpp"
 #include "sim_node.hpp"
 #include "state/record_format.hpp"
 
 using namespace test;
+using orbit::testing::with_effort;
 
 namespace {
 
@@ -68,7 +70,7 @@ int64_t stored_sum(const Disk& disk) {
 }  // namespace
 
 TEST_CASE("a hold over several actors commits as one, whatever crashes") {
-  for (uint64_t seed = 1; seed <= 60; ++seed) {
+  for (uint64_t seed = 1; seed <= with_effort(60); ++seed) {
     CAPTURE(seed);
     const uint32_t workers = 1 + seed % 3;
     const char* type = seed % 2 == 0 ? "sync" : "async";
@@ -162,7 +164,7 @@ TEST_CASE("the same actor named twice is held once") {
 
 // Adding 0 makes an actor dirty on its own and leaves the sum of all as it is.
 TEST_CASE("a hold over actors that were changed alone just before commits as one, whatever crashes") {
-  for (uint64_t seed = 1; seed <= 40; ++seed) {
+  for (uint64_t seed = 1; seed <= with_effort(40); ++seed) {
     CAPTURE(seed);
     const uint32_t workers = 2 + seed % 2;
     const char* type = seed % 4 == 0 ? "sync" : "async";
@@ -223,7 +225,7 @@ TEST_CASE("an actor changed by a hold of another worker does not leave memory be
 }
 
 TEST_CASE("erase_all and holds over several actors of the type do not wait for each other") {
-  for (uint64_t seed = 1; seed <= 60; ++seed) {
+  for (uint64_t seed = 1; seed <= with_effort(60); ++seed) {
     CAPTURE(seed);
     const uint32_t workers = 1 + seed % 3;
     const char* type = seed % 2 == 0 ? "sync" : "async";

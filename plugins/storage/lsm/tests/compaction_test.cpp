@@ -2,8 +2,10 @@
 // Tables that a compaction cannot read, and what scans have to walk over.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 
+#include "effort.hpp"
 #include "subject.hpp"
 #include "tests/seed.hpp"
 
@@ -15,6 +17,7 @@ using orbit::Result;
 using orbit::lsm::Engine;
 using orbit::lsm::EngineOptions;
 using orbit::lsm::testing::small_options;
+using orbit::testing::with_effort;
 using orbit::testkit::FaultyFiles;
 
 using Map = std::map<std::string, std::string>;
@@ -112,8 +115,9 @@ Map scanned(Engine& engine, const orbit::StorageSnapshot* snapshot, bool reverse
 TEST_CASE("a damaged table that compactions meet is named and left alone, and everything else goes on") {
   constexpr uint64_t kKeys = 600;
   const uint64_t seed = orbit::testing::seed_of_this_run();
+  const size_t rounds = std::max<size_t>(with_effort(24), 4);
   size_t met = 0;
-  for (uint64_t round = 0; round < 24; ++round) {
+  for (uint64_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     std::mt19937_64 random(seed + round);
     FaultyFiles files;
@@ -167,7 +171,7 @@ TEST_CASE("a damaged table that compactions meet is named and left alone, and ev
     CHECK(scanned(*engine, nullptr, true) == map);
     CHECK(engine->stats().level0_tables == 0);
   }
-  CHECK(met > 8);
+  if (rounds == 24) CHECK(met > 8);  // a few may all miss it
 }
 
 TEST_CASE("scans leap over erased ranges in tables, and over versions that their snapshot does not see") {

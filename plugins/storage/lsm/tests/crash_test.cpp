@@ -2,8 +2,8 @@
 // Power cuts at every point, and random operations against a map.
 #include <doctest/doctest.h>
 
-#include "subject.hpp"
 #include "effort.hpp"
+#include "subject.hpp"
 #include "tests/seed.hpp"
 
 namespace {
