@@ -111,6 +111,11 @@ class Cache final : public KeyTails {
   // A frame for a page that is not in the file yet; others see it when a parent leads to it. It stays until it is clean.
   char* create(PageId id);
   char* writable(PageId id) noexcept { return frame(table_[id].load(std::memory_order_relaxed) - 1); }
+  // The newest state does without the page: among the first to be evicted.
+  void cool(PageId id) noexcept {
+    const uint32_t at = table_[id].load(std::memory_order_relaxed);
+    if (at != 0) hot_[at - 1].store(0, std::memory_order_relaxed);
+  }
   // The page is no longer in use by anybody.
   void forget(PageId id);
   // What the file holds at `id` from now on.

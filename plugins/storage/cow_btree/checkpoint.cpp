@@ -9,7 +9,75 @@ namespace orbit::cow_btree {
 
 namespace {
 
-constexpr size_t kSealedTogether = 2048;
+constexpr size_t kCopiesTogether = 2048;
+
+// Writes changed pages, children before parents, since a parent holds their checksums. What was written may be evicted.
+class PageWriter {
+ public:
+  PageWriter(File& file, Cache& cache) noexcept : file_(file), cache_(cache) {}
+
+  // What changed of the page and below; without a sync.
+  void write(PageId id, bool leaves_only) {
+    if (id == 0 || !cache_.dirty(id)) return;
+    visit(id, leaves_only);
+    flush();
+  }
+
+ private:
+  struct Out {
+    PageId id;
+    const char* page;
+  };
+
+  void visit(PageId id, bool leaves_only) {
+    const char* page = cache_.dirty_page(id);
+    const PageView view(page);
+    std::unique_ptr<char[]> copy;
+    if (!view.is_leaf()) {
+      for (uint32_t i = 0; i < view.count(); ++i)
+        if (cache_.dirty(view.child(i))) visit(view.child(i), leaves_only);
+      if (leaves_only) return;
+      copy.reset(new char[kPageBytes]);
+      std::memcpy(copy.get(), page, kPageBytes);
+      for (uint32_t i = 0; i < view.count(); ++i)
+        set_child(copy.get(), i, view.child(i), cache_.sum_of(view.child(i), view.child_sum(i)));
+      page = copy.get();
+    }
+    if (cache_.seals() != nullptr) {
+      std::unique_ptr<char[]> sealed(new char[kPageBytes]);
+      cache_.seals()->seal_page(page, sealed.get());
+      copy = std::move(sealed);
+      page = copy.get();
+    }
+    cache_.set_sum(id, page_sum(page));
+    out_.push_back({id, page});
+    if (copy != nullptr) copies_.push_back(std::move(copy));
+    if (copies_.size() >= kCopiesTogether) flush();
+  }
+
+  void flush() {
+    std::sort(out_.begin(), out_.end(), [](const Out& a, const Out& b) { return a.id < b.id; });
+    std::vector<Bytes> parts;
+    for (size_t i = 0; i < out_.size();) {
+      parts.clear();
+      size_t end = i;
+      while (end < out_.size() && out_[end].id == out_[i].id + (end - i) && parts.size() < 256)
+        parts.push_back({out_[end++].page, kPageBytes});
+      must(file_.write(uint64_t{out_[i].id} * kPageBytes, parts));
+      i = end;
+    }
+    std::vector<PageId> written;
+    for (const Out& at : out_) written.push_back(at.id);
+    out_.clear();
+    copies_.clear();
+    cache_.set_clean(written);
+  }
+
+  File& file_;
+  Cache& cache_;
+  std::vector<Out> out_;
+  std::vector<std::unique_ptr<char[]>> copies_;  // that `out_` points to
+};
 
 }  // namespace
 
@@ -116,58 +184,6 @@ std::unique_ptr<Engine::Checkpoint> Engine::capture(const LogStart& log) {
   return out;
 }
 
-// Writes all changed pages below the root, children before parents, since a parent holds their checksums.
-void Engine::write_tree(Checkpoint& checkpoint, std::vector<PageId>& written) {
-  struct Out {
-    PageId id;
-    const char* page;
-  };
-  std::vector<Out> out;
-  std::vector<std::unique_ptr<char[]>> copies;  // that `out` points to
-  const auto write = [&] {
-    std::sort(out.begin(), out.end(), [](const Out& a, const Out& b) { return a.id < b.id; });
-    std::vector<Bytes> parts;
-    for (size_t i = 0; i < out.size();) {
-      parts.clear();
-      size_t end = i;
-      while (end < out.size() && out[end].id == out[i].id + (end - i) && parts.size() < 256) parts.push_back({out[end++].page, kPageBytes});
-      must(file_->write(uint64_t{out[i].id} * kPageBytes, parts));
-      i = end;
-    }
-    for (const Out& at : out) written.push_back(at.id);
-    out.clear();
-    copies.clear();
-  };
-  const auto visit = [&](const auto& self, PageId id) -> void {
-    const char* page = cache_->dirty_page(id);
-    const PageView view(page);
-    std::unique_ptr<char[]> copy;
-    if (!view.is_leaf()) {
-      copy.reset(new char[kPageBytes]);
-      std::memcpy(copy.get(), page, kPageBytes);
-      for (uint32_t i = 0; i < view.count(); ++i) {
-        const PageId child = view.child(i);
-        if (cache_->dirty(child)) self(self, child);
-        set_child(copy.get(), i, child, cache_->sum_of(child, view.child_sum(i)));
-      }
-      page = copy.get();
-    }
-    if (seals_ != nullptr) {
-      std::unique_ptr<char[]> sealed(new char[kPageBytes]);
-      seals_->seal_page(page, sealed.get());
-      copy = std::move(sealed);
-      page = copy.get();
-    }
-    cache_->set_sum(id, page_sum(page));
-    out.push_back({id, page});
-    if (copy != nullptr) copies.push_back(std::move(copy));
-    // Every sealed page is a copy: not all of them at once.
-    if (seals_ != nullptr && copies.size() >= kSealedTogether) write();
-  };
-  if (checkpoint.root.page != 0 && cache_->dirty(checkpoint.root.page)) visit(visit, checkpoint.root.page);
-  write();
-}
-
 void Engine::write_slot(Slot& slot) {
   if (seals_ != nullptr) seals_->sign_slot(slot);
   must(file_->write((slot.sequence % 2) * kPageBytes, slot_bytes(slot)));
@@ -176,22 +192,72 @@ void Engine::write_slot(Slot& slot) {
 // [any thread] One at a time.
 void Engine::write_out(Checkpoint& checkpoint) {
   Result<> done = guarded([&] {
-    std::vector<PageId> written;
-    write_tree(checkpoint, written);
-    for (const auto& page : checkpoint.map) must(file_->write(uint64_t{page.id} * kPageBytes, Bytes(page.bytes)));
+    const std::lock_guard lock(tree_write_lock_);
+    PageWriter(*file_, *cache_).write(checkpoint.root.page, false);
     checkpoint.slot.root_sum = checkpoint.root.page == 0 ? 0 : cache_->sum_of(checkpoint.root.page, 0);
-    must(file_->sync());
-    write_slot(checkpoint.slot);
-    must(file_->sync());
-    syncs_.fetch_add(2, std::memory_order_relaxed);
-    cache_->set_clean(written);
   });
+  // Its pages can be read from the file now, and none of them is reused before a newer state is durable.
+  readers_.drop_snapshot(checkpoint.began);
+  if (done)
+    done = guarded([&] {
+      for (const auto& page : checkpoint.map) must(file_->write(uint64_t{page.id} * kPageBytes, Bytes(page.bytes)));
+      must(file_->sync());
+      write_slot(checkpoint.slot);
+      must(file_->sync());
+      syncs_.fetch_add(2, std::memory_order_relaxed);
+    });
   if (!done) checkpoint.error = std::move(done.error());
+}
+
+// [any thread] Nothing durable leads to these pages, so memory can let go of them without a sync. Leaves first: there
+// are many more of them, and branches change again.
+void Engine::spill(PageId root) {
+  const std::lock_guard lock(tree_write_lock_);
+  PageWriter writer(*file_, *cache_);
+  writer.write(root, true);
+  if (cache_->dirty_pages() > cache_->frames() / 4) writer.write(root, false);
+}
+
+// [writer]
+void Engine::spill_now() {
+  reclaim();
+  spill(readers_.newest().page);
+  if (cache_->dirty_pages() <= cache_->frames() / 2) return;
+  // What was replaced but is still seen by a snapshot.
+  const std::lock_guard lock(tree_write_lock_);
+  PageWriter writer(*file_, *cache_);
+  space_->each_waiting([&](PageId id) { writer.write(id, false); });
+}
+
+// [writer] After a sync that failed: what was written since the durable slot is written again, as it lies in the file.
+void Engine::write_again() {
+  char buffer[kLevelsMax + 1][kPageBytes];
+  const auto visit = [&](const auto& self, PageId id, uint64_t sum, uint32_t level) -> void {
+    char* page = buffer[level];
+    if (cache_->dirty(id)) {
+      std::memcpy(page, cache_->dirty_page(id), kPageBytes);
+    } else {
+      // Nobody wrote it since the file was opened.
+      if (cache_->sum_of(id, 0) == 0) return;
+      const size_t got = must(file_->read(uint64_t{id} * kPageBytes, {page, kPageBytes}));
+      if (got != kPageBytes || page_sum(page) != cache_->sum_of(id, sum))
+        raise(Code::data_loss,
+              "page " + std::to_string(id) + " of " + options_.path + " was lost by a sync that failed");
+      const std::string sealed(page, kPageBytes);
+      cache_->open_page(page, id);
+      if (header_of(page).version <= slot_.version) return;
+      must(file_->write(uint64_t{id} * kPageBytes, Bytes(sealed)));
+    }
+    const PageView view(page);
+    if (level != 0)
+      for (uint32_t i = 0; i < view.count(); ++i) self(self, view.child(i), view.child_sum(i), level - 1);
+  };
+  const Root root = readers_.newest();
+  if (root.page != 0) visit(visit, root.page, 0, root.levels - 1);
 }
 
 // [writer] What follows from a checkpoint that was written, or was not.
 void Engine::settle(Checkpoint& checkpoint) {
-  readers_.drop_snapshot(checkpoint.began);
   if (checkpoint.error) {
     for (auto& chunk : map_chunks_) chunk.written = false;
     // A sync that failed says nothing about the log either.
@@ -225,15 +291,23 @@ void Engine::checkpoint_now(const LogStart& log) {
 void Engine::background() {
   std::unique_lock lock(background_lock_);
   for (;;) {
-    background_changed_.wait(lock, [&] { return ending_ || to_write_ != nullptr; });
-    if (to_write_ == nullptr) return;
+    background_changed_.wait(lock, [&] { return ending_ || to_write_ != nullptr || to_spill_; });
+    if (to_write_ == nullptr && !to_spill_) return;
     std::unique_ptr<Checkpoint> mine = std::move(to_write_);
+    std::optional<Spill> spilled;
+    if (mine == nullptr) spilled.swap(to_spill_);
     writing_ = true;
     lock.unlock();
-    write_out(*mine);
+    if (mine != nullptr) {
+      write_out(*mine);
+    } else {
+      // After an error the pages are as before; a writer that needs room meets it too.
+      (void)guarded([&] { spill(spilled->root); });
+      readers_.drop_snapshot(spilled->began);
+    }
     lock.lock();
     writing_ = false;
-    written_ = std::move(mine);
+    if (mine != nullptr) written_ = std::move(mine);
     background_changed_.notify_all();
   }
 }
@@ -252,12 +326,12 @@ void Engine::settle_background() {
 void Engine::wait_for_background() {
   {
     std::unique_lock lock(background_lock_);
-    background_changed_.wait(lock, [&] { return to_write_ == nullptr && !writing_; });
+    background_changed_.wait(lock, [&] { return to_write_ == nullptr && !to_spill_ && !writing_; });
   }
   settle_background();
 }
 
-// [writer] Sees to it that the log and the changed pages stay within their bounds.
+// [writer] Sees to it that the log, the file and the changed pages in memory stay within their bounds.
 void Engine::make_room() {
   settle_background();
   refuse_if_stopped();
@@ -269,29 +343,43 @@ void Engine::make_room() {
   }
   for (;;) {
     const uint64_t logged = log_->lsn() - slot_.log_lsn;
-    const size_t dirty = cache_->dirty_pages();
-    const size_t frames = cache_->frames();
-    if (logged <= options_.log_bytes / 2 && dirty <= frames * 3 / 8) return;
-    const bool urgent = logged > options_.log_bytes || dirty > frames * 5 / 8;
-    if (!options_.background) return checkpoint_now(log_->start_here());
-    bool idle;
-    {
-      const std::lock_guard lock(background_lock_);
-      idle = to_write_ == nullptr && !writing_ && written_ == nullptr;
+    // Pages that only a checkpoint makes usable again: the file is longer by that. The log bounds them too, unless its
+    // records are tiny.
+    const bool held =
+        space_->waiting_for_durable() > std::max<uint64_t>(cache_->frames(), space_->used() - space_->waiting());
+    if (logged <= options_.log_bytes / 2 && !held) break;
+    if (!options_.background) {
+      checkpoint_now(log_->start_here());
+      break;
     }
-    if (idle) {
+    if (idle()) {
       std::unique_ptr<Checkpoint> next = capture(log_->start_here());
       const std::lock_guard lock(background_lock_);
       to_write_ = std::move(next);
       background_changed_.notify_all();
     }
-    if (!urgent) return;
+    if (logged <= options_.log_bytes) break;
     const auto began = std::chrono::steady_clock::now();
     wait_for_background();
     waited_microseconds_ += static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began).count());
     refuse_if_stopped();
   }
+  const size_t dirty = cache_->dirty_pages();
+  if (dirty <= cache_->frames() * 3 / 8) return;
+  if (!options_.background || dirty > cache_->frames() * 5 / 8) return spill_now();
+  if (!idle()) return;
+  const Spill next{readers_.newest().page, readers_.now()};
+  readers_.add_snapshot(next.began);
+  const std::lock_guard lock(background_lock_);
+  to_spill_ = next;
+  background_changed_.notify_all();
+}
+
+// [writer] The background thread has nothing to do.
+bool Engine::idle() {
+  const std::lock_guard lock(background_lock_);
+  return to_write_ == nullptr && !to_spill_ && !writing_ && written_ == nullptr;
 }
 
 }  // namespace orbit::cow_btree

@@ -200,7 +200,7 @@ void Engine::open_file() {
   if (slot_.root != 0) cache_->set_sum(slot_.root, slot_.root_sum);
   readers_.publish({slot_.root, slot_.levels});
 
-  log_->replay({slot_.log_lsn, slot_.log_previous, slot_.log_page}, [&](Bytes operations, const LogStart& after) {
+  log_->replay({slot_.log_lsn, slot_.log_previous, slot_.log_page}, [&](Bytes operations) {
     Txn txn(*file_, *cache_, *space_, readers_.newest(), version_ + 1, captured_version_);
     try {
       apply(txn, operations);
@@ -210,7 +210,7 @@ void Engine::open_file() {
     }
     commit_txn(txn);
     reclaim();
-    if (after.page != 0 && cache_->dirty_pages() > cache_->frames() / 2) checkpoint_now(after);
+    if (cache_->dirty_pages() > cache_->frames() / 2) spill_now();
   });
   size_bytes_ = space_->pages() * kPageBytes;
   opened_ = true;
@@ -492,6 +492,7 @@ Result<> Engine::recover() {
     }
     // Such a run has been replaced since, or it is lost.
     if (!all) must(verify());
+    write_again();
     if (log_->ready()) log_->restart();
     checkpoint_now(log_->start_here());
     stopped_ = false;

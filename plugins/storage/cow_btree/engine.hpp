@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // The storage contract on one file: a copy-on-write tree, a log of what is not in it yet, two commit slots.
 //
-// Writes from many threads form groups: the first in the queue changes the tree, writes one record, syncs once, and only then
-// others see it. The tree is written out in the background (a checkpoint) when the log or the changed pages have grown enough.
+// Writes from many threads form groups: the first in the queue changes the tree, writes one record, syncs once, and
+// only then others see it. The tree is written out in the background (a checkpoint) when the log, or what only a
+// checkpoint makes usable again, has grown enough. Changed pages that memory has no room for go to the file before,
+// without a sync.
 #pragma once
 
 #include <condition_variable>
@@ -115,12 +117,15 @@ class Engine final : public Storage {
   std::unique_ptr<Checkpoint> capture(const LogStart& log);
   void write_out(Checkpoint& checkpoint);
   void write_slot(Slot& slot);
-  void write_tree(Checkpoint& checkpoint, std::vector<PageId>& written);
+  void spill(PageId root);
+  void spill_now();
+  void write_again();
   void settle(Checkpoint& checkpoint);
   void checkpoint_now(const LogStart& log);
   EngineStats stats_now();
   void wait_for_background();
   void settle_background();
+  bool idle();
   void background();
   Result<> load(FunctionRef<void(Builder&)> feed);
   PageId compact_boundary() const noexcept;
@@ -172,11 +177,19 @@ class Engine final : public Storage {
   std::mutex stop_lock_;
   Error stop_reason_;
 
+  // Held while pages of the tree are written: their checksums, and nonces, are of what was written last.
+  std::mutex tree_write_lock_;
+
   // ---- between the writer and the background thread ----
   std::mutex background_lock_;
   std::condition_variable background_changed_;
   std::unique_ptr<Checkpoint> to_write_;
   std::unique_ptr<Checkpoint> written_;
+  struct Spill {
+    PageId root;
+    uint64_t began;  // of the snapshot that keeps its pages
+  };
+  std::optional<Spill> to_spill_;
   bool writing_ = false;
   bool ending_ = false;
   std::thread background_;

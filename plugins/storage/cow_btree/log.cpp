@@ -194,7 +194,7 @@ void Log::find_segments(const LogStart& start) {
   }
 }
 
-void Log::replay(const LogStart& start, const std::function<void(Bytes, const LogStart&)>& record) {
+void Log::replay(const LogStart& start, const std::function<void(Bytes)>& record) {
   lsn_ = synced_ = start.lsn;
   previous_ = start.previous;
   if (start.page == 0) return;
@@ -218,10 +218,7 @@ void Log::replay(const LogStart& start, const std::function<void(Bytes, const Lo
     if (!read(at.lsn + sizeof header, operations.data(), at.bytes)) raise(Code::data_loss, path_ + ": the log cannot be read twice");
     if (seals_ != nullptr && !seals_->open_record(at, operations))
       raise(Code::data_loss, path_ + ": the record at byte " + std::to_string(offset_of(at.lsn)) + " of the file does not open with the file's key");
-    const uint64_t after = at.lsn + aligned(sizeof header + at.bytes);
-    // Where the log goes on in a segment that is not there yet, no slot can begin.
-    const uint64_t index = after / capacity();
-    record(operations, {after, at.sum, index <= segments_.back().index ? segments_[index - segments_.front().index].page : 0});
+    record(operations);
   }
 }
 

@@ -29,7 +29,7 @@ class Log {
 
   // Reads all records from `start` on: finds the segments, marks them in `space`, and hands the operations to `record` after
   // all of that. DATA_LOSS: a record is damaged that was synced.
-  void replay(const LogStart& start, const std::function<void(Bytes operations, const LogStart& after)>& record);
+  void replay(const LogStart& start, const std::function<void(Bytes operations)>& record);
 
   // Writes a record; it is in the log once this returns. After an error the log is as before.
   void append(Bytes operations);

@@ -27,6 +27,11 @@ Result<> Engine::checkpoint() {
 // [writer] Moves some of the pages behind `boundary`; `from` is where to go on, empty at the end.
 void Engine::compact_step(PageId boundary, std::string& from) {
   make_room();
+  // The log does not grow by this, and what was moved away is only room after a checkpoint.
+  if (space_->waiting_for_durable() > cache_->frames() * 3 / 8) {
+    wait_for_background();
+    checkpoint_now(log_->start_here());
+  }
   reclaim();
   Txn txn(*file_, *cache_, *space_, readers_.newest(), version_ + 1, captured_version_);
   try {

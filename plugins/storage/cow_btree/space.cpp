@@ -117,6 +117,12 @@ void Space::reclaim(uint64_t oldest_reader, const std::function<void(PageId)>& f
   drain(committed_, true);
 }
 
+void Space::each_waiting(const std::function<void(PageId)>& page) const {
+  for (const auto* list : {&unseen_, &committed_})
+    for (const Freed& at : *list)
+      for (uint32_t i = 0; i < at.count; ++i) page(at.page + i);
+}
+
 Bitmap Space::in_use() const {
   Bitmap out = map_;
   for (const auto* list : {&unseen_, &committed_})

@@ -61,6 +61,9 @@ class Space {
   uint64_t waiting() const noexcept { return waiting_; }
   // Of those, what only waits for readers.
   uint64_t waiting_for_readers() const noexcept { return waiting_for_readers_; }
+  // And what also waits for the next checkpoint.
+  uint64_t waiting_for_durable() const noexcept { return waiting_ - waiting_for_readers_; }
+  void each_waiting(const std::function<void(PageId)>& page) const;
   bool is_used(PageId page) const noexcept { return map_.test(page); }
   // After opening.
   void load(Bitmap map, uint64_t pages);

@@ -29,6 +29,7 @@ PageId Txn::copy(PageId id, uint64_t sum) {
   std::memcpy(page, old.page(), kPageBytes);
   PageHeader& header = header_of(page);
   free_page(id, header.version);
+  cache_.cool(id);
   header.id = made;
   header.version = version_;
   return made;

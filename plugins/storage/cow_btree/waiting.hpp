@@ -42,7 +42,7 @@ class Engine::Turn {
 struct Engine::Checkpoint {
   Root root;
   uint64_t version = 0;
-  uint64_t began = 0;  // of the snapshot that keeps its pages
+  uint64_t began = 0;  // of the snapshot that keeps its pages until they are written
   LogStart log;
   Slot slot{};
   struct MapPage {

@@ -2,8 +2,8 @@
 // Power cuts at every point, and random operations against a map.
 #include <doctest/doctest.h>
 
-#include "subject.hpp"
 #include "effort.hpp"
+#include "subject.hpp"
 #include "tests/seed.hpp"
 
 namespace {
@@ -29,6 +29,16 @@ TEST_CASE("after a power cut at any point everything acknowledged is there, and 
   }
   MESSAGE(crashes << " power cuts");
   CHECK(crashes > kCrashesPerBatch * rounds * batches);
+}
+
+TEST_CASE("after a power cut all is there too when most changed pages had gone to the file without a sync") {
+  auto options = small_options();
+  options.cache_bytes = 64 * orbit::cow_btree::kPageBytes;
+  options.log_bytes = 64 << 20;
+  const size_t batches = with_effort(100);
+  const auto report = orbit::testkit::crash_everywhere(subject(options), orbit::testing::seed_of_this_run() + 100, batches);
+  CHECK_MESSAGE(report.failure.empty(), report.failure);
+  CHECK(report.crashes > kCrashesPerBatch * batches);
 }
 
 TEST_CASE("an encrypted file survives power cuts at any point in the same way") {

@@ -9,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "effort.hpp"
 #include "subject.hpp"
 #include "tests/seed.hpp"
 
@@ -23,6 +24,9 @@ using orbit::cow_btree::kPageBytes;
 using orbit::cow_btree::testing::small_options;
 using orbit::testkit::FaultyFiles;
 using orbit::testkit::FileOperation;
+
+// Of the operations that fail in turn, how many are left out.
+constexpr int kNthStep = 300 / static_cast<int>(orbit::testing::with_effort(100));
 
 using Map = std::map<std::string, std::string>;
 
@@ -70,7 +74,7 @@ TEST_CASE("a flipped bit in any byte of a closed file is found and named, or is 
   Map map;
   {
     const auto engine = open(files, options);
-    map = fill(*engine, 1500);
+    map = fill(*engine, static_cast<int>(std::max<size_t>(orbit::testing::with_effort(1500), 400)));
   }
   files.stop_recording();
   const std::string good = files.content(options.path);
@@ -149,10 +153,16 @@ TEST_CASE("pages that are damaged while the file is open are found when they are
 
 TEST_CASE("each failing operation gives an error, loses nothing, and recover goes on") {
   EngineOptions options = small_options();
+  size_t value_bytes = 100;
   SUBCASE("with a log that is written out often") {}
   SUBCASE("with a log that is not full before the end") { options.log_bytes = 64 << 20; }
+  SUBCASE("with pages that had to go to the file before the tree was written out") {
+    options.cache_bytes = 64 * kPageBytes;
+    options.log_bytes = 64 << 20;
+    value_bytes = 900;
+  }
   for (const Code code : {Code::data_loss, Code::resource_exhausted}) {
-    for (int nth = 1; nth < 300; nth += 3) {
+    for (int nth = 1; nth < 300; nth += kNthStep) {
       FaultyFiles files;
       auto engine = open(files, options);
       std::mt19937_64 random(orbit::testing::seed_of_this_run() + static_cast<uint64_t>(nth));
@@ -164,7 +174,7 @@ TEST_CASE("each failing operation gives an error, loses nothing, and recover goe
       });
       for (int i = 0; i < 150; ++i) {
         const std::string key = "key" + std::to_string(random() % 200);
-        const std::string value(random() % 20 == 0 ? 9000 : 100, static_cast<char>('a' + i % 26));
+        const std::string value(random() % 20 == 0 ? 9000 : value_bytes, static_cast<char>('a' + i % 26));
         const Result<> written = put(*engine, key, value, i % 3 == 0);
         if (written) {
           map[key] = value;
@@ -357,6 +367,55 @@ TEST_CASE("what batches replace before the tree is written out is used again at 
   REQUIRE(before);
   rewrite_all(5);
   CHECK(*content(*engine, snapshot->get()) == *before);
+}
+
+TEST_CASE("a data set of many times the cache is written with few syncs, and in little memory") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.cache_bytes = 64 * kPageBytes;
+  options.log_bytes = 64 << 20;
+  SUBCASE("by the writer") {}
+  SUBCASE("in the background") { options.background = true; }
+  SUBCASE("encrypted") { options.keys = orbit::cow_btree::testing::test_keys(); }
+  Map map;
+  {
+    const auto engine = open(files, options);
+    map = fill(*engine, static_cast<int>(std::max<size_t>(orbit::testing::with_effort(20'000), 6'000)), 1 << 20);
+    const auto stats = engine->stats();
+    CHECK(stats.used_pages - stats.waiting_pages > options.cache_bytes / kPageBytes * 3 / 2);
+    CHECK(stats.dirty_pages <= options.cache_bytes / kPageBytes);
+    CHECK(stats.checkpoints < 3);
+    CHECK(*content(*engine) == map);
+    CHECK(engine->verify());
+    orbit::testkit::CrashWalk walk(files);
+    while (walk.step()) {
+    }
+    std::mt19937_64 random(1);
+    const auto left = walk.crash(orbit::testkit::Loss::nothing, random);
+    CHECK(*content(*open(*left, options)) == map);
+  }
+  CHECK(*content(*open(files, options)) == map);
+}
+
+TEST_CASE("a snapshot does not hold up writers that replace many times what the cache holds") {
+  FaultyFiles files;
+  EngineOptions options = small_options();
+  options.cache_bytes = 64 * kPageBytes;
+  options.log_bytes = 64 << 20;
+  SUBCASE("by the writer") {}
+  SUBCASE("in the background") { options.background = true; }
+  const auto engine = open(files, options);
+  const Map before = fill(*engine, 1000);
+  auto snapshot = engine->create_snapshot();
+  REQUIRE(snapshot);
+  Map after;
+  for (int i = 0; i < 4000; ++i) {
+    const std::string key = "key" + std::to_string(i % 1000 * 7919 % 100'003);
+    REQUIRE(put(*engine, key, std::to_string(i)));
+    after[key] = std::to_string(i);
+  }
+  CHECK(*content(*engine, snapshot->get()) == before);
+  CHECK(*content(*engine) == after);
 }
 
 TEST_CASE("keys of all lengths are found by get, multi-get and scans both ways, in a large cache and in a small one") {
