@@ -11,6 +11,7 @@ from stores import BUILD, Place, Redis, orbitctl, orbitctl_json
 from orbit_node import toml_section
 
 KEYS = 5000
+BACKGROUND_WORK = {"cow_btree": "checkpoints", "lsm": "compactions", "rocksdb": "compactions"}
 
 
 def url(node):
@@ -45,6 +46,8 @@ class Jobs(unittest.TestCase):
                     actors = {row["type"]: row["main"]["keys"] for row in counted["types"] if "main" in row}
                     self.assertEqual(actors["redis.db0"], KEYS - 1000)
                     self.assertIn("bytes before", orbitctl("storage", "compact", "--online", "--storage", "a", url=url(node)))
+                    metrics = urllib.request.urlopen(url(node) + "/metrics").read().decode()
+                    self.assertRegex(metrics, rf"(?m)^orbit_{engine}_{BACKGROUND_WORK[engine]}({{[^}}]*}})? [1-9]")
                     copy = place.folder / "copy"
                     orbitctl("storage", "checkpoint", "--storage", "a", "--to", str(copy), url=url(node))
                     self.assertIn("exists", orbitctl("storage", "checkpoint", "--storage", "a", "--to", str(copy), code=1,

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <thread>
 
 #include "subject.hpp"
@@ -356,6 +358,52 @@ TEST_CASE("entries expire after their time, and their tables go") {
   CHECK(engine->stats().table_bytes < 3000);
   now += 1000;
   CHECK(content(*engine)->empty());
+}
+
+TEST_CASE("writers are slowed down before they have to stop when memtables wait to become tables") {
+  std::mutex lock;
+  std::condition_variable changed;
+  bool held = true;
+  bool flushed = false;
+  FaultyFiles files;
+  files.stop_recording();
+  EngineOptions options = small_options();
+  options.background = true;
+  options.write_buffers_max = 3;
+  options.after_background = [&](const orbit::lsm::EngineStats&) {
+    std::unique_lock guard(lock);
+    flushed = true;
+    changed.notify_all();
+    changed.wait(guard, [&] { return !held; });
+  };
+  Map map;
+  {
+    const auto engine = open(files, options);
+    size_t next = 0;
+    const auto write_one = [&](size_t bytes) {
+      const std::string key = "key" + std::to_string(next++);
+      REQUIRE(put(*engine, key, map[key] = std::string(bytes, 'v')));
+    };
+    while (engine->stats().flushes == 0 && engine->stats().memtable_bytes < options.write_buffer_bytes * 11 / 10) write_one(500);
+    {
+      std::unique_lock guard(lock);
+      changed.wait(guard, [&] { return flushed; });
+    }
+    // Two memtables wait, and the last that there may be is filled beyond its half.
+    while (engine->stats().memtable_bytes < options.write_buffer_bytes * 27 / 10) write_one(500);
+    const uint64_t before = engine->stats().slowed_microseconds;
+    write_one(64 << 10);
+    CHECK(engine->stats().slowed_microseconds > before);
+    CHECK(engine->stats().stopped_microseconds == 0);
+    {
+      const std::lock_guard guard(lock);
+      held = false;
+    }
+    changed.notify_all();
+    for (int i = 0; i < 200; ++i) write_one(500);
+    CHECK(*content(*engine) == map);
+  }
+  CHECK(*content(*open(files, options)) == map);
 }
 
 TEST_CASE("a cached get says what memory knows, and no more") {
