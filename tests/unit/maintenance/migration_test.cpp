@@ -179,6 +179,31 @@ TEST_CASE("a target that fails ends the migration, and the source goes on") {
   load.check(node);
 }
 
+TEST_CASE("a target that does not keep what was written to it is found out when it is compared, and the source goes on") {
+  Load load(3);
+  SimNode node({named("first", load.first)}, {}, 3, 1);
+  load.write(node, 60);
+  OnlineMigration migration(node.executor, node.runtime.store(0).committer, named("second", load.second), kSmall);
+  REQUIRE(migration.start());
+  REQUIRE(node.run_until([&] { return migration.status().stage == OnlineMigration::Stage::verifying; }));
+  const auto kept = content(load.second);
+  REQUIRE_FALSE(kept.empty());
+  SUBCASE("a value is another") { load.second.data[kept.rbegin()->first] += "?"; }
+  SUBCASE("an entry is gone") { load.second.data.erase(kept.rbegin()->first); }
+  SUBCASE("an entry is there that nobody wrote") { load.second.data[kept.rbegin()->first + "?"] = "?"; }
+  REQUIRE(node.run_until([&] { return !migration.running(); }));
+  CHECK(migration.status().stage == OnlineMigration::Stage::failed);
+  CHECK_MESSAGE(migration.status().error.find("'first' has another checksum in 'second'") != std::string::npos, migration.status().error);
+  CHECK_FALSE(says_moved(load.first));
+  load.write(node, 20);
+  load.check(node);
+  OnlineMigration again(node.executor, node.runtime.store(0).committer, named("second", load.second), kSmall);
+  REQUIRE(again.start());
+  while (again.running()) load.write(node, 1);
+  CHECK_MESSAGE(again.status().stage == OnlineMigration::Stage::done, again.status().error);
+  load.check(node);
+}
+
 TEST_CASE("when the source cannot say that it was moved it goes on, and its next batch takes back what it may have said") {
   Load load(2);
   SimNode node({named("first", load.first)}, {}, 2, 1);

@@ -62,6 +62,28 @@ TEST_CASE("a whole instance is moved, verified and marked, and cannot be moved t
   REQUIRE_FALSE(back);
 }
 
+TEST_CASE("a target that does not keep what was written to it is found out when it is compared, and the source stays in use") {
+  Disk first, second;
+  fill(first);
+  bool spoilt = false;
+  // The copy is complete for the first time when the comparison begins.
+  first.scanned = [&] {
+    if (spoilt || content(first) != content(second)) return;
+    spoilt = true;
+    second.data[content(second).rbegin()->first] += "?";
+  };
+  const auto moved = migrate_offline(named("first", first), named("second", second), kQuiet);
+  CHECK(spoilt);
+  REQUIRE_FALSE(moved);
+  CHECK_MESSAGE(moved.error().message.find("checksum in 'second'") != std::string::npos, moved.error().message);
+  const auto note = read_moved_note(named("first", first));
+  REQUIRE(note);
+  CHECK_FALSE(*note);
+  first.scanned = nullptr;
+  REQUIRE(migrate_offline(named("first", first), named("second", second), kQuiet));
+  CHECK(content(first) == content(second));
+}
+
 TEST_CASE("a migration that is cut off after any write of the target or the source goes on when it is begun again") {
   Disk whole;
   fill(whole);
