@@ -168,3 +168,33 @@ TEST_CASE("actors of other kinds are listed, and only those that exist") {
   CHECK(client({"ACTOR.LIST", "no.such.Type"}) == "-ERR NOT_FOUND: no actor type 'no.such.Type'");
   CHECK(client({"ACTOR.CALL", "no.such.Type", "k", "Get"}).starts_with("-ERR NOT_FOUND"));
 }
+
+TEST_CASE("actors of a loaded module are called, told by type, and listed page by page") {
+  TestNode node("[[module]]\npath = \"" ORBIT_COUNTER_MODULE "\"");
+  Client client(node);
+  CHECK(client({"ACTOR.TYPES"}).find("counter.Counter") != std::string::npos);
+  std::set<std::string> made;
+  for (int i = 0; i < 25; ++i) {
+    const std::string key = "c" + std::to_string(i);
+    CHECK(client({"ACTOR.CALL", "counter.Counter", key, "Add", R"({"by": 2})"}).find("\"2\"") != std::string::npos);
+    made.insert("$" + key);
+  }
+  std::set<std::string> listed;
+  std::string cursor = "0";
+  int pages = 0;
+  do {
+    const std::string page = client({"ACTOR.LIST", "counter.Counter", cursor, "COUNT", "10"});
+    REQUIRE(page.starts_with("[$"));
+    const size_t keys = page.find(", [");
+    REQUIRE(keys != std::string::npos);
+    cursor = page.substr(2, keys - 2);
+    for (size_t at = keys + 3; at < page.size() - 2;) {
+      const size_t end = page.find_first_of(",]", at);
+      CHECK_MESSAGE(listed.insert(page.substr(at, end - at)).second, "twice: " << page);
+      at = end + 2;
+    }
+    REQUIRE(++pages <= 25);
+  } while (cursor != "0");
+  CHECK(pages >= 3);
+  CHECK(listed == made);
+}
