@@ -47,8 +47,9 @@ void check_exposures(const NodeConfig& config, const ExposurePolicy& policy, Mis
       if (value.key == "tls.certificate") exposure.tls = true;
       exposure.guarded |= value.secret;
     }
-    if (exposure.address.empty() || !parse_address(exposure.address)) continue;  // the plugin itself says so
-    if (const auto good = check_exposure(exposure, policy); !good)
+    if (exposure.address.empty()) continue;
+    const auto parsed = parse_address(exposure.address);
+    if (const Result<> good = parsed ? check_exposure(exposure, policy) : tl::unexpected(parsed.error()); !good)
       mistakes.add(entry.position, "'listen' of the plugin '" + entry.name + "': " + good.error().message);
   }
 }

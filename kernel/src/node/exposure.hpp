@@ -32,7 +32,7 @@ Result<> check_exposure(const Exposure& exposure, const ExposurePolicy& policy);
 std::string exposure_text(const Exposure& exposure, const ExposurePolicy& policy);
 
 // Mistakes of plugins that would listen: those with the settings `listen`, perhaps those of TLS, and perhaps secrets, which are
-// what their clients have to know. Their tables are validated.
+// what their clients have to know. Their tables are validated. What is no address is a mistake, too.
 void check_exposures(const NodeConfig& config, const ExposurePolicy& policy, Mistakes& mistakes);
 
 }  // namespace orbit::kernel

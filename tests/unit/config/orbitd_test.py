@@ -74,6 +74,14 @@ class Orbitd(unittest.TestCase):
         started = self.run_to_end("--config", file)
         self.assertEqual((started.returncode, started.stderr), (1, done.stderr))
 
+    def test_an_address_that_is_none_is_a_mistake(self):
+        for listen in ("nonsense", "127.0.0.1", "127.0.0.1:http", "::1:7080"):
+            admin = f'[[plugin]]\nname = "api"\nid = "orbit.protocol.admin"\n[plugin.config]\nlisten = "{listen}"\n'
+            ended = self.run_to_end("--check-config", self.config(admin))
+            self.assertEqual(ended.returncode, 1, listen)
+            self.assertIn(f"'listen' of the plugin 'api': address '{listen}'", ended.stderr)
+            self.assertIn("expected host:port such as 127.0.0.1:6379 or [::1]:6379", ended.stderr)
+
     def test_a_node_without_storage_is_told_so(self):
         done = self.run_to_end("--check-config", self.config(storage=False))
         self.assertEqual(done.returncode, 1)
