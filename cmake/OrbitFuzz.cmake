@@ -2,7 +2,8 @@
 #
 # An executable fuzz_NAME with libFuzzer's main, in build trees with ORBIT_FUZZ (preset asan); `./dev fuzz` runs it, with the
 # inputs of corpus/ beside the CMakeLists.txt as seeds. COVERS names the libraries of this tree whose branches the fuzzer is
-# to find: they alone are compiled with coverage, because it makes everything else of the tree slower too.
+# to find: they alone are compiled with coverage, because it makes everything else of the tree slower too, and with -O1,
+# which tries several times as many inputs.
 function(orbit_add_fuzz name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES;COVERS" ${ARGN})
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES OR NOT arg_COVERS)

@@ -242,7 +242,7 @@ void Engine::write_again() {
       const size_t got = must(file_->read(uint64_t{id} * kPageBytes, {page, kPageBytes}));
       if (got != kPageBytes || page_sum(page) != cache_->sum_of(id, sum))
         raise(Code::data_loss,
-              "page " + std::to_string(id) + " of " + options_.path + " was lost by a sync that failed");
+              "page " + std::to_string(id) + " of " + options_.path + " was lost by a sync that failed; start the node again: the log has what was synced");
       const std::string sealed(page, kPageBytes);
       cache_->open_page(page, id);
       if (header_of(page).version <= slot_.version) return;

@@ -32,11 +32,8 @@ TEST_CASE("after a power cut at any point everything acknowledged is there, and 
 }
 
 TEST_CASE("after a power cut all is there too when most changed pages had gone to the file without a sync") {
-  auto options = small_options();
-  options.cache_bytes = 64 * orbit::cow_btree::kPageBytes;
-  options.log_bytes = 64 << 20;
   const size_t batches = with_effort(100);
-  const auto report = orbit::testkit::crash_everywhere(subject(options), orbit::testing::seed_of_this_run() + 100, batches);
+  const auto report = orbit::testkit::crash_everywhere(subject(orbit::cow_btree::testing::tiny_cache_options()), orbit::testing::seed_of_this_run() + 100, batches);
   CHECK_MESSAGE(report.failure.empty(), report.failure);
   CHECK(report.crashes > kCrashesPerBatch * batches);
 }

@@ -22,6 +22,7 @@ using orbit::cow_btree::Engine;
 using orbit::cow_btree::EngineOptions;
 using orbit::cow_btree::kPageBytes;
 using orbit::cow_btree::testing::small_options;
+using orbit::cow_btree::testing::tiny_cache_options;
 using orbit::testkit::FaultyFiles;
 using orbit::testkit::FileOperation;
 
@@ -157,8 +158,7 @@ TEST_CASE("each failing operation gives an error, loses nothing, and recover goe
   SUBCASE("with a log that is written out often") {}
   SUBCASE("with a log that is not full before the end") { options.log_bytes = 64 << 20; }
   SUBCASE("with pages that had to go to the file before the tree was written out") {
-    options.cache_bytes = 64 * kPageBytes;
-    options.log_bytes = 64 << 20;
+    options = tiny_cache_options();
     value_bytes = 900;
   }
   for (const Code code : {Code::data_loss, Code::resource_exhausted}) {
@@ -371,9 +371,7 @@ TEST_CASE("what batches replace before the tree is written out is used again at 
 
 TEST_CASE("a data set of many times the cache is written with few syncs, and in little memory") {
   FaultyFiles files;
-  EngineOptions options = small_options();
-  options.cache_bytes = 64 * kPageBytes;
-  options.log_bytes = 64 << 20;
+  EngineOptions options = tiny_cache_options();
   SUBCASE("by the writer") {}
   SUBCASE("in the background") { options.background = true; }
   SUBCASE("encrypted") { options.keys = orbit::cow_btree::testing::test_keys(); }
@@ -399,9 +397,7 @@ TEST_CASE("a data set of many times the cache is written with few syncs, and in 
 
 TEST_CASE("a snapshot does not hold up writers that replace many times what the cache holds") {
   FaultyFiles files;
-  EngineOptions options = small_options();
-  options.cache_bytes = 64 * kPageBytes;
-  options.log_bytes = 64 << 20;
+  EngineOptions options = tiny_cache_options();
   SUBCASE("by the writer") {}
   SUBCASE("in the background") { options.background = true; }
   const auto engine = open(files, options);

@@ -19,6 +19,14 @@ inline EngineOptions small_options() {
   return out;
 }
 
+// Of which most changed pages have to go to the file before the tree is written out.
+inline EngineOptions tiny_cache_options() {
+  EngineOptions out = small_options();
+  out.cache_bytes = 64 * kPageBytes;
+  out.log_bytes = 64 << 20;
+  return out;
+}
+
 // The same key each time, so that what one engine wrote another one opens.
 inline std::shared_ptr<const MasterKeys> test_keys(char first = 'k') {
   EncryptionKey key;
