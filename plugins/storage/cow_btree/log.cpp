@@ -2,6 +2,7 @@
 #include "log.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace orbit::cow_btree {
 
@@ -174,24 +175,34 @@ bool Log::read_record(uint64_t lsn, RecordHeader& header, std::string& operation
   return read(lsn + sizeof header, operations.data(), header.bytes) && record_sum(header, operations) == header.sum;
 }
 
-void Log::find_segments(const LogStart& start) {
+bool Log::read_segment_header(PageId page, SegmentHeader& header) {
+  return must(file_.read(uint64_t{page} * kPageBytes, {reinterpret_cast<char*>(&header), sizeof header})) ==
+             sizeof header &&
+         header.magic == kSegmentMagic && header.file_id == file_id_ && header.sum == segment_sum(header);
+}
+
+// From the last one that is known on.
+void Log::follow_segments() {
   const uint64_t pages = must(file_.size()) / kPageBytes;
-  const auto possible = [&](PageId page) { return page >= 2 && uint64_t{page} + segment_pages() <= pages; };
-  if (!possible(start.page)) raise(Code::data_loss, path_ + ": the log's first segment lies outside of the file");
-  // Written before the slot was.
-  SegmentHeader first{};
-  must(file_.read(uint64_t{start.page} * kPageBytes, {reinterpret_cast<char*>(&first), sizeof first}));
-  if (first.magic != kSegmentMagic || first.file_id != file_id_ || first.index != start.lsn / capacity() || first.sum != segment_sum(first))
-    raise(Code::data_loss, path_ + ": the log's first segment, page " + std::to_string(start.page) + ", is damaged");
-  segments_.push_back({start.lsn / capacity(), start.page});
   for (;;) {
     const Segment at = segments_.back();
     SegmentHeader header{};
-    if (must(file_.read(uint64_t{at.page} * kPageBytes, {reinterpret_cast<char*>(&header), sizeof header})) != sizeof header) break;
-    if (header.magic != kSegmentMagic || header.file_id != file_id_ || header.index != at.index || header.sum != segment_sum(header)) break;
-    if (!possible(header.next) || segments_.size() > pages) break;
+    if (!read_segment_header(at.page, header) || header.index != at.index) return;
+    if (header.next < 2 || uint64_t{header.next} + segment_pages() > pages || segments_.size() > pages) return;
     segments_.push_back({at.index + 1, header.next});
   }
+}
+
+void Log::find_segments(const LogStart& start) {
+  const uint64_t pages = must(file_.size()) / kPageBytes;
+  if (start.page < 2 || uint64_t{start.page} + segment_pages() > pages)
+    raise(Code::data_loss, path_ + ": the log's first segment lies outside of the file");
+  // Written before the slot was.
+  SegmentHeader first{};
+  if (!read_segment_header(start.page, first) || first.index != start.lsn / capacity())
+    raise(Code::data_loss, path_ + ": the log's first segment, page " + std::to_string(start.page) + ", is damaged");
+  segments_.push_back({start.lsn / capacity(), start.page});
+  follow_segments();
 }
 
 void Log::replay(const LogStart& start, const std::function<void(Bytes)>& record) {
@@ -208,6 +219,7 @@ void Log::replay(const LogStart& start, const std::function<void(Bytes)>& record
     previous_ = header.sum;
   }
   refuse_damage(lsn_);
+  refuse_lost_segments(lsn_);
   // What comes after the segment that the next record begins in may be a trace of writes that never happened, and by now
   // something else.
   while (segments_.back().index > lsn_ / capacity()) segments_.pop_back();
@@ -222,25 +234,74 @@ void Log::replay(const LogStart& start, const std::function<void(Bytes)>& record
   }
 }
 
-// What ends the log at `lsn` is a write that was cut short, unless a later record says that it had been synced.
-void Log::refuse_damage(uint64_t lsn) {
+// In the segments that are known.
+bool Log::later_record_says_synced(uint64_t from, uint64_t lsn) {
   const uint64_t end = (segments_.back().index + 1) * capacity();
   RecordHeader header;
   std::string operations;
   constexpr uint64_t kStep = 1 << 16;
   std::string window;
-  for (uint64_t at = lsn; at + sizeof header <= end; at += kStep) {
+  for (uint64_t at = from; at + sizeof header <= end; at += kStep) {
     const uint64_t bytes = std::min<uint64_t>(kStep + sizeof header, end - at);
     window.resize(bytes);
-    if (!read(at, window.data(), bytes)) return;
+    if (!read(at, window.data(), bytes)) return false;
     for (uint64_t i = 0; i < kStep && i + sizeof header <= bytes; i += 8) {
       header = read_at<RecordHeader>(window.data() + i);
       if (header.magic != kRecordMagic || header.lsn != at + i || header.synced <= lsn) continue;
-      if (read_record(at + i, header, operations))
-        raise(Code::data_loss, path_ + ": the log is damaged at byte " + std::to_string(offset_of(lsn)) +
-                                   " of the file: what is there had been synced");
+      if (read_record(at + i, header, operations)) return true;
     }
   }
+  return false;
+}
+
+// What ends the log at `lsn` is a write that was cut short, unless a later record says that it had been synced.
+void Log::refuse_damage(uint64_t lsn) {
+  if (later_record_says_synced(lsn, lsn))
+    raise(Code::data_loss, path_ + ": the log is damaged at byte " + std::to_string(offset_of(lsn)) +
+                               " of the file: what is there had been synced");
+}
+
+bool Log::reaches_beyond_segments(uint64_t lsn) {
+  if (lsn / capacity() == segments_.back().index) return true;
+  RecordHeader header;
+  if (!read(lsn, reinterpret_cast<char*>(&header), sizeof header)) return true;
+  const uint64_t end = (segments_.back().index + 1) * capacity();
+  return header.magic == kRecordMagic && header.lsn == lsn && header.previous == previous_ &&
+         header.bytes > end - lsn - sizeof header;
+}
+
+// The header of the last known segment leads to none: it had not been written, or it is damaged, and then what comes
+// after it is in pages of which nothing knows. A log that ends before that segment asks nothing of it. A record that is
+// found there tells, by saying that the log had been synced beyond `lsn`.
+void Log::refuse_lost_segments(uint64_t lsn) {
+  if (!reaches_beyond_segments(lsn)) return;
+  const Segment last = segments_.back();
+  const uint64_t pages = must(file_.size()) / kPageBytes;
+  std::vector<Segment> lost;
+  for (uint64_t page = 2; page + segment_pages() <= pages; ++page) {
+    SegmentHeader header{};
+    // Only what the slot does not lead to: segments after the first are not in its map.
+    if (space_.is_used(static_cast<PageId>(page)) || !read_segment_header(static_cast<PageId>(page), header)) continue;
+    if (header.index > last.index) lost.push_back({header.index, static_cast<PageId>(page)});
+  }
+  std::sort(lost.begin(), lost.end(), [](const Segment& a, const Segment& b) { return a.index < b.index; });
+  std::set<PageId> seen;
+  std::deque<Segment> known;
+  known.swap(segments_);
+  bool synced = false;
+  for (const Segment& at : lost) {
+    if (!seen.insert(at.page).second) continue;
+    segments_.assign(1, at);
+    follow_segments();
+    for (const Segment& followed : segments_) seen.insert(followed.page);
+    synced = synced || later_record_says_synced(at.index * capacity(), lsn);
+  }
+  segments_.swap(known);
+  if (synced)
+    raise(
+        Code::data_loss,
+        path_ + ": the log is damaged at byte " + std::to_string(uint64_t{last.page} * kPageBytes) +
+            " of the file: the segment there does not lead to the next one, in which records lie that had been synced");
 }
 
 }  // namespace orbit::cow_btree

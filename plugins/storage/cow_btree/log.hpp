@@ -72,8 +72,13 @@ class Log {
   bool pieces(uint64_t lsn, uint64_t bytes, const std::function<void(uint64_t offset, uint64_t bytes)>& piece) const;
   bool read(uint64_t lsn, char* into, uint64_t bytes);
   bool read_record(uint64_t lsn, RecordHeader& header, std::string& operations);
+  bool read_segment_header(PageId page, SegmentHeader& header);
+  void follow_segments();
   void find_segments(const LogStart& start);
+  bool later_record_says_synced(uint64_t from, uint64_t lsn);
+  bool reaches_beyond_segments(uint64_t lsn);
   void refuse_damage(uint64_t lsn);
+  void refuse_lost_segments(uint64_t lsn);
 
   File& file_;
   const std::string path_;
