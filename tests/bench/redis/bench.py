@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: MIT OR BSD-3-Clause
 """redis-benchmark against Orbit's Redis wire and against redis-server, in turn on this machine, with equal durability.
 
-Every run starts a fresh server in a temporary folder; the contestants take turns, so that what else the machine does meets
-all of them. The table tells medians over the rounds, and ratios to Redis.
+Every round starts fresh servers in temporary folders; they take turns command by command, so that what else the machine does
+meets all of them. One worker is compared with Redis on one core, redis-benchmark on the others: left alone, Linux now and then
+puts a server and the client on the same one, which halves either's throughput. Several workers have all cores, as Redis beside them has.
+The tables tell medians over the rounds, and ratios to Redis.
 """
 
 import argparse
+import contextlib
 import csv
 import io
+import itertools
 import json
 import os
 import platform
@@ -75,28 +79,65 @@ class Redis:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def contestants(args):
-    yield "redis", lambda durability: Redis(args.redis_server, DURABILITY[durability][0])
-    for workers in args.workers:
-        name = f"orbit/{workers or 'cores'}"
-        yield name, lambda durability, workers=workers: Node(
-            args.build, storage="rocksdb", workers=workers, resp=DURABILITY[durability][1])
+@contextlib.contextmanager
+def on_cores(cores):
+    """What is started meanwhile stays on these cores; None: anywhere."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
-def measure(port, clients, pipeline, groups, requests, seconds_max):
+def matches(args):
+    """(cores of servers, cores of the client, [(contestant, its start)]), None: all cores."""
+    redis = ("redis", lambda durability: Redis(args.redis_server, DURABILITY[durability][0]))
+    cores = sorted(os.sched_getaffinity(0))
+    pins = not args.no_pin and len(cores) > 1
+    for pinned in (True, False):
+        orbits = [(f"orbit/{workers or 'cores'}", lambda durability, workers=workers: Node(
+            args.build, storage="rocksdb", workers=workers, resp=DURABILITY[durability][1]))
+            for workers in args.workers if (pins and workers == 1) == pinned]
+        if orbits:
+            yield (set(cores[:1]), set(cores[1:]), [redis, *orbits]) if pinned else (None, None, [redis, *orbits])
+
+
+def measure(port, clients, pipeline, tests, requests, seconds_max):
     """[(command, requests per second, p99 in ms)] of one redis-benchmark pass."""
-    out = []
-    for tests, divisor in groups:
-        command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(port), "-c", str(clients), "-P", str(pipeline),
-                   "-n", str(max(requests // divisor, clients * pipeline)), "-t", tests, "--csv", "--precision", "3"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds_max, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr or done.stdout}")
-        for row in csv.DictReader(io.StringIO(done.stdout)):
-            name = row["test"].split(" (")[0] if "needed to" not in row["test"] else None
-            if name:
-                out.append((name, float(row["rps"]), float(row["p99_latency_ms"])))
-    return out
+    command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(port), "-c", str(clients), "-P", str(pipeline),
+               "-n", str(max(requests, clients * pipeline)), "-t", tests, "--csv", "--precision", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds_max, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr or done.stdout}")
+    return [(row["test"].split(" (")[0], float(row["rps"]), float(row["p99_latency_ms"]))
+            for row in csv.DictReader(io.StringIO(done.stdout)) if "needed to" not in row["test"]]
+
+
+def play(args, match, durability, clients, pipeline, groups, requests):
+    """All runs of one table: [{contestant, round, command, rps, p99_ms}]."""
+    server_cores, client_cores, peers = match
+    runs = []
+    for turn in range(args.rounds):
+        # The order turns round too: no contestant always runs after the same other one.
+        order = peers[turn % len(peers):] + peers[:turn % len(peers)]
+        with contextlib.ExitStack() as stack:
+            with on_cores(server_cores):
+                servers = {name: stack.enter_context(start(durability)) for name, start in order}
+            for tests, divisor in groups:
+                for test in tests.split(","):
+                    for name, _ in order:
+                        print(f"\r-c {clients} -P {pipeline} {durability}: round {turn + 1}, {test}, {name}      ",
+                              end="", file=sys.stderr)
+                        with on_cores(client_cores):
+                            rows = measure(servers[name].port, clients, pipeline, test, requests // divisor, args.seconds_max)
+                        runs += [{"contestant": name, "round": turn, "command": command, "rps": rps, "p99_ms": p99}
+                                 for command, rps, p99 in rows]
+    print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
+    return runs
 
 
 def passes(args):
@@ -145,6 +186,7 @@ def main():
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--pipeline", type=numbers, default=[1, 16])
     parser.add_argument("--durability", type=lambda text: text.split(","), default=["async", "sync"])
+    parser.add_argument("--no-pin", action="store_true", help="all cores for all, also with one worker")
     parser.add_argument("--tests", help="redis-benchmark's -t, instead of its default set")
     parser.add_argument("--seconds-max", type=int, default=600, help="bound of one redis-benchmark pass")
     parser.add_argument("--json", default=None, help="where to write all numbers (build tree: bench-SUITE.json)")
@@ -155,22 +197,13 @@ def main():
     if not args.redis_server or not shutil.which("redis-benchmark"):
         parser.error("no redis-server or redis-benchmark here; ./dev bench installs them")
 
-    peers = list(contestants(args))
-    names = [name for name, _ in peers]
     version = subprocess.run([args.redis_server, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     print(f"{version}\n{os.cpu_count()} cores, {platform.platform()}; medians of {args.rounds} rounds; x: ratio to Redis")
     report = {"redis": version, "cores": os.cpu_count(), "platform": platform.platform(), "rounds": args.rounds,
               "passes": []}
-    for durability, clients, pipeline, groups, requests in passes(args):
-        runs = []
-        for turn in range(args.rounds):
-            # The order turns round too: no contestant always runs after the same other one.
-            for name, start in peers[turn % len(peers):] + peers[:turn % len(peers)]:
-                print(f"\r-c {clients} -P {pipeline} {durability}: round {turn + 1}, {name}    ", end="", file=sys.stderr)
-                with start(durability) as server:
-                    for command, rps, p99 in measure(server.port, clients, pipeline, groups, requests, args.seconds_max):
-                        runs.append({"contestant": name, "round": turn, "command": command, "rps": rps, "p99_ms": p99})
-        print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+    for (durability, clients, pipeline, groups, requests), match in itertools.product(passes(args), list(matches(args))):
+        runs = play(args, match, durability, clients, pipeline, groups, requests)
+        names = [name for name, _ in match[2]]
         medians = {}
         for command in dict.fromkeys(run["command"] for run in runs):
             medians[command] = {}
@@ -183,8 +216,9 @@ def main():
         if missing:
             raise RuntimeError(f"not every contestant answered {missing}")
         fsync = DURABILITY[durability][0]
-        table(f"-c {clients} -P {pipeline}, durability {durability} (Redis: appendfsync {fsync})", names, medians)
-        report["passes"].append({"durability": durability, "clients": clients, "pipeline": pipeline,
+        where = "servers on one core, the client on the others" if match[0] else "all cores for all"
+        table(f"-c {clients} -P {pipeline}, durability {durability} (Redis: appendfsync {fsync}), {where}", names, medians)
+        report["passes"].append({"durability": durability, "clients": clients, "pipeline": pipeline, "pinned": match[0] is not None,
                                  "requests": requests, "medians": medians, "runs": runs})
     path = Path(args.json or Path(args.build) / f"bench-{args.suite}.json")
     path.write_text(json.dumps(report, indent=1))
