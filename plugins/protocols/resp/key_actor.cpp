@@ -198,12 +198,12 @@ size_t KeyActor::memory_bytes() const noexcept {
   return sizeof(KeyActor) + value.memory_bytes() + (watch_ != nullptr ? sizeof(Watch) : 0);
 }
 
-KeyActorTypes::KeyActorTypes(const KeyEnvironment& environment, orbit_durability durability, uint64_t flush_delay_ms,
-                             uint64_t idle_timeout_ms)
-    : environment_(environment) {
+KeyActorTypes::KeyActorTypes(const KeyEnvironment& environment, const std::string& family, orbit_durability durability,
+                             uint64_t flush_delay_ms, uint64_t idle_timeout_ms)
+    : environment_(environment), channels_name_(family + ".channels") {
   for (uint32_t i = 0; i < kTypeCount; ++i) {
     const bool order = i == kDatabaseCount;
-    names_[i] = order ? kOrderTypeName : "redis.db" + std::to_string(i);
+    names_[i] = family + (order ? ".databases" : ".db" + std::to_string(i));
     orbit_actor_type& type = types_[i];
     type.struct_size = sizeof type;
     // What is written after SWAPDB must not be there without it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// A Redis key as an actor: types redis.db0 .. redis.db15, the actor's key is the Redis key, its state is one Value.
-// Commands reach it as native payloads (no protobuf form), or through a hold.
+// A Redis key as an actor: types redis.db0 .. redis.db15 (or another first word), the actor's key is the Redis key, its
+// state is one Value. Commands reach it as native payloads (no protobuf form), or through a hold.
 #pragma once
 
 #include <array>
@@ -111,19 +111,23 @@ class KeyActor {
 // The types of the databases and that of their order, as orbit.actor_types/1 wants them. Lives as long as the plugin.
 class KeyActorTypes {
  public:
-  KeyActorTypes(const KeyEnvironment& environment, orbit_durability durability, uint64_t flush_delay_ms,
-                uint64_t idle_timeout_ms);
+  // family: the first word of their names.
+  KeyActorTypes(const KeyEnvironment& environment, const std::string& family, orbit_durability durability,
+                uint64_t flush_delay_ms, uint64_t idle_timeout_ms);
   KeyActorTypes(const KeyActorTypes&) = delete;
   KeyActorTypes& operator=(const KeyActorTypes&) = delete;
-  // The actor of this type, with an empty key, keeps which type each database is.
-  static constexpr const char* kOrderTypeName = "redis.databases";
   const orbit_actor_types_v1* table() const noexcept { return &table_; }
   const char* name(uint32_t database) const noexcept { return names_[database].c_str(); }
+  // The actor of this type, with an empty key, keeps which type each database is.
+  const char* order_name() const noexcept { return names_[kDatabaseCount].c_str(); }
+  // What access control sees the channels as: actors of this type, of which there are none.
+  const char* channels_name() const noexcept { return channels_name_.c_str(); }
 
  private:
   KeyEnvironment environment_;
   static constexpr uint32_t kTypeCount = kDatabaseCount + 1;
   std::array<std::string, kTypeCount> names_;
+  std::string channels_name_;
   std::array<orbit_actor_type, kTypeCount> types_{};
   std::array<const orbit_actor_type*, kTypeCount> pointers_{};
   orbit_actor_types_v1 table_{};

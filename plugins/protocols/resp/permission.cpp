@@ -88,7 +88,7 @@ class Check {
     // PUBLISH channel message; the others name channels only.
     const size_t end = std::string_view(spec_.name).ends_with("publish") ? std::min<size_t>(2, args_.size()) : args_.size();
     for (size_t i = 1; i < end; ++i)
-      if (auto good = call(kChannelsType, args_[i]); !good) return good;
+      if (auto good = call(server_.key_types().channels_name(), args_[i]); !good) return good;
     return {};
   }
 

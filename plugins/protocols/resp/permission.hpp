@@ -12,9 +12,6 @@
 
 namespace orbit::resp {
 
-// Channels of PUBLISH and SUBSCRIBE, as actors of a type: they are the keys.
-inline constexpr const char* kChannelsType = "redis.channels";
-
 struct Caller {
   const Access& access;
   const Principal& principal;

@@ -2,6 +2,7 @@
 // The Redis wire as a plugin: configuration in, listener and sixteen actor types out.
 #include "orbit/plugin.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -16,7 +17,12 @@ constexpr const char* kDurabilities[] = {"sync", "async", "none", nullptr};
 constexpr auto kOptions = with_tls_options({
     option_string("listen", "\"127.0.0.1:6379\"", "Address to listen on; port 0 takes a free one."),
     option_secret("password", "\"\"",
-                  "What AUTH and HELLO must give as the user 'default'; empty: nothing is asked, unless there is access control."),
+                  "What AUTH and HELLO must give as the user 'default'; empty: nothing is asked, unless there is "
+                  "access control."),
+    option_string("types", "\"redis\"",
+                  "First word of the names of its actor types (redis.db0 to redis.db15): its keys and channels are its "
+                  "own, so each "
+                  "instance of a node needs another one."),
     option_strings("password_roles", "[\"admin\"]", "Roles of who gave it, where there is access control."),
     option_string(
         "durability", "\"async\"",
@@ -55,6 +61,7 @@ Settings read_settings(const Config& config) {
   const auto small = [&](const char* key) { return static_cast<uint32_t>(config.integer(key)); };
   Settings out;
   out.listen = config.string("listen");
+  out.types = config.string("types");
   out.password = config.string("password");
   out.password_roles = config.strings("password_roles");
   out.tls = TlsSettings(config);
@@ -88,6 +95,17 @@ class RespPlugin final : public Plugin {
       .needs = {ORBIT_ACCESS_V1, ORBIT_NET_V1, ORBIT_ACTORS_V1, ORBIT_WORKERS_V1, ORBIT_METRICS_V1},
       .options = kOptions,
   };
+
+  static Result<std::unique_ptr<RespPlugin>> create(Host host, const Config& config) {
+    const std::string types = config.string("types");
+    const bool good = !types.empty() && types.size() <= 64 && std::all_of(types.begin(), types.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+    if (!good)
+      return fail(Code::invalid_argument,
+                  "'types': expected 1 to 64 letters, digits, '_' or '-', found '" + types + "'");
+    return std::make_unique<RespPlugin>(host, config);
+  }
 
   RespPlugin(Host host, const Config& config)
       : host_(host),

@@ -48,7 +48,7 @@ Server::Server(const Interfaces& interfaces, const Access& access, Settings sett
     : interfaces_(interfaces),
       access_(access),
       settings_(std::move(settings)),
-      key_types_({interfaces.host, interfaces.workers, interfaces.actors, this, &wake_blocked},
+      key_types_({interfaces.host, interfaces.workers, interfaces.actors, this, &wake_blocked}, settings_.types,
                  durability_of(settings_.durability), settings_.flush_delay_ms, settings_.key_idle_timeout_ms),
       direct_replies_(settings_.durability != "sync") {
   const auto table = command_table();
@@ -68,21 +68,25 @@ Server::~Server() = default;
 void Server::start() {
   const auto& [host, net, actors, workers, metrics, node, listeners] = interfaces_;
   for (uint32_t i = 0; i < kDatabaseCount; ++i) types_[i] = actors->type(key_types_.name(i));
-  databases_type_ = actors->type(KeyActorTypes::kOrderTypeName);
+  databases_type_ = actors->type(key_types_.order_name());
   DatabaseOrder order;
   for (uint32_t i = 0; i < kDatabaseCount; ++i) order[i] = static_cast<uint8_t>(i);
   set_database_order(order);
+  // Of the usual one as before there could be several.
+  const std::string own = settings_.types == Settings().types ? "" : "types=\"" + settings_.types + "\"";
   for (CommandEntry& entry : entries_) {
-    const std::string label = std::string("command=\"") + entry.spec->name + "\"";
+    const std::string label = std::string("command=\"") + entry.spec->name + "\"" + (own.empty() ? "" : ",") + own;
     entry.counter =
         metrics->counter(host, "orbit_resp_commands_total", label.c_str(), "Redis commands received, by name.");
   }
-  errors_counter = metrics->counter(host, "orbit_resp_error_replies_total", "", "Error replies sent to Redis clients.");
-  parse_errors_counter = metrics->counter(host, "orbit_resp_parse_errors_total", "",
+  errors_counter =
+      metrics->counter(host, "orbit_resp_error_replies_total", own.c_str(), "Error replies sent to Redis clients.");
+  parse_errors_counter = metrics->counter(host, "orbit_resp_parse_errors_total", own.c_str(),
                                           "Connections closed because they broke the protocol.");
   connections_counter =
-      metrics->counter(host, "orbit_resp_connections_total", "", "Connections of Redis clients accepted.");
-  connections_gauge = metrics->gauge(host, "orbit_resp_connections", "", "Connections of Redis clients open now.");
+      metrics->counter(host, "orbit_resp_connections_total", own.c_str(), "Connections of Redis clients accepted.");
+  connections_gauge =
+      metrics->gauge(host, "orbit_resp_connections", own.c_str(), "Connections of Redis clients open now.");
   started_at_ms = workers->unix_ms(host);
   saved_at_s = started_at_ms / 1000;
   char digits[41];

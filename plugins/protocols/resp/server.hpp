@@ -35,6 +35,7 @@ inline constexpr std::string_view kRedisVersion = "7.0.15";  // whose behaviour 
 
 struct Settings {
   std::string listen;
+  std::string types = "redis";  // first word of the actor types' names; of an instance's own
   std::string password;  // empty: none asked
   std::vector<std::string> password_roles;
   TlsSettings tls;
