@@ -9,7 +9,8 @@ are told apart by what stands behind the three backticks:
   sh run           started and left running until the end; goes on when it has printed "Orbit is ready" (./dev run)
                    or "orbit 1.2.3 is ready" (orbitd).
   LANG file=PATH   written to PATH, relative to the working directory.
-  output           what the `sh test` block before must have printed: these lines, in order; `...` stands for anything.
+  output           what the block before must have printed: these lines, in order; `...` stands for anything. What still runs may
+                   print them a moment later.
 
 Everything else is only text. Where the system lets us, all of it happens in a network namespace of its own, so that the
 default ports are free; elsewhere the test is skipped (exit 77) when something listens on them.
@@ -80,6 +81,19 @@ def check_output(expected, printed):
     return None
 
 
+class Output:
+    """What a block printed, or prints as long as its process runs."""
+
+    def __init__(self, log, process):
+        self.log, self.process = log, process
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def ended(self):
+        return self.process.poll() is not None
+
+
 class Runner:
     def __init__(self, home, seconds_max):
         self.home, self.cwd, self.seconds_max = home, home, seconds_max
@@ -108,7 +122,7 @@ class Runner:
             raise DocError(f"ended with {status}; it printed:\n{printed}")
         self.running.remove(process)
         self.cwd = Path(where.read_text().strip())
-        return printed
+        return Output(log, process)
 
     def serve(self, block):
         log = self.home.parent / f"block-{block.line}.log"
@@ -117,11 +131,22 @@ class Runner:
         while time.monotonic() < deadline:
             printed = log.read_text(errors="replace")
             if READY.search(printed):
-                return printed
+                return Output(log, process)
             if process.poll() is not None:
                 raise DocError(f"ended with {process.returncode}; it printed:\n{printed}")
             time.sleep(0.05)  # a poll with a deadline
         raise DocError(f"not ready after {self.seconds_max} s; it printed:\n{printed}")
+
+    def expect(self, expected, output):
+        deadline = time.monotonic() + min(self.seconds_max, 30)
+        while True:
+            ended = output.ended() or time.monotonic() >= deadline
+            missing = check_output(expected, output.text())
+            if missing is None:
+                return
+            if ended:
+                raise DocError(f"the line '{missing}' was not printed; this was:\n{output.text()}")
+            time.sleep(0.05)  # a poll with a deadline
 
     def close(self):
         """Ends what was started here, and what that started in its session; nothing else."""
@@ -189,24 +214,22 @@ def main():
         copy_tree(source, home)
         (home / "build").mkdir()
         (home / "build/release").symlink_to(args.build.resolve())
-        count, printed = 0, None
+        count, output = 0, None
         for block in blocks(document.read_text(encoding="utf-8")):
             if block.file:
                 path = runner.cwd / block.file
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.text, encoding="utf-8")
             elif block.is_shell("run"):
-                runner.serve(block)
+                output = runner.serve(block)
             elif block.is_shell("test"):
-                printed = runner.test(block)
+                output = runner.test(block)
                 print(f"{args.document}:{block.line}: ran", flush=True)
                 count += 1
             elif block.info == ["output"]:
-                if printed is None:
-                    raise DocError("output of no `sh test` block")
-                missing = check_output(block.text, printed)
-                if missing is not None:
-                    raise DocError(f"the line '{missing}' was not printed; this was:\n{printed}")
+                if output is None:
+                    raise DocError("output of no block")
+                runner.expect(block.text, output)
         if count == 0:
             sys.exit(f"{args.document}: no block is marked `sh test`")
     except DocError as error:

@@ -46,6 +46,17 @@ class RunDocTest(unittest.TestCase):
     def test_a_node_that_does_not_start_is_an_error(self):
         self.assert_fails("```sh run\nexit 3\n```\n```sh test\ntrue\n```\n", "ended with 3")
 
+    def test_what_runs_in_the_background_may_print_its_lines_later(self):
+        done = self.run_doc("```sh run\necho Orbit is ready; until [[ -e go ]]; do sleep 0.1; done; echo later; exec sleep 600\n```\n"
+                            "```sh test\necho >go\n```\n```sh run\necho Orbit is ready; sleep 0.3; echo next; exec sleep 600\n```\n"
+                            "```output\n... ready\nnext\n```\n")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_lines_that_what_runs_never_prints_are_an_error(self):
+        run = "```sh run\necho Orbit is ready; {}\n```\n```output\nnever\n```\n```sh test\ntrue\n```\n"
+        self.assert_fails(run.format("exec sleep 600"), "the line 'never' was not printed", seconds_max=1)
+        self.assert_fails(run.format("exit 0"), "the line 'never' was not printed")
+
     def test_what_runs_in_the_background_ends_with_the_document(self):
         with tempfile.TemporaryDirectory() as folder:
             pid_file = Path(folder) / "pid"
