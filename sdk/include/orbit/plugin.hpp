@@ -138,14 +138,16 @@ class Host {
 
 // ---- the plugin ----------------------------------------------------------------------------------------------------
 
-// Base of every plugin class. All functions are called on the node's main thread, except extension().
+// Base of every plugin class. All functions are called on the node's main thread, except extension(). An exception out
+// of one ends here: of the constructor, create() and start() it becomes their error, of stop() and extension() a line
+// of the log.
 class Plugin {
  public:
   virtual ~Plugin() = default;
   // The table of an interface that kInfo.provides names; must live as long as the plugin. [any thread]
-  virtual const void* extension(std::string_view id) noexcept { return static_cast<void>(id), nullptr; }
+  virtual const void* extension(std::string_view id) { return static_cast<void>(id), nullptr; }
   virtual Result<> start() { return {}; }
-  virtual void stop() noexcept {}
+  virtual void stop() {}
 };
 
 namespace detail {
@@ -155,6 +157,17 @@ template <class P>
 struct InstanceBox {
   orbit_plugin_instance instance;
   std::unique_ptr<Plugin> plugin;
+  const orbit_host* host = nullptr;
+
+  // For functions that have no error to give. False: it threw, and the log has it.
+  template <class F>
+  bool guarded(const char* name, F&& function) const noexcept {
+    ErrorOut error;
+    if (at_edge(&error, [&]() -> Result<> { return std::forward<F>(function)(), Result<>(); }) == ORBIT_OK) return true;
+    Host(host).log(ORBIT_LOG_ERROR, "the plugin threw",
+                   {{"function", to_c(std::string_view(name))}, {"exception", to_c(std::string_view(error.message))}});
+    return false;
+  }
 };
 
 template <class P>
@@ -167,6 +180,7 @@ orbit_code create_plugin(const orbit_host* host, const orbit_config* raw, orbit_
                          orbit_error* error) noexcept {
   return at_edge(error, [&]() -> Result<> {
     auto box = std::make_unique<InstanceBox<P>>();
+    box->host = host;
     const Config config(raw);
     if constexpr (HasCreate<P>) {
       auto made = P::create(Host(host), config);
@@ -176,14 +190,22 @@ orbit_code create_plugin(const orbit_host* host, const orbit_config* raw, orbit_
       box->plugin = std::make_unique<P>(Host(host), config);
     }
     box->instance = {
-        sizeof(orbit_plugin_instance), 0, box.get(),
+        sizeof(orbit_plugin_instance),
+        0,
+        box.get(),
         [](void* self, const char* id) -> const void* {
-          return static_cast<InstanceBox<P>*>(self)->plugin->extension(id);
+          const auto* const box = static_cast<InstanceBox<P>*>(self);
+          const void* table = nullptr;
+          box->guarded("extension", [&] { table = box->plugin->extension(id); });
+          return table;
         },
         [](void* self, orbit_error* e) -> orbit_code {
           return at_edge(e, [&] { return static_cast<InstanceBox<P>*>(self)->plugin->start(); });
         },
-        [](void* self) { static_cast<InstanceBox<P>*>(self)->plugin->stop(); },
+        [](void* self) {
+          const auto* const box = static_cast<InstanceBox<P>*>(self);
+          box->guarded("stop", [box] { box->plugin->stop(); });
+        },
         [](void* self) { delete static_cast<InstanceBox<P>*>(self); },
     };
     *out = &box.release()->instance;

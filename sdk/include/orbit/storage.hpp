@@ -229,7 +229,7 @@ class StoragePlugin : public Plugin {
   explicit StoragePlugin(std::unique_ptr<E> engine) noexcept : engine_(std::move(engine)) {}
   E& engine() noexcept { return *engine_; }
 
-  const void* extension(std::string_view id) noexcept override {
+  const void* extension(std::string_view id) override {
     if (id == ORBIT_STORAGE_V1) return &kStorage;
     if constexpr (HasSnapshots<E>)
       if (id == ORBIT_STORAGE_SNAPSHOT_V1) return &kSnapshots;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// A plugin in C++ whose functions throw, as its settings say: written with the SDK's classes, which see to it that
+// nothing of that crosses the edge. It is a storage engine that keeps nothing and a protocol that answers nothing in
+// one.
+#include <orbit/net.hpp>
+#include <orbit/plugin.hpp>
+#include <orbit/storage.hpp>
+
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+using orbit::Bytes;
+using orbit::Result;
+
+constexpr const char* kWhere[] = {"nothing", "create", "extension", "start", "stop", "get", "received", nullptr};
+
+[[noreturn]] void fail_at(const char* where) { throw std::runtime_error(std::string("thrown by ") + where); }
+
+class Engine final : public orbit::Storage {
+ public:
+  explicit Engine(std::string where) : where_(std::move(where)) {}
+  Result<bool> get(const orbit::StorageSnapshot*, Bytes, orbit::ValueSink) override {
+    if (where_ == "get") fail_at("get");
+    return false;
+  }
+  Result<> multi_get(const orbit::StorageSnapshot*, orbit::KeyList, orbit::VisitValue) override { return {}; }
+  Result<> scan(const orbit::StorageSnapshot*, Bytes, Bytes, bool, orbit::VisitEntry) override { return {}; }
+  Result<> write(orbit::WriteOps, bool) override { return {}; }
+  Result<> sync() override { return {}; }
+  uint64_t size_bytes() override { return 0; }
+
+ private:
+  const std::string where_;
+};
+
+struct Shared {
+  std::string where;
+};
+
+class Line final : public orbit::ConnectionHandler {
+ public:
+  Line(orbit::Connection connection, Shared& shared) : ConnectionHandler(std::move(connection)), shared_(shared) {}
+  size_t received(Bytes data) override {
+    if (shared_.where == "received") fail_at("received");
+    connection().write(data);
+    return data.size();
+  }
+
+ private:
+  Shared& shared_;
+};
+
+class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
+ public:
+  static constexpr orbit::Option kOptions[] = {
+      orbit::option_string("where", "\"nothing\"", "The function that throws.", kWhere),
+      orbit::option_string("listen", "\"\"", "Where it echoes; empty: nowhere."),
+  };
+  static constexpr orbit::PluginInfo kInfo{.id = "test.throwing",
+                                           .version = "0.1.0",
+                                           .doc = "Throws.",
+#ifdef THROWING_WIRE
+                                           .provides = {},
+#else
+                                           .provides = orbit::storage_provides<Engine>(),
+#endif
+                                           .options = kOptions};
+
+  Throwing(orbit::Host host, const orbit::Config& config)
+      : StoragePlugin(std::make_unique<Engine>(config.string("where"))),
+        host_(host),
+        shared_{config.string("where")},
+        address_(config.string("listen")) {
+    if (shared_.where == "create") fail_at("create");
+  }
+
+  const void* extension(std::string_view id) override {
+    if (shared_.where == "extension") fail_at("extension");
+    return StoragePlugin::extension(id);
+  }
+  Result<> start() override {
+    if (!address_.empty()) {
+      auto listener = orbit::listen<Line>(host_, {.address = address_}, shared_);
+      if (!listener) return tl::unexpected<orbit::Error>(listener.error());
+      listener_ = std::move(*listener);
+    }
+    if (shared_.where == "start") fail_at("start");
+    return {};
+  }
+  void stop() override {
+    if (shared_.where == "stop") fail_at("stop");
+    listener_.stop();
+  }
+
+ private:
+  orbit::Host host_;
+  Shared shared_;
+  std::string address_;
+  orbit::Listener listener_;
+};
+
+}  // namespace
+
+ORBIT_PLUGIN(Throwing)
