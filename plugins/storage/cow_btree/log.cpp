@@ -117,10 +117,19 @@ void Log::append(Bytes operations) {
   previous_ = header.sum;
 }
 
-void Log::restart() {
-  // Zeros that were never synced would be no harm, but metadata to write, or not there.
+void Log::drop_spares() {
   for (const PageId page : spare_) space_.give_back(page, segment_pages());
   spare_.clear();
+}
+
+bool Log::lies_behind(PageId boundary) const noexcept {
+  return std::any_of(segments_.begin(), segments_.end(),
+                     [&](const Segment& at) { return at.page + segment_pages() > boundary; });
+}
+
+void Log::restart() {
+  // Zeros that were never synced would be no harm, but metadata to write, or not there.
+  drop_spares();
   const PageId page = new_segment();
   segments_.push_back({segments_.back().index + 1, page});
   lsn_ = segments_.back().index * capacity();

@@ -35,8 +35,13 @@ class Log {
   void append(Bytes operations);
   // Where a slot that contains everything appended so far says that reading begins. Prepares segments.
   LogStart start_here();
-  // After a sync that failed: goes on in new segments, behind everything that may or may not be there.
+  // Goes on in new segments: after a sync that failed, behind everything that may or may not be there. Nothing may be
+  // appended before a slot leads there.
   void restart();
+  // Gives back what is kept to be written over.
+  void drop_spares();
+  // A part of it lies behind the page.
+  bool lies_behind(PageId boundary) const noexcept;
   // There will be no log after the slot that gets this; the next append needs start_here first.
   LogStart end_here() const noexcept { return {lsn_, previous_, 0}; }
 

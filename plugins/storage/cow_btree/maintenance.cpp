@@ -84,6 +84,13 @@ Result<> Engine::compact_once(bool& again) {
     wait_for_background();
     refuse_if_stopped();
     checkpoint_now(log_->ready() ? log_->start_here() : log_->end_here());
+    // A segment at the end would keep the file as long as it is.
+    log_->drop_spares();
+    if (log_->lies_behind(boundary)) {
+      log_->restart();
+      checkpoint_now(log_->start_here());
+      log_->drop_spares();
+    }
     space_->trim();
     size_bytes_ = space_->pages() * kPageBytes;
     again = worth_compacting();
