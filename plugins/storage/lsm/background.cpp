@@ -25,19 +25,6 @@ class Stripes {
 
 }  // namespace
 
-void RateLimit::take(size_t bytes) {
-  if (bytes_per_second_ == 0) return;
-  std::chrono::steady_clock::time_point until;
-  {
-    const std::lock_guard lock(lock_);
-    const auto now = std::chrono::steady_clock::now();
-    until = std::max(free_at_, now);
-    free_at_ = until + std::chrono::nanoseconds(static_cast<int64_t>(1e9 * static_cast<double>(bytes) /
-                                                                     static_cast<double>(bytes_per_second_)));
-  }
-  std::this_thread::sleep_until(until);
-}
-
 Compression Engine::compression_of(size_t level) const noexcept {
   return options_.compression.empty() ? Compression::none
                                       : options_.compression[std::min(level, options_.compression.size() - 1)];

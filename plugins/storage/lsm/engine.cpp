@@ -19,7 +19,7 @@ Engine::Engine(FileSystem& files, EngineOptions options)
     : files_(files),
       options_(std::move(options)),
       cache_(epochs_, options_.cache_bytes),
-      rate_(options_.background_bytes_per_second) {
+      rate_(options_.background_bytes_per_second, options_.rate_clock) {
   auto* const state = new State;
   state->memtable = std::make_shared<Memtable>(0);
   state->version = std::make_shared<Version>();
@@ -32,6 +32,7 @@ Engine::~Engine() {
     ending_ = true;
   }
   state_changed_.notify_all();
+  rate_.lift();  // who closes does not wait for it
   if (flusher_.joinable()) flusher_.join();
   if (compactor_.joinable()) compactor_.join();
   // So that damage of the log's end is told from a crash at the next open. Without, nothing is lost either.

@@ -16,6 +16,7 @@
 #include <span>
 #include <thread>
 
+#include "rate_limit.hpp"
 #include "version.hpp"
 
 namespace orbit::lsm {
@@ -46,6 +47,7 @@ struct EngineOptions {
   size_t level0_slow = 12;                   // writers are slowed down, the more the more there are,
   size_t level0_stop = 36;                   // and wait
   uint64_t background_bytes_per_second = 0;  // of flushes and compactions together; 0: no limit
+  RateClock rate_clock;
   uint64_t ttl_seconds = 0;                  // entries go this long after they were written; 0: never
   LogRecovery recovery = LogRecovery::strict;
   // Null: not encrypted. A new database is encrypted with keys of its own, which the master key wraps.
@@ -55,17 +57,6 @@ struct EngineOptions {
   std::function<uint64_t()> clock_seconds;                   // required with ttl_seconds
   std::function<void(const EngineStats&)> after_background;  // called after each flush and compaction, on its thread
   std::function<void(const Error&)> on_damage;  // once for each table that a compaction cannot read, on its thread
-};
-
-class RateLimit {
- public:
-  explicit RateLimit(uint64_t bytes_per_second) noexcept : bytes_per_second_(bytes_per_second) {}
-  void take(size_t bytes);
-
- private:
-  const uint64_t bytes_per_second_;
-  std::mutex lock_;
-  std::chrono::steady_clock::time_point free_at_{};
 };
 
 class Engine final : public Storage {
