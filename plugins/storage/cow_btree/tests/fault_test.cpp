@@ -11,6 +11,7 @@
 
 #include "effort.hpp"
 #include "subject.hpp"
+#include "support/group_commit.hpp"
 #include "tests/seed.hpp"
 
 namespace {
@@ -575,4 +576,11 @@ TEST_CASE("each time the tree is written out its figures are told, with the time
   CHECK(now.batches == 3000);
   REQUIRE(put(*engine, "one", "more"));
   CHECK(engine->stats().log_bytes > 0);
+}
+
+TEST_CASE("durable batches of many threads share syncs, and each is durable when it is acknowledged") {
+  const auto found = orbit::test::check_group_commit(orbit::cow_btree::testing::subject());
+  MESSAGE(found.batches << " batches, " << found.syncs << " syncs");
+  CHECK(found.syncs * 2 <= found.batches);
+  CHECK(found.syncs > 0);
 }

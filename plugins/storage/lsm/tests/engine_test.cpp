@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "subject.hpp"
+#include "support/group_commit.hpp"
 #include "tests/seed.hpp"
 
 namespace {
@@ -430,4 +431,11 @@ TEST_CASE("a second engine on the same directory is refused") {
   const auto second = Engine::open(files, small_options());
   REQUIRE(!second);
   CHECK(second.error().code == Code::failed_precondition);
+}
+
+TEST_CASE("durable batches of many threads share syncs, and each is durable when it is acknowledged") {
+  const auto found = orbit::test::check_group_commit(orbit::lsm::testing::subject());
+  MESSAGE(found.batches << " batches, " << found.syncs << " syncs");
+  CHECK(found.syncs * 2 <= found.batches);
+  CHECK(found.syncs > 0);
 }
