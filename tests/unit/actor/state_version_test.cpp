@@ -10,6 +10,7 @@
 #include <string>
 
 #include "sim_node.hpp"
+#include "state/record_format.hpp"
 
 using namespace test;
 
@@ -101,6 +102,20 @@ State state_of(SimNode& node, uint32_t worker, const std::string& type, const st
   return out;
 }
 
+// The only main record there is.
+std::string& main_record(Disk& disk) {
+  for (auto& [key, value] : disk.data)
+    if (key[0] == kMainSpace) return value;
+  FAIL("no actor is stored");
+  return disk.data.begin()->second;
+}
+
+MainHeader header_of(std::string_view record) {
+  const auto header = take_main_header(record);
+  REQUIRE(header);
+  return *header;
+}
+
 }  // namespace
 
 TEST_CASE("the version of a state is one more with every turn that changed it, and no other, also over restarts") {
@@ -117,6 +132,41 @@ TEST_CASE("the version of a state is one more with every turn that changed it, a
   SimNode again(disk, 22, 2);
   CHECK(call_if(again, 1, "sync", "a", kGet).version == 2);
   CHECK(call_if(again, 0, "sync", "a", kAdd).version == 3);
+}
+
+TEST_CASE("a record keeps the epoch that it was stored with, over turns, an expiry and restarts; a new one has none") {
+  Disk disk;
+  {
+    SimNode node(disk, 61);
+    node.call("sync", "a", kAdd, 5);
+    CHECK(header_of(main_record(disk)).epoch == 0);
+  }
+  {
+    // As the node of a cluster whose directory has given this actor its 300th place would have written it.
+    std::string& record = main_record(disk);
+    std::string_view payload = record;
+    auto header = take_main_header(payload);
+    REQUIRE(header);
+    header->epoch = 300;
+    std::string owned;
+    append_main_header(owned, *header);
+    owned += payload;
+    record = owned;
+  }
+  {
+    SimNode node(disk, 62);
+    CHECK(node.call("sync", "a", kAdd, 2).value == 7);
+    CHECK(header_of(main_record(disk)).epoch == 300);
+    CHECK(header_of(main_record(disk)).version == 2);
+    const auto later = static_cast<int64_t>(node.executor.unix_ms() + 3'600'000);
+    node.call("sync", "a", kExpireAt, later);
+    CHECK(header_of(main_record(disk)).expires_at_ms == static_cast<uint64_t>(later));
+    CHECK(header_of(main_record(disk)).epoch == 300);
+  }
+  SimNode again(disk, 63);
+  CHECK(again.call("sync", "a", kAdd, 1).value == 8);
+  CHECK(header_of(main_record(disk)).epoch == 300);
+  CHECK(header_of(main_record(disk)).version == 4);
 }
 
 TEST_CASE("a change that storage refused has no version") {
