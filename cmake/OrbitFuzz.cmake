@@ -1,6 +1,6 @@
 # orbit_add_fuzz(NAME SOURCES a.cpp... LIBRARIES lib... COVERS lib...)
 #
-# An executable fuzz_NAME with libFuzzer's main, in build trees with ORBIT_FUZZ (preset asan); `./dev fuzz` runs it, with the
+# An executable fuzz_NAME with libFuzzer's main, in build trees with ORBIT_FUZZ (presets asan and fuzz); `./dev fuzz` runs it, with the
 # inputs of corpus/ beside the CMakeLists.txt as seeds. COVERS names the libraries of this tree whose branches the fuzzer is
 # to find: they alone are compiled with coverage, because it makes everything else of the tree slower too, and with -O1,
 # which tries several times as many inputs.
