@@ -23,10 +23,6 @@ uint64_t random_below(uint64_t bound) {
   return random() % bound;
 }
 
-uint64_t ms_since(Clock::time_point start) {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count());
-}
-
 bool is_one_of(const std::string& code, std::initializer_list<const char*> codes) {
   return std::any_of(codes.begin(), codes.end(), [&](const char* one) { return code == one; });
 }
@@ -125,12 +121,17 @@ HttpRequest Client::signed_request(const Call& call, const Credentials& credenti
   return out;
 }
 
+Clock::time_point Client::now() const { return options_.pacing.now ? options_.pacing.now() : Clock::now(); }
+
 // Full jitter: anything up to the exponential bound (Brooker, "Exponential Backoff And Jitter", 2015).
 void Client::pause(int attempt, uint64_t left_ms) {
   const uint64_t bound = std::min(options_.retry_pause_max_ms, options_.retry_first_ms << std::min(attempt, 20));
+  const Pacing& pacing = options_.pacing;
+  const uint64_t chosen = 1 + (pacing.random_below ? pacing.random_below(bound) : random_below(bound));
+  const uint64_t ms = std::min(left_ms, chosen);
+  if (pacing.sleep) return pacing.sleep(ms);
   std::unique_lock lock(stop_mutex_);
-  stop_changed_.wait_for(lock, std::chrono::milliseconds(std::min(left_ms, 1 + random_below(bound + 1))),
-                         [&] { return stopping_; });
+  stop_changed_.wait_for(lock, std::chrono::milliseconds(ms), [&] { return stopping_; });
 }
 
 void Client::refuse(const Call& call, const HttpAnswer& answer) const {
@@ -140,7 +141,7 @@ void Client::refuse(const Call& call, const HttpAnswer& answer) const {
 }
 
 HttpAnswer Client::call(const Call& call) {
-  const auto start = Clock::now();
+  const auto start = now();
   std::string problem;
   int credential_tries = 0;
   bool clock_was_set = false;
@@ -179,7 +180,8 @@ HttpAnswer Client::call(const Call& call) {
       }
     }
     ++attempt;
-    const uint64_t spent_ms = ms_since(start);
+    const auto spent_ms =
+        static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now() - start).count());
     {
       std::lock_guard lock(stop_mutex_);
       if (stopping_) raise(Code::cancelled, where(call) + ": " + problem + ", and the engine is being closed");

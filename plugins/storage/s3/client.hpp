@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 
@@ -19,6 +20,13 @@ enum class Encryption {
   s3,        // SSE-S3: AES256
   kms,       // SSE-KMS, with kms_key or the account's
   customer,  // SSE-C: with a key of our own in each request
+};
+
+// What attempts are paced by. A test brings its own; empty: the real ones.
+struct Pacing {
+  std::function<uint64_t(uint64_t bound)> random_below;
+  std::function<std::chrono::steady_clock::time_point()> now;
+  std::function<void(uint64_t ms)> sleep;
 };
 
 struct ClientOptions {
@@ -40,6 +48,7 @@ struct ClientOptions {
   int list_page = 1'000;
   HttpOptions http;
   CredentialCache::Fetch credentials;
+  Pacing pacing;
 };
 
 struct ClientStats {
@@ -80,6 +89,7 @@ class Client final : public ObjectStore {
   void upload_parts(const std::string& name, Bytes bytes);
   void add_encryption(Pairs& headers, bool creates) const;
   void pause(int attempt, uint64_t left_ms);
+  std::chrono::steady_clock::time_point now() const;
   [[noreturn]] void refuse(const Call& call, const HttpAnswer& answer) const;
   std::string where(const Call& call) const;
 

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <random>
+#include <set>
 
 #include "client.hpp"
 #include "engine.hpp"
@@ -194,6 +196,57 @@ TEST_CASE("what passes is tried again, and what does not is said: method, bucket
   const Error refused = error_of([&] { Client(wrong).put("a", "1", {}); });
   CHECK(refused.code == Code::permission_denied);
   CHECK_MESSAGE(refused.message.find("HTTP 403 SignatureDoesNotMatch") != std::string::npos, refused.message);
+}
+
+TEST_CASE("pauses between attempts are random below a bound that doubles, and differ from client to client") {
+  constexpr int kAttempts = 12;
+  constexpr uint64_t kFirst = 50;
+  constexpr uint64_t kMost = 5'000;
+  const auto pauses = [&](uint64_t seed, uint64_t timeout_ms) {
+    ClientOptions mine = options();
+    mine.attempts_max = kAttempts;
+    mine.retry_first_ms = kFirst;
+    mine.retry_pause_max_ms = kMost;
+    mine.operation_timeout_ms = timeout_ms;
+    std::mt19937_64 random(seed);
+    std::chrono::steady_clock::time_point time{};
+    std::vector<uint64_t> out;
+    mine.pacing.random_below = [&](uint64_t bound) { return random() % bound; };
+    mine.pacing.now = [&] { return time; };
+    mine.pacing.sleep = [&](uint64_t ms) {
+      out.push_back(ms);
+      time += std::chrono::milliseconds(ms);
+    };
+    Client client(mine);
+    CHECK(error_of([&] { client.get("never"); }).code == Code::unavailable);
+    return out;
+  };
+  fault("GET .*never", "503", 1 << 20);
+  constexpr uint64_t kSeeds = 24;
+  std::vector<uint64_t> longest(kAttempts - 1);
+  std::set<std::vector<uint64_t>> different;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const auto found = pauses(seed, 1 << 30);
+    REQUIRE(found.size() == kAttempts - 1);
+    for (size_t i = 0; i < found.size(); ++i) {
+      CHECK(found[i] >= 1);
+      CHECK(found[i] <= std::min(kMost, kFirst << i));
+      longest[i] = std::max(longest[i], found[i]);
+    }
+    different.insert(found);
+  }
+  CHECK(different.size() == kSeeds);
+  CHECK(pauses(7, 1 << 30) == pauses(7, 1 << 30));
+  // What is possible is used: of so many one is in the upper half, so that the pauses grow as their bounds do.
+  for (size_t i = 0; i < longest.size(); ++i) CHECK(longest[i] > std::min(kMost, kFirst << i) / 2);
+
+  // All of them together are no longer than the operation may take.
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    uint64_t sum = 0;
+    for (const uint64_t pause : pauses(seed, 700)) sum += pause;
+    CHECK(sum == 700);
+  }
+  control("{\"faults\": []}");
 }
 
 TEST_CASE("a server that is too slow, or not there, is an error within the time that was set") {
