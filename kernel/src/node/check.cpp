@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "node/check.hpp"
 
+#include <map>
+#include <string_view>
+
 #include "access/access_config.hpp"
+#include "net/tls.hpp"
 #include "node/exposure.hpp"
 #include "node/storages.hpp"
+#include "orbit/tls.hpp"
 
 namespace orbit::kernel {
 namespace {
@@ -26,6 +31,25 @@ struct QuietHost {
   PluginHost host;
 };
 
+// Reads what the listeners' TLS is made of, as they would at the start.
+void check_tls(const NodeConfig& config, Mistakes& mistakes) {
+  for (const PluginEntry& entry : config.plugins) {
+    std::map<std::string_view, std::string> set;
+    for (const Value& value : entry.values.all())
+      if (value.type == ORBIT_OPTION_STRING) set[value.key] = value.string;
+    TlsSettings tls;
+    tls.certificate = set["tls.certificate"];
+    tls.key = set["tls.key"];
+    tls.client_ca = set["tls.client_ca"];
+    if (!set["tls.min_version"].empty()) tls.min_version = set["tls.min_version"];
+    if (!tls.client_ca.empty()) tls.client_certificate = ORBIT_CLIENT_CERTIFICATE_REQUIRED;
+    Result<> good = tls.check();
+    if (good && tls.enabled())
+      if (const auto made = TlsServer::make(tls.raw()); !made) good = tl::unexpected<Error>(made.error());
+    if (!good) mistakes.add(entry.position, "TLS of the plugin '" + entry.name + "': " + good.error().message);
+  }
+}
+
 }  // namespace
 
 std::string check_config(const std::string& file, const std::string& text, std::span<const Override> overrides,
@@ -45,6 +69,7 @@ std::string check_config(const std::string& file, const std::string& text, std::
       mistakes.add(entry.position, "plugin '" + entry.name + "': " + plugins[i].error);
   }
   check_exposures(*config, {access_control, config->access.boolean("open_listeners")}, mistakes);
+  check_tls(*config, mistakes);
   for (const ModuleEntry& entry : config->modules) {
     if (entry.path.empty()) continue;
     const auto good = ModuleHost::check(resolved(entry, *config, options), quiet.host.search(), mistakes);

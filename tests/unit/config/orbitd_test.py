@@ -82,6 +82,34 @@ class Orbitd(unittest.TestCase):
             self.assertIn(f"'listen' of the plugin 'api': address '{listen}'", ended.stderr)
             self.assertIn("expected host:port such as 127.0.0.1:6379 or [::1]:6379", ended.stderr)
 
+    def test_tls_that_could_not_start_is_a_mistake(self):
+        def certificate(name, *more):
+            files = [str(self.folder / f"{name}.{what}") for what in ("pem", "key")]
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+                            "2", "-subj", f"/CN={name}", "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+            return files
+        mine, other = certificate("mine"), certificate("other")
+        broken = self.folder / "broken.pem"
+        broken.write_text("no certificate")
+
+        def check(**tls):
+            lines = "".join(f'tls.{key} = "{value}"\n' for key, value in tls.items())
+            return self.run_to_end("--check-config", self.config(
+                f'[[plugin]]\nname = "api"\nid = "orbit.protocol.admin"\n[plugin.config]\nlisten = "127.0.0.1:0"\n{lines}'))
+        self.assertEqual(check(certificate=mine[0], key=mine[1], client_ca=other[0]).stderr, "")
+        for tls, words in (
+            ({"certificate": mine[0]}, "tls.certificate is set, but tls.key is not"),
+            ({"certificate": "/nonexistent.pem", "key": mine[1]}, "/nonexistent.pem"),
+            ({"certificate": mine[0], "key": "/nonexistent.key"}, "/nonexistent.key"),
+            ({"certificate": mine[0], "key": other[1]}, other[1]),
+            ({"certificate": broken, "key": mine[1]}, str(broken)),
+            ({"certificate": mine[0], "key": mine[1], "client_ca": broken}, str(broken)),
+        ):
+            done = check(**tls)
+            self.assertEqual(done.returncode, 1, tls)
+            self.assertRegex(done.stderr, r"node\.toml:\d+:1: TLS of the plugin 'api': ")
+            self.assertIn(words, done.stderr)
+
     def test_a_node_without_storage_is_told_so(self):
         done = self.run_to_end("--check-config", self.config(storage=False))
         self.assertEqual(done.returncode, 1)
