@@ -6,15 +6,21 @@
 #include <orbit/plugin.hpp>
 #include <orbit/storage.hpp>
 
+#include <chrono>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace {
 
 using orbit::Bytes;
 using orbit::Result;
 
-constexpr const char* kWhere[] = {"nothing", "create", "extension", "start", "stop", "get", "received", nullptr};
+constexpr const char* kWhere[] = {"nothing", "create",   "extension", "start", "stop",
+                                  "get",     "received", "late",      nullptr};
+
+constexpr std::chrono::milliseconds kGatePoll{5};
 
 [[noreturn]] void fail_at(const char* where) { throw std::runtime_error(std::string("thrown by ") + where); }
 
@@ -57,6 +63,7 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
   static constexpr orbit::Option kOptions[] = {
       orbit::option_string("where", "\"nothing\"", "The function that throws.", kWhere),
       orbit::option_string("listen", "\"\"", "Where it echoes; empty: nowhere."),
+      orbit::option_string("gate", "\"\"", "late: the file that its start waits for before it listens."),
   };
   static constexpr orbit::PluginInfo kInfo{.id = "test.throwing",
                                            .version = "0.1.0",
@@ -72,7 +79,8 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
       : StoragePlugin(std::make_unique<Engine>(config.string("where"))),
         host_(host),
         shared_{config.string("where")},
-        address_(config.string("listen")) {
+        address_(config.string("listen")),
+        gate_(config.string("gate")) {
     if (shared_.where == "create") fail_at("create");
   }
 
@@ -81,9 +89,13 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
     return StoragePlugin::extension(id);
   }
   Result<> start() override {
+    while (shared_.where == "late" && !std::filesystem::exists(gate_)) std::this_thread::sleep_for(kGatePoll);
     if (!address_.empty()) {
       auto listener = orbit::listen<Line>(host_, {.address = address_}, shared_);
-      if (!listener) return tl::unexpected<orbit::Error>(listener.error());
+      if (!listener) {
+        host_.error("cannot listen: " + listener.error().message);
+        return tl::unexpected<orbit::Error>(listener.error());
+      }
       listener_ = std::move(*listener);
     }
     if (shared_.where == "start") fail_at("start");
@@ -98,6 +110,7 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
   orbit::Host host_;
   Shared shared_;
   std::string address_;
+  std::string gate_;
   orbit::Listener listener_;
 };
 

@@ -223,8 +223,8 @@ Result<> Runtime::publish_module(const std::string& name, const std::string& ver
   return {};
 }
 
-Result<> Runtime::retire_module(const std::string& name) {
-  auto changed = types_.retire(name);
+Result<> Runtime::retire_module(const std::string& name, bool hide) {
+  auto changed = types_.retire(name, hide);
   if (!changed) return tl::unexpected<Error>(changed.error());
   leave_changed(*changed);
   return {};

@@ -67,7 +67,7 @@ class Runtime {
   // waiting messages go to the new version. [any thread that may post]
   Result<> publish_module(const std::string& name, const std::string& version, const std::string& file,
                           std::span<const orbit_actor_type* const> types);
-  Result<> retire_module(const std::string& name);
+  Result<> retire_module(const std::string& name, bool hide = false);  // hide: as TypeRegistry::retire
 
   // The plugins that see every call. Before the executor has started.
   void set_filters(std::vector<CallFilter> filters);

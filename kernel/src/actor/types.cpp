@@ -200,13 +200,14 @@ Result<std::vector<orbit_type*>> TypeRegistry::publish(const std::string& name, 
   return changed;
 }
 
-Result<std::vector<orbit_type*>> TypeRegistry::retire(const std::string& name) {
+Result<std::vector<orbit_type*>> TypeRegistry::retire(const std::string& name, bool hide) {
   const std::lock_guard lock(mutex_);
   std::vector<orbit_type*> changed;
   bool found = false;
   for (const auto& module : modules_) {
     if (module->name != name || module->retire_asked) continue;
     found = module->retire_asked = true;
+    module->hidden = hide;
     for (const auto& made : module->types) {
       const TypeVersion* expected = made.get();
       if (made->type->current.compare_exchange_strong(expected, nullptr)) changed.push_back(made->type);
@@ -224,7 +225,8 @@ ModuleState TypeRegistry::state(const Module& module) noexcept {
 
 void TypeRegistry::each_module(const std::function<void(const Module&)>& visit) const {
   const std::lock_guard lock(mutex_);
-  for (const auto& module : modules_) visit(*module);
+  for (const auto& module : modules_)
+    if (!module->hidden) visit(*module);
 }
 
 void TypeRegistry::each_type(const std::function<void(const orbit_type&)>& visit) const {

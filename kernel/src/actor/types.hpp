@@ -63,6 +63,7 @@ struct Module {
   std::string file;
   uint64_t generation = 0;
   bool retire_asked = false;
+  bool hidden = false;  // as if it had never been published
   std::vector<std::unique_ptr<TypeVersion>> types;
   std::unique_ptr<Descriptors> descriptors;  // null when no type carries any
   int64_t activations() const noexcept;
@@ -113,8 +114,8 @@ class TypeRegistry {
   // methods whose ids collide.
   Result<std::vector<orbit_type*>> publish(const std::string& name, const std::string& version, const std::string& file,
                                            std::span<const orbit_actor_type* const> types);
-  // Takes the module's types out of service. NOT_FOUND when no active module has that name.
-  Result<std::vector<orbit_type*>> retire(const std::string& name);
+  // Takes the module's types out of service. NOT_FOUND when no active module has that name. hide: it is listed no more.
+  Result<std::vector<orbit_type*>> retire(const std::string& name, bool hide = false);
 
   static ModuleState state(const Module& module) noexcept;
   // Calls visit under the registry's lock: keep it short.

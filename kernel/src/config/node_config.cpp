@@ -151,23 +151,12 @@ bool good_instance_name(std::string_view name) {
 void read_plugins(const Tree& root, NodeConfig& out, Mistakes& mistakes) {
   std::map<std::string, Position> names;
   for (const Tree* table : tables_of(root, "plugin", mistakes)) {
-    const Values values = validate(*table, section("plugin").options, "[[plugin]]", mistakes, kConfigKey);
-    PluginEntry entry;
-    entry.name = values.string("name");
-    entry.id = values.string("id");
-    entry.path = values.string("path");
-    entry.required = values.boolean("required");
-    entry.position = table->position;
+    PluginEntry entry = read_plugin(*table, mistakes);
     const Tree::Entry* name = table->find("name");
-    if (name != nullptr && name->value.kind == Tree::Kind::string) {
-      if (!good_instance_name(entry.name))
-        mistakes.add(name->value.position,
-                     "'name' in [[plugin]]: expected 1 to 64 letters, digits, '_' or '-', found '" + entry.name + "'");
-      else if (const auto [it, fresh] = names.emplace(entry.name, name->value.position); !fresh)
+    if (name != nullptr && good_instance_name(entry.name))
+      if (const auto [it, fresh] = names.emplace(entry.name, name->value.position); !fresh)
         mistakes.add(name->value.position, "the name '" + entry.name + "' is taken by the [[plugin]] in line " +
                                                std::to_string(it->second.line));
-    }
-    entry.config = config_of(*table, "[[plugin]]", mistakes);
     out.plugins.push_back(std::move(entry));
   }
 }
@@ -264,6 +253,22 @@ std::optional<NodeConfig> read_config(std::string_view text, std::span<const Ove
   read_routes(*root, config, mistakes);
   check_rest(*root, config, mistakes);
   return config;
+}
+
+PluginEntry read_plugin(const Tree& table, Mistakes& mistakes) {
+  const Values values = validate(table, section("plugin").options, "[[plugin]]", mistakes, kConfigKey);
+  PluginEntry entry;
+  entry.name = values.string("name");
+  entry.id = values.string("id");
+  entry.path = values.string("path");
+  entry.required = values.boolean("required");
+  entry.position = table.position;
+  const Tree::Entry* name = table.find("name");
+  if (name != nullptr && name->value.kind == Tree::Kind::string && !good_instance_name(entry.name))
+    mistakes.add(name->value.position,
+                 "'name' in [[plugin]]: expected 1 to 64 letters, digits, '_' or '-', found '" + entry.name + "'");
+  entry.config = config_of(table, "[[plugin]]", mistakes);
+  return entry;
 }
 
 void validate_entry(PluginEntry& entry, std::span<const orbit_option> options, Mistakes& mistakes) {

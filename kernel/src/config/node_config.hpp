@@ -74,6 +74,10 @@ inline constexpr size_t kConfigEntriesMax = 256;  // [[plugin]]s, [[module]]s, [
 std::optional<NodeConfig> read_config(std::string_view text, std::span<const Override> overrides,
                                       const Environment& environment, Mistakes& mistakes);
 
+// One [[plugin]] by itself, `table` being what stands under it. Does what read_config does for each but look whether
+// its name is taken.
+PluginEntry read_plugin(const Tree& table, Mistakes& mistakes);
+
 // Validates entry.config against the schema of its plugin into entry.values.
 void validate_entry(PluginEntry& entry, std::span<const orbit_option> options, Mistakes& mistakes);
 

@@ -55,15 +55,25 @@ bool convert(const toml::node& node, Tree& out, size_t depth, Mistakes& mistakes
 
 void Mistakes::add(const Position& position, std::string message) { list_.push_back({position, std::move(message)}); }
 
-std::string Mistakes::report() const {
+std::vector<const Mistakes::Mistake*> Mistakes::sorted() const {
   std::vector<const Mistake*> sorted;
   for (const Mistake& mistake : list_) sorted.push_back(&mistake);
   // The addresses are those of one vector: found first comes first.
   std::sort(sorted.begin(), sorted.end(), [](const Mistake* a, const Mistake* b) {
     return std::tie(a->position.line, a->position.column, a) < std::tie(b->position.line, b->position.column, b);
   });
+  return sorted;
+}
+
+std::vector<std::string> Mistakes::messages() const {
+  std::vector<std::string> out;
+  for (const Mistake* mistake : sorted()) out.push_back(mistake->message);
+  return out;
+}
+
+std::string Mistakes::report() const {
   std::string out;
-  for (const Mistake* mistake : sorted) {
+  for (const Mistake* mistake : sorted()) {
     const Position& at = mistake->position;
     if (!at.origin.empty())
       out += at.origin;
@@ -101,6 +111,8 @@ std::string_view kind_name(Tree::Kind kind) noexcept {
       return "a list";
     case Tree::Kind::table:
       return "a table";
+    case Tree::Kind::null:
+      return "null";
     case Tree::Kind::other:
       break;
   }
@@ -174,6 +186,7 @@ std::string toml_text(const Tree& value) {
         out += (out.size() > 1 ? ", " : " ") + toml_quote(entry.key) + " = " + toml_text(entry.value);
       return out + " }";
     }
+    case Tree::Kind::null:
     case Tree::Kind::other:
       break;
   }

@@ -30,18 +30,30 @@ class Mistakes {
   size_t size() const noexcept { return list_.size(); }
   // "file:line:column: message\n" for each, in the order of the file.
   std::string report() const;
+  // The messages alone, in that order.
+  std::vector<std::string> messages() const;
 
  private:
   struct Mistake {
     Position position;
     std::string message;
   };
+  std::vector<const Mistake*> sorted() const;
   std::string file_;
   std::vector<Mistake> list_;
 };
 
 struct Tree {
-  enum class Kind { string, integer, number, boolean, array, table, other };
+  enum class Kind {
+    string,
+    integer,
+    number,
+    boolean,
+    array,
+    table,
+    other,
+    null
+  };  // null: only in JSON, good for nothing
   struct Entry;
 
   Kind kind = Kind::table;
@@ -71,6 +83,8 @@ inline constexpr size_t kConfigBytesMax = 4u << 20;
 
 // Null when the text is no TOML; the mistake says why. Touches no file.
 std::optional<Tree> parse_toml(std::string_view text, Mistakes& mistakes);
+// The same tables, lists and values as a JSON object; its values have no positions.
+std::optional<Tree> parse_json(std::string_view text, Mistakes& mistakes);
 // One value as it would be written behind `key =`.
 std::optional<Tree> parse_toml_value(std::string_view text);
 // The value as TOML text.

@@ -41,6 +41,11 @@ class Listener : public orbit_listener {
  public:
   virtual const std::string& address() const noexcept = 0;
   virtual void stop() noexcept = 0;
+  // Connections that it accepted and that are open. [any thread]
+  virtual uint32_t connections() const noexcept = 0;
+  // Closes those with ORBIT_UNAVAILABLE, after as much of their output as the sockets take now, and whatever it still
+  // accepts. Does not wait for it. After stop. [main]
+  virtual void close_connections() noexcept = 0;
 
  protected:
   ~Listener() = default;

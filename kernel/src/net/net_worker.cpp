@@ -24,7 +24,7 @@ Executor& NetWorker::executor() noexcept { return net_.executor(); }
 uint64_t NetWorker::close_timeout_ns() const noexcept { return net_.options().close_timeout_ms * 1'000'000; }
 
 void NetWorker::adopt(int fd, const SocketAddress& peer, SocketListener& listener) noexcept {
-  if (stopping_) {
+  if (stopping_ || listener.closed()) {
     ::close(fd);
     listener.released();
     return;
@@ -79,6 +79,11 @@ void NetWorker::close_all() noexcept {
   stopping_ = true;
   for (SocketConnection& connection : connections_) connection.stop();
   end_of_round();
+}
+
+void NetWorker::close_of(const SocketListener& listener) noexcept {
+  for (SocketConnection& connection : connections_)
+    if (connection.listener() == &listener) connection.stop();
 }
 
 void NetWorker::recycle(SocketConnection* connection) noexcept {

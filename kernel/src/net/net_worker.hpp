@@ -29,6 +29,8 @@ class NetWorker final : public Resident {
   void adopt(int fd, const SocketAddress& peer, SocketListener& listener) noexcept;
   // Sends what can be sent and closes every connection. Not from inside a plugin's callback. [worker]
   void close_all() noexcept;
+  // The same for the connections of one listener. [worker]
+  void close_of(const SocketListener& listener) noexcept;
 
   bool step() noexcept override;
   void end_of_round() noexcept override;

@@ -46,7 +46,10 @@ class SocketConnection final : public Connection, public Pollable {
   void flush() noexcept;
   void deliver_again() noexcept;
   void finish() noexcept;
-  // The node stops: as much output as the socket takes now, then the end. Does nothing on an unused object.
+  // Whose connection it is, or was the last time it was used.
+  const SocketListener* listener() const noexcept { return listener_; }
+  // The node or its listener's plugin stops: as much output as the socket takes now, then the end. Does nothing on an
+  // unused object.
   void stop() noexcept;
 
  private:

@@ -26,6 +26,17 @@ struct AdoptJob : Job {
   SocketAddress peer;
 };
 
+struct CloseJob : Job {
+  SocketListener* listener;
+  uint32_t worker;
+};
+
+void run_close(Job* job) noexcept {
+  auto* const mine = static_cast<CloseJob*>(job);
+  mine->listener->net().worker(mine->worker).close_of(*mine->listener);
+  delete mine;
+}
+
 void run_adopt(Job* job) noexcept {
   auto* const mine = static_cast<AdoptJob*>(job);
   mine->listener->net().worker(mine->worker).adopt(mine->fd, mine->peer, *mine->listener);
@@ -113,6 +124,14 @@ void SocketListener::stop() noexcept {
   net_.executor().post(0, &stop_job_, &stop_job_);
 }
 
+void SocketListener::close_connections() noexcept {
+  closed_.store(true, std::memory_order_release);  // who is on the way to its worker is refused there
+  for (uint32_t i = 0; i < net_.executor().workers(); ++i) {
+    auto* const job = new CloseJob{{nullptr, &run_close}, this, i};
+    net_.executor().post(i, job, job);
+  }
+}
+
 void SocketListener::watch() noexcept {
   if (stopping_.load()) return;
   const int error = net_.executor().poller(0).add(fd_, EPOLLIN, this);
@@ -165,7 +184,7 @@ bool SocketListener::admit() noexcept {
 }
 
 void SocketListener::released() noexcept {
-  connections_.fetch_sub(1, std::memory_order_relaxed);
+  connections_.fetch_sub(1, std::memory_order_release);
   net_.release();
 }
 

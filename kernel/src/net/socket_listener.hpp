@@ -29,8 +29,11 @@ class SocketListener final : public Listener, public Pollable {
   void start() noexcept;
   const std::string& address() const noexcept override { return address_; }
   void stop() noexcept override;
+  uint32_t connections() const noexcept override { return connections_.load(std::memory_order_acquire); }
+  void close_connections() noexcept override;
 
   // What connections read.
+  bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }  // it keeps no connection any more
   SocketNet& net() noexcept { return net_; }
   const orbit_connection_handler& handler() const noexcept { return handler_; }
   void* self() const noexcept { return self_; }
@@ -70,6 +73,7 @@ class SocketListener final : public Listener, public Pollable {
   uint32_t next_worker_ = 0;             // [worker 0]
   uint64_t warned_ns_ = 0;               // [worker 0]
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> closed_{false};
   std::atomic<uint32_t> connections_{0};
 };
 

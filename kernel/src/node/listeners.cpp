@@ -16,6 +16,7 @@ struct Watched {
   const orbit_host* host;
   orbit_listener* listener;  // null: the plugin's own
   ListenerInfo info;
+  bool stopped = false;  // it may still have connections
 };
 std::mutex mutex;
 std::vector<Watched> watched;
@@ -24,8 +25,11 @@ const ExposurePolicy& policy_of(const orbit_host* host) {
   return *static_cast<const ExposurePolicy*>(PluginContext::of(host).extensions->find(kExposureExtension));
 }
 
+bool given_up(const orbit_host* host) { return PluginContext::of(host).given_up.load(); }
+
 orbit_code may_listen(const orbit_host* host, const orbit_listen_options* options, orbit_error* error) {
   return at_edge(error, [&]() -> Result<> {
+    if (given_up(host)) return fail(Code::failed_precondition, "listen: the node has given this instance up");
     const auto whole = whole_options(options);
     if (!whole) return tl::unexpected(whole.error());
     if (whole->address == nullptr) return fail(Code::invalid_argument, "listen: no address");
@@ -78,13 +82,15 @@ const orbit_net_v1* watched_net_table() noexcept {
                     orbit_error* error) {
       if (const orbit_code refused = may_listen(host, options, error); refused != ORBIT_OK) return refused;
       const orbit_code code = net_table()->listen(host, options, handler, self, listener, error);
-      if (code == ORBIT_OK) remember(host, options, *listener, net_table()->address(*listener));
+      if (code != ORBIT_OK) return code;
+      remember(host, options, *listener, net_table()->address(*listener));
+      if (given_up(host)) close_listeners(host);
       return code;
     };
     out.stop_listening = [](orbit_listener* listener) {
       net_table()->stop_listening(listener);
       const std::lock_guard lock(mutex);
-      std::erase_if(watched, [listener](const Watched& w) { return w.listener == listener; });
+      for (Watched& w : watched) w.stopped |= w.listener == listener;
     };
     return out;
   }();
@@ -95,8 +101,27 @@ std::vector<ListenerInfo> listeners_of(const ExtensionRegistry& node) {
   const std::lock_guard lock(mutex);
   std::vector<ListenerInfo> out;
   for (const Watched& w : watched)
-    if (w.node == &node) out.push_back(w.info);
+    if (w.node == &node && !w.stopped) out.push_back(w.info);
   return out;
+}
+
+uint32_t open_connections(const orbit_host* host) {
+  const std::lock_guard lock(mutex);
+  uint32_t out = 0;
+  for (const Watched& w : watched)
+    if (w.host == host && w.listener != nullptr) out += static_cast<Listener*>(w.listener)->connections();
+  return out;
+}
+
+void close_listeners(const orbit_host* host) {
+  const std::lock_guard lock(mutex);
+  std::erase_if(watched, [host](const Watched& w) { return w.host == host && w.listener == nullptr; });
+  for (Watched& w : watched) {
+    if (w.host != host) continue;
+    w.stopped = true;
+    static_cast<Listener*>(w.listener)->stop();
+    static_cast<Listener*>(w.listener)->close_connections();
+  }
 }
 
 void forget_listeners(const ExtensionRegistry& node) {

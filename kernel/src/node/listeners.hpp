@@ -29,6 +29,11 @@ const orbit_listeners_v1* listeners_table() noexcept;
 
 // Of the node with that registry, in the order of listening. [any thread]
 std::vector<ListenerInfo> listeners_of(const ExtensionRegistry& node);
+// Connections that the instance's listeners accepted, also those that it has stopped. [main], as the next
+uint32_t open_connections(const orbit_host* host);
+// Stops its listeners and closes their connections, whatever the plugin does; those it announced are named no more.
+// Does not wait.
+void close_listeners(const orbit_host* host);
 // The node is gone.
 void forget_listeners(const ExtensionRegistry& node);
 

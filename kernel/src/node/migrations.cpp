@@ -30,16 +30,25 @@ json::object described(const OnlineMigration::Status& status, std::string_view s
 }  // namespace
 
 Migrations::Migrations(Executor& executor, Runtime& runtime, std::vector<Engine> all, Pace& pace, Logger& logger)
-    : executor_(executor), runtime_(runtime), all_(std::move(all)), pace_(pace), logger_(logger) {
-  for (const Engine& engine : all_) {
-    const auto noted = read_copy_note(engine);
-    if (!noted || !*noted || (*noted)->stage == CopyStage::adopted) continue;
-    OnlineMigration::Status status;
-    status.from = (*noted)->from;
-    status.to = engine.name;
-    logger_.warn("a migration did not end", {{"from", status.from}, {"to", status.to}});
-    interrupted_.push_back(std::move(status));
-  }
+    : executor_(executor), runtime_(runtime), pace_(pace), logger_(logger) {
+  for (const Engine& engine : all) add(engine);
+}
+
+void Migrations::add(const Engine& engine) {
+  const auto noted = read_copy_note(engine);
+  const std::lock_guard lock(mutex_);
+  all_.push_back(engine);
+  if (!noted || !*noted || (*noted)->stage == CopyStage::adopted) return;
+  OnlineMigration::Status status;
+  status.from = (*noted)->from;
+  status.to = engine.name;
+  logger_.warn("a migration did not end", {{"from", status.from}, {"to", status.to}});
+  interrupted_.push_back(std::move(status));
+}
+
+std::vector<Engine> Migrations::all() const {
+  const std::lock_guard lock(mutex_);
+  return all_;
 }
 
 Result<> Migrations::start(const std::string& from, const std::string& to) {
@@ -57,7 +66,7 @@ Result<> Migrations::start(const std::string& from, const std::string& to) {
   const auto target = std::find_if(all_.begin(), all_.end(), [&to](const Engine& engine) { return engine.name == to; });
   if (source == nullptr || target == all_.end())
     return fail(Code::not_found, source == nullptr ? "no storage in use has the name '" + from + "'"
-                                                   : "no storage of the configuration has the name '" + to + "'");
+                                                   : "no storage of the node has the name '" + to + "'");
   auto migration = std::make_unique<OnlineMigration>(executor_, source->committer, *target, ChunkLimits{}, &pace_);
   if (auto started = migration->start(); !started) return started;
   logger_.info("migration begins", {{"from", from}, {"to", to}});
@@ -74,7 +83,7 @@ void Migrations::stop() {
 
 std::string Migrations::storages_json() const {
   json::array out;
-  for (const Engine& engine : all_) {
+  for (const Engine& engine : all()) {
     const Store* user = nullptr;
     for (const auto& store : runtime_.stores())
       if (store->name() == engine.name) user = store.get();

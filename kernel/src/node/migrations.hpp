@@ -18,6 +18,8 @@ class Migrations {
  public:
   Migrations(Executor& executor, Runtime& runtime, std::vector<Engine> all, Pace& pace, Logger& logger);
 
+  // One more instance, not in use. Blocks for a moment. [main]
+  void add(const Engine& engine);
   // Blocks for a moment. [main]
   Result<> start(const std::string& from, const std::string& to);
   // The running one ends where it is, to be started again later. [main]
@@ -27,13 +29,14 @@ class Migrations {
   std::string migrations_json() const;
 
  private:
+  std::vector<Engine> all() const;
   Executor& executor_;
   Runtime& runtime_;
-  const std::vector<Engine> all_;
   Pace& pace_;
   Logger& logger_;
-  std::vector<OnlineMigration::Status> interrupted_;  // found at the start
-  mutable std::mutex mutex_;                          // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
+  std::vector<Engine> all_;
+  std::vector<OnlineMigration::Status> interrupted_;  // found when an instance came
   std::vector<std::unique_ptr<OnlineMigration>> begun_;
 };
 

@@ -264,6 +264,11 @@ void Node::add_metrics() {
                 static_cast<double>(access.locked));
     out.counter("orbit_access_denied_total", "Calls and administrative actions that were denied.", "",
                 static_cast<double>(access.denied));
+    for (const PluginStatus& plugin : plugins_->status())
+      out.gauge(
+          "orbit_plugin_running", "1: the plugin's instance is started and not stopped.",
+          label("plugin", plugin.instance) + "," + label("id", plugin.id) + "," + label("version", plugin.version),
+          plugin.state == "running");
     uint32_t worker = 0;
     for (const NetCounters& net : net_->counters()) {
       const std::string of = label("worker", std::to_string(worker++));
@@ -330,7 +335,7 @@ Result<> Node::start(Mistakes& mistakes) {
   if (!mistakes.empty())
     return fail(Code::invalid_argument, "the configuration has " + std::to_string(mistakes.size()) + " mistakes");
   if (!loaded) return loaded;
-  config_json_ = config_.json();
+  config_changed();
   if (auto opened = open_storage(); !opened) return opened;
   if (auto created = plugins_->create_others(); !created) return created;
   storages_ = all_engines(*plugins_);
@@ -359,8 +364,7 @@ Result<> Node::start(Mistakes& mistakes) {
     turn_watch_ = std::make_unique<Periodic>("orbit-watch", watch.look_every_ns(), [&watch] { watch.look(); });
   if (auto published = publish_types(); !published) return published;
   if (auto started = plugins_->start(); !started) return started;
-  if (net_->has_tls())
-    certificate_watch_ = std::make_unique<Periodic>("orbit-tls", kFilesLookNs, [this] { net_->reload_certificates(false); });
+  watch_certificates();
   // What cannot be read is logged by the authenticator that wants to.
   if (access_->enabled())
     access_watch_ = std::make_unique<Periodic>("orbit-access", kFilesLookNs, [this] { static_cast<void>(access_->reload(false)); });
@@ -371,6 +375,23 @@ Result<> Node::start(Mistakes& mistakes) {
                          {"workers", std::to_string(executor_->workers())},
                          {"storage", in_use}});
   return {};
+}
+
+void Node::watch_certificates() {
+  if (net_->has_tls() && !certificate_watch_)
+    certificate_watch_ =
+        std::make_unique<Periodic>("orbit-tls", kFilesLookNs, [this] { net_->reload_certificates(false); });
+}
+
+std::string Node::config_json() const {
+  const std::lock_guard lock(mutex_);
+  return config_json_;
+}
+
+void Node::config_changed() {
+  std::string text = config_.json();
+  const std::lock_guard lock(mutex_);
+  config_json_ = std::move(text);
 }
 
 // ---- the main thread's work ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -81,9 +82,11 @@ class Node final : public ModuleTarget {
   void reload() noexcept;
   std::string node_json() const;  // [any thread], as the next
   std::string plugins_json() const;
+  // The instance as plugins_json has it, or nothing.
+  std::optional<std::string> plugin_json(const std::string& instance) const;
   std::string workers_json() const;
   std::string metrics_text() const;
-  const std::string& config_json() const noexcept { return config_json_; }
+  std::string config_json() const;
   Log& log() noexcept { return *log_; }
   Runtime* runtime() noexcept { return runtime_.get(); }
   AsioExecutor& executor() noexcept { return *executor_; }
@@ -93,6 +96,11 @@ class Node final : public ModuleTarget {
   StorageJobs& storage_jobs() noexcept { return *storage_jobs_; }
   Pace& maintenance_pace() noexcept { return maintenance_pace_; }
   const NodeConfig& config() const noexcept { return config_; }
+
+  // One more plugin while the node runs, and its unloading, as orbit_node_v1 says; mistakes are told one a line.
+  // `asks`: the instance that wants it. [main]
+  Result<std::string> load_plugin(std::string_view entry);
+  void unload_plugin(const std::string& name, const std::string& asks, std::function<void(Result<>)> done);
 
   Result<> publish(const std::string& name, const std::string& version, const std::string& file,
                    std::span<const orbit_actor_type* const> types) override;
@@ -105,10 +113,14 @@ class Node final : public ModuleTarget {
   void add_metrics();
   Result<> make_access(Mistakes& mistakes);
   Result<> take_authenticators();
+  Result<> allow_plugin(const Descriptor& descriptor) const;
+  Result<> adopt_plugin(const std::string& instance, const Descriptor& descriptor);
+  void withdraw_types(const std::string& instance, bool hide);
+  void watch_certificates();
+  void config_changed();
 
   NodeConfig config_;
   const NodeOptions options_;
-  std::string config_json_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   const std::chrono::system_clock::time_point started_at_ = std::chrono::system_clock::now();
   std::unique_ptr<Log> log_;
@@ -139,7 +151,8 @@ class Node final : public ModuleTarget {
     std::chrono::steady_clock::time_point at;
     std::function<void()> task;
   };
-  std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
+  std::string config_json_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;
   std::vector<Later> later_;

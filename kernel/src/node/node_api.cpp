@@ -97,6 +97,29 @@ void retire_module(orbit_bytes raw, orbit_node_done done, void* ctx) {
   });
 }
 
+void load_plugin(orbit_bytes entry, orbit_node_done done, void* ctx) {
+  on_main(done, ctx, [text = std::string(from_c(entry))](const Answer& answer) {
+    auto loaded = this_node()->load_plugin(text);
+    if (loaded)
+      answer(ORBIT_OK, std::move(*loaded));
+    else
+      answer(loaded.error());
+  });
+}
+
+void unload_plugin(const orbit_host* host, orbit_bytes raw, orbit_node_done done, void* ctx) {
+  on_main(done, ctx, [name = std::string(from_c(raw)), asks = PluginContext::of(host).name](const Answer& answer) {
+    this_node()->unload_plugin(name, asks, [name, answer](const Result<>& ended) {
+      if (!ended) return answer(ended.error());
+      if (this_node()->modules()->has(name))
+        return answer(ORBIT_OK, "{}");  // a wire without types, named like a module
+      // The actors of types that it brought.
+      const std::chrono::milliseconds patience(this_node()->config().limits.integer("stop_timeout_ms"));
+      await_retired(name, std::chrono::steady_clock::now() + patience, answer);
+    });
+  });
+}
+
 Runtime::Done pass_on(orbit_node_done done, void* ctx) {
   return [done, ctx](orbit_code code, const std::string& text) { done(ctx, code, to_c(Bytes(text))); };
 }
@@ -155,10 +178,13 @@ constexpr orbit_node_v1 kNodeTable = {
     .retire_module = &retire_module,
     .log_tail = &log_tail,
     .keep =
-        [](orbit_bytes type, orbit_bytes key, uint64_t duration_ms, uint64_t deadline_ns, orbit_node_done done, void* ctx) {
+        [](orbit_bytes type, orbit_bytes key, uint64_t duration_ms, uint64_t deadline_ns, orbit_node_done done,
+           void* ctx) {
           keep_activation(*this_node()->runtime(), std::string(from_c(type)), std::string(from_c(key)), duration_ms,
                           deadline_ns, pass_on(done, ctx));
         },
+    .load_plugin = &load_plugin,
+    .unload_plugin = &unload_plugin,
 };
 
 }  // namespace

@@ -36,6 +36,18 @@ std::string rfc3339(std::chrono::system_clock::time_point time) {
   return text;
 }
 
+json::object plugin_object(const PluginStatus& status) {
+  return {{"instance", status.instance},
+          {"id", status.id},
+          {"version", status.version},
+          {"file", status.file},
+          {"state", status.state},
+          {"configured", status.configured},
+          {"provides", json::value_from(status.provides)},
+          {"needs", json::value_from(status.needs)},
+          {"error", status.error}};
+}
+
 uint64_t resident_bytes() {
   uint64_t size = 0;
   uint64_t resident = 0;
@@ -68,16 +80,14 @@ std::string Node::node_json() const {
 
 std::string Node::plugins_json() const {
   json::array out;
-  for (const PluginStatus& status : plugins_->status())
-    out.push_back(json::object{{"instance", status.instance},
-                               {"id", status.id},
-                               {"version", status.version},
-                               {"file", status.file},
-                               {"state", status.state},
-                               {"provides", json::value_from(status.provides)},
-                               {"needs", json::value_from(status.needs)},
-                               {"error", status.error}});
+  for (const PluginStatus& status : plugins_->status()) out.push_back(plugin_object(status));
   return json::serialize(out);
+}
+
+std::optional<std::string> Node::plugin_json(const std::string& instance) const {
+  for (const PluginStatus& status : plugins_->status())
+    if (status.instance == instance) return json::serialize(plugin_object(status));
+  return std::nullopt;
 }
 
 std::string Node::workers_json() const {

@@ -58,8 +58,7 @@ StorageJobs::Tools StorageJobs::tools_of(const std::string& storage) const {
 
 Result<> StorageJobs::start(const std::string& kind, const std::string& storage, const std::string& path) {
   const auto engine = std::find_if(all_.begin(), all_.end(), [&](const Engine& one) { return one.name == storage; });
-  if (engine == all_.end())
-    return fail(Code::not_found, "no storage of the configuration has the name '" + storage + "'");
+  if (engine == all_.end()) return fail(Code::not_found, "no storage of the node has the name '" + storage + "'");
   const Tools tools = tools_of(storage);
   const bool checkpoint = kind == "checkpoint";
   if (!checkpoint && kind != "check" && kind != "stats" && kind != "compact")

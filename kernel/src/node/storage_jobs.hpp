@@ -31,6 +31,7 @@ class StorageJobs {
   StorageJobs(const StorageJobs&) = delete;
   StorageJobs& operator=(const StorageJobs&) = delete;
 
+  void add(const Engine& engine) { all_.push_back(engine); }  // [main]
   // `kind`: check, stats, compact, or checkpoint, which makes a second database in `path` (absolute; nothing is there
   // yet). UNIMPLEMENTED: the engine cannot. [main]
   Result<> start(const std::string& kind, const std::string& storage, const std::string& path);
@@ -60,7 +61,7 @@ class StorageJobs {
   Result<std::string> check(const Engine& engine, const Tools& tools);
 
   const PluginHost& plugins_;
-  const std::vector<Engine> all_;
+  std::vector<Engine> all_;  // [main]
   Pace& pace_;
   Logger& logger_;
   std::atomic<bool> stop_{false};

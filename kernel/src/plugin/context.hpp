@@ -3,6 +3,7 @@
 // a plugin may keep the pointer for as long as its code is mapped, and that is for ever.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "observe/log.hpp"
@@ -17,6 +18,9 @@ struct PluginContext : orbit_host {
   Logger* log = nullptr;  // never null once made, as the next two
   Metrics* metrics = nullptr;
   const ExtensionRegistry* extensions = nullptr;
+  // The node is done with the instance while it goes on itself. Code that comes back late (a start that was given up)
+  // must not open anything any more. [any thread]
+  mutable std::atomic<bool> given_up{false};
 
   // The instance that passed `host` to a host interface.
   static const PluginContext& of(const orbit_host* host) noexcept { return *static_cast<const PluginContext*>(host); }

@@ -215,6 +215,13 @@ bool ModuleHost::has(const std::string& name) const noexcept {
   return std::any_of(loaded_.begin(), loaded_.end(), [&](const Loaded& loaded) { return loaded.name == name; });
 }
 
+void ModuleHost::set_taken(const std::string& name, bool taken) {
+  if (taken)
+    options_.taken.insert(name);
+  else
+    options_.taken.erase(name);
+}
+
 Result<> ModuleHost::forget(const std::string& name) {
   if (!listed_.contains(name)) return {};
   std::map<std::string, Listed> list = listed_;

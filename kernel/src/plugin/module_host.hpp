@@ -57,6 +57,8 @@ class ModuleHost {
   // Loads or upgrades; returns the module's name. [main]
   Result<std::string> load(const std::string& path);
   bool has(const std::string& name) const noexcept;
+  // Something else publishes types under the name from now on, or does so no more.
+  void set_taken(const std::string& name, bool taken);
   // Forgets a module for the next start; its types are the caller's to retire. [main]
   Result<> forget(const std::string& name);
   // Stops and destroys all instances, newest first; nothing may call a module any more. False when one hangs. [main]
@@ -77,7 +79,7 @@ class ModuleHost {
   Result<> read_list();
   bool end(const std::string& name, Instance& instance);
 
-  const ModuleHostOptions options_;
+  ModuleHostOptions options_;
   const PluginSearch& search_;
   BoundedCaller& caller_;
   ModuleTarget& target_;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "plugin/plugin_host.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <set>
+
+#include "plugin/plugin_slot.hpp"
 
 namespace orbit::kernel {
 namespace {
@@ -25,15 +29,6 @@ DescribedPlugin described(Descriptor descriptor) {
 }
 
 }  // namespace
-
-struct PluginHost::Slot {
-  PluginEntry entry;
-  std::optional<Descriptor> descriptor;
-  std::optional<Instance> instance;
-  const char* state = "loaded";
-  std::string error;
-  bool failed = false;
-};
 
 PluginHost::PluginHost(PluginHostOptions options, const ExtensionRegistry& extensions, Log& log, Metrics& metrics)
     : options_(std::move(options)),
@@ -64,6 +59,34 @@ void PluginHost::refuse(Slot& slot, const std::string& reason) {
 
 // ---- load ----------------------------------------------------------------------------------------------------------
 
+// A path that was loaded gives its first file's code for ever.
+Result<Descriptor> PluginHost::load_once(const std::string& file) {
+  struct stat now{};
+  FileMark mark;
+  if (::stat(file.c_str(), &now) == 0)
+    mark = {now.st_dev, now.st_ino, now.st_mtim.tv_sec * 1'000'000'000 + now.st_mtim.tv_nsec};
+  const auto known = loaded_files_.find(file);
+  if (known != loaded_files_.end() && known->second != mark)
+    return fail(
+        Code::failed_precondition,
+        file +
+            ": found another file than the one that was loaded from this path, expected the same; give the new one "
+            "another name, or restart the node");
+  auto descriptor = load_library(file);
+  if (descriptor) loaded_files_.emplace(file, mark);
+  return descriptor;
+}
+
+Result<> PluginHost::check_twins(const Descriptor& descriptor) const {
+  const auto twin = std::find_if(slots_.begin(), slots_.end(), [&](const auto& other) {
+    return other->descriptor && other->descriptor->id == descriptor.id &&
+           !same_file(other->descriptor->file, descriptor.file);
+  });
+  if (twin == slots_.end()) return {};
+  return fail(Code::failed_precondition, descriptor.file + ": found the id '" + descriptor.id + "' of " +
+                                             (*twin)->descriptor->file + ", expected one file for one id");
+}
+
 Result<Descriptor> PluginHost::resolve(const PluginEntry& entry) {
   std::string file = entry.path;
   if (file.empty()) {
@@ -75,7 +98,7 @@ Result<Descriptor> PluginHost::resolve(const PluginEntry& entry) {
   } else if (auto probed = search_.probe(file); !probed) {
     return probed;
   }
-  auto descriptor = load_library(file);
+  auto descriptor = load_once(file);
   if (descriptor && descriptor->id != entry.id)
     return fail(Code::failed_precondition,
                 file + ": found the plugin id '" + descriptor->id + "', expected '" + entry.id + "'");
@@ -92,13 +115,8 @@ Result<> PluginHost::load(NodeConfig& config, Mistakes& mistakes) {
       refuse(slot, descriptor.error().message);
       continue;
     }
-    const auto twin = std::find_if(slots_.begin(), slots_.end(), [&](const auto& other) {
-      return other->descriptor && other->descriptor->id == descriptor->id &&
-             !same_file(other->descriptor->file, descriptor->file);
-    });
-    if (twin != slots_.end()) {
-      refuse(slot, descriptor->file + ": found the id '" + descriptor->id + "' of " + (*twin)->descriptor->file +
-                       ", expected one file for one id");
+    if (auto single = check_twins(*descriptor); !single) {
+      refuse(slot, single.error().message);
       continue;
     }
     validate_entry(entry, descriptor->options, mistakes);
@@ -188,8 +206,9 @@ Result<> PluginHost::create(const std::string* only) {
     if (slot->failed || slot->instance) continue;
     Result<> good = check_needs(*slot);
     if (good) {
-      const auto* context = PluginContext::make(slot->entry.name, log_.logger(slot->entry.name), metrics_, extensions_);
-      auto made = Instance::create(*slot->descriptor, slot->entry.values, *context, caller_, options_.create_timeout);
+      slot->context = PluginContext::make(slot->entry.name, log_.logger(slot->entry.name), metrics_, extensions_);
+      auto made =
+          Instance::create(*slot->descriptor, slot->entry.values, *slot->context, caller_, options_.create_timeout);
       if (made)
         slot->instance = std::move(*made);
       else
@@ -267,6 +286,11 @@ bool PluginHost::destroy() {
     }
   }
   created_.clear();
+  for (; !kept_.empty(); kept_.pop_back())
+    if (const auto ended = kept_.back()->instance->destroy(caller_, options_.stop_timeout); !ended) {
+      refuse(*kept_.back(), ended.error().message);
+      good = false;
+    }
   return good;
 }
 
@@ -281,6 +305,7 @@ std::vector<PluginStatus> PluginHost::status() const {
     status.id = slot->entry.id;
     status.state = slot->state;
     status.error = slot->error;
+    status.configured = slot->configured;
     status.file = slot->entry.path;
     if (!slot->descriptor) continue;
     status.version = slot->descriptor->version;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,6 +39,17 @@ struct PluginStatus {
   std::vector<std::string> provides;
   std::vector<std::string> needs;
   std::string error;
+  bool configured = true;  // false: added while the node ran
+};
+
+// What the node has to say when an instance is added to the running ones. [main]
+struct AddSteps {
+  // Whether a plugin like this can be added. Its settings are good, and nothing of it has been called.
+  std::function<Result<>(const Descriptor&)> allow;
+  // It is created, `provided_by` finds it, and it is about to start. All or nothing.
+  std::function<Result<>(const std::string& instance, const Descriptor&)> adopt;
+  // It was adopted, but its start has failed: takes back what adopt did, and closes what the instance has open.
+  std::function<void(const std::string& instance, const orbit_host* host)> drop;
 };
 
 class PluginHost {
@@ -78,6 +90,17 @@ class PluginHost {
   // Stops what still runs and destroys all in reverse. Nothing may call a plugin any more. [main]
   bool destroy();
 
+  static constexpr size_t kAddedMax =
+      1000;  // in the life of a process: instances that were started are not freed before its end
+
+  // What load, create_others and start do for an entry, for one more while the others run. After an error all is as it
+  // was; an instance whose start failed is kept, unseen, until destroy, because workers may still know it. Mistakes in
+  // the entry's table go to `mistakes`, and all of them to the error, one a line. [main], after start
+  Result<> add(PluginEntry& entry, Mistakes& mistakes, const AddSteps& steps);
+  // Stops one of the running, has `drop` take it from the node, and lists it no more. Kept as above. An error of its
+  // stop: it is dropped, and listed as failed. [main], after start
+  Result<> remove(const std::string& instance, const std::function<void(const orbit_host* host)>& drop);
+
   std::vector<PluginStatus> status() const;  // [any thread]
   // Every refusal since load, as logged. [main]
   const std::vector<std::string>& refusals() const noexcept { return refusals_; }
@@ -90,6 +113,15 @@ class PluginHost {
 
  private:
   struct Slot;
+  struct FileMark {
+    uint64_t device = 0;
+    uint64_t inode = 0;
+    int64_t modified_ns = 0;
+    bool operator==(const FileMark&) const = default;
+  };
+  Result<Descriptor> load_once(const std::string& file);
+  Result<> check_twins(const Descriptor& descriptor) const;
+  Result<> run_added(Slot& slot, const AddSteps& steps, bool& started);
   Result<Descriptor> resolve(const PluginEntry& entry);
   Result<> check_needs(const Slot& slot) const;
   std::vector<Slot*> ordered(const std::string* only, std::vector<Slot*>& cyclic);
@@ -105,9 +137,13 @@ class PluginHost {
   Logger& logger_;
   PluginSearch search_;
   BoundedCaller caller_;
-  mutable std::mutex mutex_;  // guards state and error of slots, which other threads read
+  std::map<std::string, FileMark> loaded_files_;  // as they were then
+  size_t added_ = 0;
+  mutable std::mutex
+      mutex_;  // guards slots_, and state and error of slots, which other threads read; only main changes them
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> created_;  // in order
+  std::vector<std::unique_ptr<Slot>> kept_;  // of what was removed or could not start
   std::vector<std::string> refusals_;
 };
 

@@ -61,6 +61,13 @@ void PluginSearch::scan() {
   }
 }
 
+void PluginSearch::forget() {
+  scanned_ = false;
+  files_.clear();
+  refused_.clear();
+  notes_.clear();
+}
+
 const std::multimap<std::string, std::string>& PluginSearch::all() {
   scan();
   return files_;

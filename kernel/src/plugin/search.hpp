@@ -18,6 +18,8 @@ class PluginSearch {
 
   // The one file that has this id; refused when none or several have it. [main]
   Result<std::string> find(const std::string& id);
+  // What is in the folders is looked at again by the next find or all. [main]
+  void forget();
   // Tries one file. [main]
   Result<Descriptor> probe(const std::string& file) const;
   // Every good file, by id. [main]

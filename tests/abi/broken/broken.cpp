@@ -25,6 +25,7 @@
 #define ENTRY_CRASHES 14
 #define ENTRY_HANGS 15
 #define CREATE_GIVES_NOTHING 16
+#define START_HANGS 17
 
 namespace {
 
@@ -42,6 +43,9 @@ orbit_plugin_instance instance = {sizeof(orbit_plugin_instance),
                                   nullptr,
                                   &get_extension,
                                   [](void*, orbit_error* error) -> orbit_code {
+#if BREAK == START_HANGS
+                                    hang();
+#endif
                                     if (BREAK != START_FAILS) return ORBIT_OK;
                                     std::strcpy(error->message, "the port is taken");
                                     return ORBIT_UNAVAILABLE;

@@ -329,6 +329,31 @@ TEST_CASE("stop closes every connection with UNAVAILABLE after sending what it c
   CHECK(counters[0].connections + counters[1].connections == 0);
 }
 
+TEST_CASE("close_connections closes those of its listener, and the others stay") {
+  NetFixture fixture(2);
+  const std::string kept = fixture.listen(NetFixture::options());
+  Listener* const other = fixture.listener;
+  const std::string address = fixture.listen(NetFixture::options());
+  Client stays(kept), first(address), second(address);
+  for (Client* client : {&stays, &first, &second}) {
+    REQUIRE(client->send("a"));
+    CHECK(client->read(1) == "a");
+  }
+  CHECK(fixture.listener->connections() == 2);
+  fixture.listener->stop();
+  fixture.listener->close_connections();
+  CHECK(first.read_to_end().empty());
+  CHECK(second.read_to_end().empty());
+  REQUIRE(fixture.closed.wait_for(2));
+  CHECK(fixture.closed_codes() == std::vector<orbit_code>{ORBIT_UNAVAILABLE, ORBIT_UNAVAILABLE});
+  for (uint32_t worker = 0; worker < 2; ++worker)
+    fixture.on_worker(worker, [] {});  // the round that closed them is over
+  CHECK(fixture.listener->connections() == 0);
+  CHECK(other->connections() == 1);
+  REQUIRE(stays.send("b"));
+  CHECK(stays.read(1) == "b");
+}
+
 TEST_CASE("listen through the table tells errors at the edge") {
   NetFixture fixture;
   struct Host : orbit_host {

@@ -26,7 +26,7 @@ typedef struct orbit_node_v1 {
                                           memory_bytes, activations, listeners: [{plugin, address, tls,
                                           open_to}]} */
   void (*workers)(orbit_sink json);    /* [{worker, activations, memory_bytes, turns_total, messages_total, ..._total}] */
-  void (*plugins)(orbit_sink json);    /* [{instance, id, version, file, state, provides, needs, error}] */
+  void (*plugins)(orbit_sink json);    /* [{instance, id, version, file, state, configured, provides, needs, error}] */
   void (*modules)(orbit_sink json);    /* [{name, version, generation, file, state: active|draining|retired, types: [..],
                                           activations}] */
   void (*types)(orbit_sink json);      /* [{name, module, generation, storage, durability, state_type, idle_timeout_ms, mailbox_max,
@@ -58,6 +58,17 @@ typedef struct orbit_node_v1 {
    * wish to leave count all the same. {kept_ms: how long from now}. FAILED_PRECONDITION: its type is stateless. duration_ms: at most
    * ORBIT_KEEP_MS_MAX. deadline_ns: monotonic, 0: none. Answers through done, on the calling worker. [worker] */
   void (*keep)(orbit_bytes type, orbit_bytes key, uint64_t duration_ms, uint64_t deadline_ns, orbit_node_done done, void* ctx);
+  /* Does for one more plugin what a node does for each [[plugin]] when it starts: finds its file, tries it in a child
+   * process, checks its settings, creates and starts it. `entry` is a JSON object with what stands under [[plugin]]:
+   * {name, id, path, required, config: {..}}. Answers {plugin: as `plugins` lists it, toml: the entry as text for the
+   * configuration, lasts: for people how long}. INVALID_ARGUMENT: every mistake, one a line.
+   * FAILED_PRECONDITION: also a kind of plugin that a node takes up only when it starts. After an error the node is as
+   * it was. Answers through done, on the calling worker. [worker] */
+  void (*load_plugin)(orbit_bytes entry, orbit_node_done done, void* ctx);
+  /* Stops a plugin that serves a wire, and answers when its connections have ended, which it closes after 5 s. Its name
+   * is free then. FAILED_PRECONDITION: it provides something that others may use, or is the instance that `host`
+   * belongs to. Answers through done, on the calling worker. [worker] */
+  void (*unload_plugin)(const orbit_host* host, orbit_bytes name, orbit_node_done done, void* ctx);
 } orbit_node_v1;
 
 #define ORBIT_KEEP_MS_MAX 86400000u /* a day */
