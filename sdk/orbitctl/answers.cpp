@@ -37,6 +37,14 @@ std::string request(const Invocation& call, const char* method, const std::strin
     throw Failure(kExitUnreachable, "what answers at " + client.url() + " is no Orbit node: HTTP status " +
                                         std::to_string(answer.status) + " without a problem document");
   if (call.json) call.out << answer.body << '\n';
+  if (const auto* errors = problem.get_object().if_contains("errors");
+      errors != nullptr && errors->is_array() && errors->get_array().size() > 1) {
+    std::string text =
+        std::to_string(errors->get_array().size()) + " mistakes [" + printable(view(code->get_string())) + "]";
+    for (const json::value& one : errors->get_array())
+      text += "\n  " + (one.is_string() ? printable(view(one.get_string())) : "");
+    throw Failure(kExitRefused, text);
+  }
   throw Failure(kExitRefused, printable(view(detail->get_string())) + " [" + printable(view(code->get_string())) + "]" +
                                   advice(answer.status));
 }

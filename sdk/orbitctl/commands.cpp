@@ -6,6 +6,7 @@
 #include "mcp_command.hpp"
 #include "new_project.hpp"
 #include "node_commands.hpp"
+#include "plugin_commands.hpp"
 #include "storage_commands.hpp"
 
 namespace orbit::ctl {
@@ -23,6 +24,26 @@ std::span<const Command> commands() {
        ready},
       {"workers", "", "the workers and what they own", "", 0, 0, {}, workers},
       {"plugins", "", "the plugins and their state", "", 0, 0, {}, plugins},
+      {"plugin load",
+       "NAME",
+       "load a plugin into the running node, as the instance NAME",
+       "--config has its settings, what stands under [plugin.config]: a TOML file, a file that ends in .json, or JSON "
+       "that begins with\n"
+       "a brace. Without --path the node searches its plugin paths for --id. It lasts until the node ends, and the "
+       "answer has what to\n"
+       "write into the configuration. Plugins that authenticate callers or filter calls need a restart.",
+       1,
+       1,
+       {"id", "path", "config"},
+       plugin_load},
+      {"plugin unload",
+       "NAME",
+       "stop a plugin that serves a wire",
+       "It accepts no more, and what was begun ends; connections that are open after 5 s are closed.",
+       1,
+       1,
+       {},
+       plugin_unload},
       {"config",
        "",
        "the configuration in force, as JSON",
@@ -111,7 +132,8 @@ std::span<const Command> commands() {
       {"access revoke",
        "user|token VALUE",
        "let a user, or a token, in no more",
-       "At once, also where it has logged in, and over restarts of the node. A token's VALUE is its jti, or sha256: and the\n"
+       "At once, also where it has logged in, and over restarts of the node. A token's VALUE is its jti, or sha256: "
+       "and the\n"
        "hash of all of it in hexadecimal: printf %s TOKEN | sha256sum.",
        2,
        2,
@@ -121,7 +143,8 @@ std::span<const Command> commands() {
       {"access reload",
        "",
        "read files of users and of keys again",
-       "The node looks every two seconds whether they have changed; this waits until they are read, and tells what is wrong.",
+       "The node looks every two seconds whether they have changed; this waits until they are read, and tells what is "
+       "wrong.",
        0,
        0,
        {},

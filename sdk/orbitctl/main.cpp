@@ -41,7 +41,11 @@ po::options_description command_options() {
   out.add_options()("type", po::value<std::string>()->value_name("TYPE"), "only activations of this actor type")(
       "limit", po::value<uint64_t>()->default_value(100, "100")->value_name("N"), "show at most N")(
       "cursor", po::value<std::string>()->value_name("CURSOR"), "go on where the answer before ended")(
-      "config", po::value<std::string>()->value_name("FILE"), "the node's TOML file; the node must not run")(
+      "config", po::value<std::string>()->value_name("FILE"),
+      "the node's TOML file; the node must not run. plugin load: the plugin's settings, as a TOML or JSON file or as "
+      "JSON")("id", po::value<std::string>()->value_name("ID"), "the plugin's id, e.g. orbit.protocol.resp")(
+      "path", po::value<std::string>()->value_name("FILE"),
+      "its library on the node's machine; a relative path is made absolute here")(
       "storage", po::value<std::string>()->value_name("NAME"), "a storage instance; default: that of [storage]")(
       "from", po::value<std::string>()->value_name("FROM"),
       "query: the least value; storage: the instance, or the folder, to take from")(

@@ -18,6 +18,8 @@ std::string read(NodeQuery query);
 http::Response list_response(std::string_view member, NodeQuery query);
 // For the node's asynchronous answers; ctx is the exchange that was released into the call.
 void done_json(void* ctx, orbit_code code, orbit_bytes text);
+// As done_json for what has no answer: 204.
+void done_empty(void* ctx, orbit_code code, orbit_bytes text);
 // The body as a JSON object whose members are all among `known`; answers the exchange itself when it is not.
 std::optional<boost::json::object> parse_body(Exchange& exchange, std::initializer_list<std::string_view> known);
 inline std::string_view view(const boost::json::string& text) { return {text.data(), text.size()}; }

@@ -65,8 +65,6 @@ std::optional<json::object> parse_body(Exchange& exchange, std::initializer_list
   return std::move(value.get_object());
 }
 
-namespace {
-
 void done_empty(void* ctx, orbit_code code, orbit_bytes text) {
   const ExchangePtr exchange(static_cast<Exchange*>(ctx));
   if (code == ORBIT_OK)
@@ -74,6 +72,8 @@ void done_empty(void* ctx, orbit_code code, orbit_bytes text) {
   else
     exchange->fail(static_cast<Code>(code), from_c(text));
 }
+
+namespace {
 
 // A whole decimal number within the bounds, or nothing.
 std::optional<uint64_t> parse_number(std::string_view text, uint64_t min, uint64_t max) {

@@ -11,6 +11,8 @@ void ready(const Services& services, ExchangePtr exchange);
 void node(const Services& services, ExchangePtr exchange);
 void workers(const Services& services, ExchangePtr exchange);
 void plugins(const Services& services, ExchangePtr exchange);
+void load_plugin(const Services& services, ExchangePtr exchange);
+void unload_plugin(const Services& services, ExchangePtr exchange);
 void modules(const Services& services, ExchangePtr exchange);
 void load_module(const Services& services, ExchangePtr exchange);
 void retire_module(const Services& services, ExchangePtr exchange);

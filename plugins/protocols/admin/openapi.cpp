@@ -138,6 +138,7 @@ std::string openapi_document(bool with_token) {
   document["tags"] =
       json::array{json::object{{"name", "health"}, {"description", "For probes and tools."}},
                   json::object{{"name", "node"}, {"description", "The node itself."}},
+                  json::object{{"name", "plugins"}, {"description", "Plugins: load, unload."}},
                   json::object{{"name", "modules"}, {"description", "Actor modules: load, upgrade, retire."}},
                   json::object{{"name", "actors"}, {"description", "Actor types and actors."}},
                   json::object{{"name", "live"}, {"description", "What happens at this moment."}},

@@ -18,9 +18,14 @@ constexpr Parameter kPathParameters[] = {
     {"method", "Name of one of the type's methods.", R"({"type":"string","minLength":1})"},
     {"index", "Name of one of the type's indexes.", R"({"type":"string","minLength":1})"},
     {"kind", "What is revoked: `user`, or `token`.", R"({"type":"string","enum":["user","token"]})"},
-    {"value", "The user's name, or what the token is called: a JWT's `jti`, or `sha256:` and the hash of the token in hexadecimal.",
+    {"value",
+     "The user's name, or what the token is called: a JWT's `jti`, or `sha256:` and the hash of the token in "
+     "hexadecimal.",
      R"({"type":"string","minLength":1,"maxLength":256})"},
-    {"name", "Name of a loaded actor module, as `GET /v1/modules` lists it.", R"({"type":"string","minLength":1})"},
+    {"name",
+     "Name of a loaded actor module, as `GET /v1/modules` lists it, or of a plugin's instance, as `GET /v1/plugins` "
+     "does.",
+     R"({"type":"string","minLength":1})"},
 };
 
 constexpr Parameter kRevokeQuery[] = {
@@ -65,7 +70,9 @@ constexpr Answer kHealth[] = {{200, "The process answers.", kJsonMedia, "Health"
 constexpr Answer kReady[] = {{200, "The node has started and is not draining.", kJsonMedia, "Ready"}};
 constexpr Answer kNode[] = {{200, "The node.", kJsonMedia, "Node"}};
 constexpr Answer kWorkers[] = {{200, "The workers, in order.", kJsonMedia, "WorkerList"}};
-constexpr Answer kPlugins[] = {{200, "Every [[plugin]] of the configuration.", kJsonMedia, "PluginList"}};
+constexpr Answer kPlugins[] = {{200, "Every plugin instance.", kJsonMedia, "PluginList"}};
+constexpr Answer kPluginLoaded[] = {{200, "The plugin runs.", kJsonMedia, "PluginLoaded"}};
+constexpr Answer kPluginUnloaded[] = {{204, "The plugin is stopped and its connections are closed.", nullptr, nullptr}};
 constexpr Answer kModules[] = {{200, "Every generation of every module.", kJsonMedia, "ModuleList"}};
 constexpr Answer kModule[] = {{200, "The module is loaded and active.", kJsonMedia, "Module"}};
 constexpr Answer kRetired[] = {{204, "The module's activations are drained; its types are gone.", nullptr, nullptr}};
@@ -109,6 +116,8 @@ constexpr int kUnimplemented[] = {501};
 constexpr int kNotFound[] = {404};
 constexpr int kQueryErrors[] = {404, 429, 503};
 constexpr int kLoadErrors[] = {409, 415, 429};
+constexpr int kPluginLoadErrors[] = {404, 409, 415, 429, 501, 503};
+constexpr int kPluginUnloadErrors[] = {404, 429, 501, 503};
 constexpr int kMigrateErrors[] = {404, 415, 503};
 constexpr int kWorkErrors[] = {404, 415, 501, 503};
 constexpr int kPaceErrors[] = {415, 501};
@@ -165,9 +174,41 @@ constexpr Route kRoutes[] = {
      .operation = "listPlugins",
      .tag = "node",
      .summary = "The plugins",
-     .doc = "Every plugin instance of the configuration, also those that were refused, with the reason.",
+     .doc = "Every plugin instance: those of the configuration, also the ones that were refused, with the reason, and "
+            "those that were "
+            "loaded since.",
      .handle = handlers::plugins,
      .answers = kPlugins},
+    {.method = "POST",
+     .path = "/v1/plugins",
+     .operation = "loadPlugin",
+     .tag = "plugins",
+     .summary = "Load a plugin into the running node",
+     .doc = "Does for it what the node does for each [[plugin]] of its configuration when it starts, and takes the "
+            "same settings. It "
+            "lasts until the node ends; the answer has what to write into the configuration. All mistakes are told at "
+            "once, and after "
+            "an error the node is as it was. Plugins that authenticate callers or filter calls are taken up only at a "
+            "start and are "
+            "refused.",
+     .handle = handlers::load_plugin,
+     .answers = kPluginLoaded,
+     .errors = kPluginLoadErrors,
+     .body = "PluginLoad",
+     .body_required = true},
+    {.method = "DELETE",
+     .path = "/v1/plugins/{name}",
+     .operation = "unloadPlugin",
+     .tag = "plugins",
+     .summary = "Stop a plugin that serves a wire",
+     .doc = "It accepts no more and ends what was begun; connections that are open after 5 s are closed. One that the "
+            "configuration has "
+            "is there again after a restart. Storage engines and other plugins that something may be using are "
+            "refused, and so is the "
+            "one that carries this request.",
+     .handle = handlers::unload_plugin,
+     .answers = kPluginUnloaded,
+     .errors = kPluginUnloadErrors},
     {.method = "GET",
      .path = "/v1/config",
      .operation = "getConfig",

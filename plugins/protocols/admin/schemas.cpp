@@ -14,7 +14,8 @@ const char* const kSchemas = R"json({
       "status": {"type": "integer", "minimum": 400, "maximum": 599},
       "detail": {"type": "string", "description": "What was found, what was expected, what to do."},
       "instance": {"type": "string", "format": "uri-reference", "description": "The request's target, unless it was unreadable."},
-      "code": {"$ref": "#/components/schemas/Code"}
+      "code": {"$ref": "#/components/schemas/Code"},
+      "errors": {"type": "array", "items": {"type": "string"}, "description": "Every mistake by itself, where a request can have several."}
     }
   },
   "Code": {
@@ -113,16 +114,36 @@ const char* const kSchemas = R"json({
   },
   "Plugin": {
     "type": "object",
-    "required": ["instance", "id", "version", "file", "state", "provides", "needs", "error"],
+    "required": ["instance", "id", "version", "file", "state", "configured", "provides", "needs", "error"],
     "properties": {
       "instance": {"type": "string", "description": "The name of the [[plugin]] entry."},
       "id": {"type": "string", "examples": ["orbit.protocol.admin"]},
       "version": {"type": "string"},
       "file": {"type": "string"},
       "state": {"type": "string"},
+      "configured": {"type": "boolean", "description": "False: it was loaded while the node ran, and ends with it."},
       "provides": {"type": "array", "items": {"type": "string"}},
       "needs": {"type": "array", "items": {"type": "string"}},
       "error": {"type": "string", "description": "Why the plugin was refused; empty when it was not."}
+    }
+  },
+  "PluginLoad": {
+    "type": "object", "required": ["name", "id"], "additionalProperties": false,
+    "description": "What stands under [[plugin]] in the configuration.",
+    "properties": {
+      "name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "description": "Of the instance; no other plugin has it."},
+      "id": {"type": "string", "examples": ["orbit.protocol.resp"]},
+      "path": {"type": "string", "pattern": "^/", "description": "Absolute path of the library on the node's machine; without it node.plugin_paths are searched for the id."},
+      "required": {"type": "boolean", "description": "For the configuration: whether the node stops when the plugin is refused. Means nothing here."},
+      "config": {"type": "object", "description": "Its settings, as under [plugin.config]; ${NAME} is a variable of the node's environment."}
+    }
+  },
+  "PluginLoaded": {
+    "type": "object", "required": ["plugin", "toml", "lasts"],
+    "properties": {
+      "plugin": {"$ref": "#/components/schemas/Plugin"},
+      "toml": {"type": "string", "description": "The entry as text for the configuration."},
+      "lasts": {"type": "string", "description": "How long the plugin stays, for people."}
     }
   },
   "PluginList": {

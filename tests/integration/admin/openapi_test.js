@@ -68,6 +68,17 @@ test('every documented answer is given by a live node and matches its schema', a
   assert.strictEqual(loaded.json.name, 'actors.counter');
   assert.strictEqual(loaded.json.state, 'active');
   assert.ok((await expect(200, 'GET', '/v1/modules')).json.modules.some((one) => one.name === 'actors.counter'));
+  const plugin = { name: 'web', id: 'orbit.protocol.rest', config: { listen: '127.0.0.1:0' } };
+  const added = await expect(200, 'POST', '/v1/plugins', plugin);
+  assert.strictEqual(added.json.plugin.state, 'running');
+  assert.strictEqual(added.json.toml, '[[plugin]]\nname = "web"\nid = "orbit.protocol.rest"\n[plugin.config]\nlisten = "127.0.0.1:0"\n');
+  assert.ok((await expect(200, 'GET', '/v1/plugins')).json.plugins.some((one) => one.instance === 'web' && !one.configured));
+  const wrong = await expect(400, 'POST', '/v1/plugins', { name: 'x', id: plugin.id, config: { lisen: '', listen: 5 } });
+  assert.strictEqual(wrong.json.errors.length, 2);
+  await expect(409, 'POST', '/v1/plugins', plugin);
+  await expect(404, 'POST', '/v1/plugins', { name: 'x', id: 'no.such' });
+  await expect(204, 'DELETE', '/v1/plugins/web');
+  await expect(404, 'DELETE', '/v1/plugins/web');
   const type = await expect(200, 'GET', '/v1/types/counter.Counter');
   assert.deepStrictEqual(type.json.methods.map((method) => method.name).sort(), ['Add', 'Bump', 'Get', 'Reset']);
   await expect(200, 'GET', '/v1/types');

@@ -54,7 +54,7 @@ test('the help tells all commands and the exit codes, and each command has its o
   assert.strictEqual(code, 0);
   const commands = out.split('Commands:\n')[1].split('\n\n')[0].split('\n')
     .map((line) => /^ {2}((?:[a-z]+ )*[a-z-]+)/.exec(line)[1]);
-  for (const expected of ['status', 'workers', 'plugins', 'modules', 'module load', 'module retire', 'types', 'activations',
+  for (const expected of ['status', 'workers', 'plugins', 'modules', 'module load', 'module retire', 'plugin load', 'plugin unload', 'types', 'activations',
     'inspect', 'call', 'deactivate', 'config', 'log', 'metrics', 'ready', 'query', 'top', 'waits', 'slow-turns', 'dead-letters', 'new actor', 'new plugin'])
     assert.ok(commands.includes(expected), expected);
   for (const command of commands) {
@@ -74,6 +74,7 @@ test('a command line that makes no sense ends with 2 and says why', () => {
     'usage: orbitctl call TYPE KEY METHOD': ['call', 'a'], 'usage: orbitctl status': ['status', 'x'],
     "unrecognised option '--jsn'": ['status', '--jsn'], "'status' has no option --wait": ['status', '--wait', '5'],
     '--timeout must be': ['status', '--timeout', '0'], '--limit must be': ['activations', '--limit', '0'],
+    "'plugin load' needs --id": ['plugin', 'load', 'x'], "'plugin unload' has no option --id": ['plugin', 'unload', 'x', '--id', 'y'],
     '--by must be calls or time': ['top', '--by', 'size'], '--interval must be': ['top', '--interval', '0'],
     "'waits' has no option --once": ['waits', '--once'],
     'must look like http://': ['status', '--url', 'ftp://127.0.0.1:1'],

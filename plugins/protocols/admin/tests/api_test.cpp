@@ -185,6 +185,38 @@ TEST_CASE("modules are loaded by absolute path and retired by name") {
   CHECK(host.asked.size() == 2);
 }
 
+TEST_CASE("plugins are loaded with what stands under [[plugin]], and unloaded by name") {
+  FakeHost host;
+  const std::string entry = R"({"name":"cache","id":"orbit.protocol.resp","config":{"listen":"127.0.0.1:0"}})";
+  CHECK(request(host, "POST", "/v1/plugins", entry).status == 200);
+  CHECK(host.asked.back() == "load plugin " + entry);
+  CHECK(request(host, "DELETE", "/v1/plugins/cache").status == 204);
+  CHECK(host.asked.back() == "unload plugin cache");
+  CHECK(request(host, "POST", "/v1/plugins").status == 400);
+  CHECK(host.asked.size() == 2);
+}
+
+TEST_CASE("all mistakes in a plugin's settings are in one problem document, together and one by one") {
+  FakeHost host;
+  host.hold_answers = true;
+  Client client(host);
+  client.send(
+      "POST /v1/plugins HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+  host.answer(ORBIT_INVALID_ARGUMENT,
+              "unknown key 'lisen'; did you mean 'listen'?\n'port': expected 1 to 9\xff, found 0");
+  const auto answer = read_answer(client.take());
+  CHECK(answer.status == 400);
+  CHECK(answer.headers.at("Content-Type") == "application/problem+json");
+  CHECK(answer.code() == "INVALID_ARGUMENT");
+  const auto problem = answer.json();
+  CHECK(problem.at("detail").as_string() ==
+        "unknown key 'lisen'; did you mean 'listen'?\n'port': expected 1 to 9\xEF\xBF\xBD, found 0");
+  REQUIRE(problem.at("errors").as_array().size() == 2);
+  CHECK(problem.at("errors").as_array()[0].as_string() == "unknown key 'lisen'; did you mean 'listen'?");
+  CHECK(problem.at("errors").as_array()[1].as_string() == "'port': expected 1 to 9\xEF\xBF\xBD, found 0");
+  CHECK(problem.at("instance").as_string() == "/v1/plugins");
+}
+
 TEST_CASE("a body must be JSON and say so") {
   FakeHost host;
   CHECK(request(host, "POST", "/v1/modules", "path=/x", "application/x-www-form-urlencoded").status == 415);

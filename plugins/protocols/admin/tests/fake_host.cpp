@@ -79,6 +79,10 @@ const orbit_node_v1 kNode = {
         [](uint64_t after, size_t limit, orbit_sink json) {
           put(json, R"({"position":7,"lines":["after )" + std::to_string(after) + " limit " + std::to_string(limit) + " \xff\"]}");
         },
+    .load_plugin = [](orbit_bytes entry, orbit_node_done done,
+                      void* ctx) { ask("load plugin " + words({entry}), done, ctx); },
+    .unload_plugin = [](const orbit_host*, orbit_bytes name, orbit_node_done done,
+                        void* ctx) { ask("unload plugin " + words({name}), done, ctx); },
 };
 
 orbit_actors_v1 make_actors() {
