@@ -3,6 +3,8 @@
 """A protocol plugin that was built outside the tree from its template, in a real node. ORBIT_BUILD names the build tree,
 PROTOCOL_WORK the folder with the project/ and its build/, COUNTER and BANK the example modules."""
 
+import http.client
+import json
 import os
 import re
 import socket
@@ -149,6 +151,28 @@ class Protocol(unittest.TestCase):
         for _ in range(10):
             self.assertEqual(self.client.ask("PING"), "PONG\n")
         self.assertEqual(counted() - before, 10)
+
+    def test_one_more_is_loaded_into_the_running_node_and_unloaded_again(self):
+        def admin(method, path, body=None):
+            client = http.client.HTTPConnection("127.0.0.1", self.node.admin_port, timeout=PATIENCE_S)
+            self.addCleanup(client.close)
+            client.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+            answer = client.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None
+
+        entry = {"name": "later", "id": f"protocol.{NAME}", "path": str(LIBRARY), "config": {"listen": "127.0.0.1:0"}}
+        status, answer = admin("POST", "/v1/plugins", entry)
+        self.assertEqual((status, answer["plugin"]["state"]), (200, "running"), answer)
+        address = next(one["address"] for one in admin("GET", "/v1/node")[1]["listeners"] if one["plugin"] == "later")
+        host, port = address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as later, later.makefile("rb") as answers:
+            later.sendall(b"CALL counter.Counter later Add {\"by\": 5}\n")
+            self.assertEqual(answers.readline(), b'OK {"value":"5"}\n')
+        self.assertEqual(admin("DELETE", "/v1/plugins/later")[0], 204)
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+        self.assertEqual(self.client.ask("PING"), "PONG\n")
 
     def test_the_example_configuration_is_valid_and_its_settings_are_explained(self):
         file = str(WORK / "project/example.toml")
