@@ -74,7 +74,7 @@ class Redis:
 
 
 class Place:
-    """A folder that outlives its nodes, with the storage instances in it."""
+    """A folder that outlives its nodes, with the storage instances in it. `engines`: the kind of each, or kind and settings."""
 
     def __init__(self, **engines):
         self.folder = Path(tempfile.mkdtemp(prefix="orbit-storage-ops-"))
@@ -94,8 +94,9 @@ class Place:
         for name, kind in self.engines.items():
             if only is not None and name not in only:
                 continue
-            settings = {} if kind == "memory" else {"path": str(self.folder / name)}
-            out += plugin(name, f"orbit.storage.{kind}", **settings)
+            if isinstance(kind, str):
+                kind = (kind, {} if kind == "memory" else {"path": str(self.folder / name)})
+            out += plugin(name, f"orbit.storage.{kind[0]}", **kind[1])
         return out + self.extra
 
     def config(self, instance, routes=()):
