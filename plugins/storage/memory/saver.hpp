@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <orbit/encryption.hpp>
 #include <orbit/files.hpp>
 #include <string>
 #include <thread>
@@ -17,11 +18,14 @@ namespace orbit::storage_memory {
 
 class Saver {
  public:
-  // Fills the engine from `directory`/memory.snapshot. FAILED_PRECONDITION: another process uses the directory; DATA_LOSS:
-  // the file is damaged; RESOURCE_EXHAUSTED: it does not fit. Then writes it every `interval` (zero: only at the end) if
-  // something has changed. `failed` is told, on whatever thread, why one could not be written; the last one stays.
+  // Fills the engine from `directory`/memory.snapshot. FAILED_PRECONDITION: another process uses the directory;
+  // DATA_LOSS: the file is damaged; RESOURCE_EXHAUSTED: it does not fit. Then writes it every `interval` (zero: only at
+  // the end) if something has changed. `failed` is told, on whatever thread, why one could not be written; the last one
+  // stays. With `keys` the file is encrypted, and written at once when the previous key was needed to read it.
   static Result<std::unique_ptr<Saver>> open(Engine& engine, FileSystem& files, const std::string& directory,
-                                             std::chrono::milliseconds interval, std::function<void(const Error&)> failed);
+                                             std::chrono::milliseconds interval,
+                                             std::function<void(const Error&)> failed,
+                                             std::shared_ptr<const MasterKeys> keys = nullptr);
   // Writes what has changed; the engine must still be there.
   ~Saver();
 
@@ -29,8 +33,9 @@ class Saver {
   Result<> save();
 
  private:
-  Saver(Engine& engine, FileSystem& files, std::string path, std::function<void(const Error&)> failed)
-      : engine_(engine), files_(files), path_(std::move(path)), failed_(std::move(failed)) {}
+  Saver(Engine& engine, FileSystem& files, std::string path, std::function<void(const Error&)> failed,
+        std::shared_ptr<const MasterKeys> keys)
+      : engine_(engine), files_(files), path_(std::move(path)), failed_(std::move(failed)), keys_(std::move(keys)) {}
   void run(std::chrono::milliseconds interval);
   void save_changes();
 
@@ -38,6 +43,7 @@ class Saver {
   FileSystem& files_;
   const std::string path_;
   const std::function<void(const Error&)> failed_;
+  const std::shared_ptr<const MasterKeys> keys_;  // null: not encrypted
   std::unique_ptr<FileLock> lock_;
   bool loaded_ = false;  // a file that could not be read is not replaced
   std::mutex saving_;

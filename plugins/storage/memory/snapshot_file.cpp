@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 namespace orbit::storage_memory {
 namespace {
@@ -16,7 +17,11 @@ static_assert(std::endian::native == std::endian::little, "numbers of the file a
 
 constexpr char kMagic[8] = {'O', 'R', 'B', 'I', 'T', 'M', 'E', 'M'};
 constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderBytes = 24;       // magic, version, zero, checksum
+constexpr uint32_t kSealedVersion = 2;
+constexpr size_t kHeaderBytes = 16;  // magic, version, zero
+constexpr size_t kSealedHeaderBytes =
+    88;  // and name of the master key, wrapped key, zero; after each of both its checksum
+constexpr Bytes kWrappingPlace = "orbit.memory";
 constexpr size_t kBlockHeaderBytes = 24;  // payload bytes, entries, checksum
 constexpr size_t kEntryHeaderBytes = 12;  // key bytes, value bytes
 constexpr size_t kBlockBytes = size_t{1} << 20;  // a block ends with the entry that reaches this
@@ -32,12 +37,26 @@ T number_at(const char* at) noexcept {
   return value;
 }
 
-std::string header() {
+std::string header(const WrappedKey* key) {
   std::string out(kMagic, sizeof kMagic);
-  append(out, kVersion);
+  append(out, key == nullptr ? kVersion : kSealedVersion);
   append(out, uint32_t{0});
+  if (key != nullptr) {
+    append(out, key->master_id);
+    out.append(key->bytes.data(), key->bytes.size());
+    append(out, uint32_t{0});
+  }
   append(out, XXH3_64bits(out.data(), out.size()));
   return out;
+}
+
+// What a sealed block is bound to, beside the key of its file.
+struct BlockPlace {
+  uint64_t place, bytes, entries;
+};
+template <class T>
+Bytes octets_of(const T& value) noexcept {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
 }
 
 // Seeded with the place, so that a block is whole only where it belongs.
@@ -48,8 +67,14 @@ uint64_t checksum(uint64_t place, uint64_t bytes, uint64_t entries, Bytes payloa
 
 class Writing {
  public:
-  explicit Writing(File& file) : file_(file) {}
-  Result<> begin() { return write(header()); }
+  Writing(File& file, const MasterKeys* keys) : file_(file), keys_(keys) {}
+  Result<> begin() {
+    if (keys_ == nullptr) return write(header(nullptr));
+    const EncryptionKey key = EncryptionKey::random();
+    sealer_.emplace(key);
+    const WrappedKey wrapped = keys_->wrap(key, kWrappingPlace);
+    return write(header(&wrapped));
+  }
   Result<> add(Bytes key, Bytes value) {
     append(payload_, static_cast<uint32_t>(key.size()));
     append(payload_, static_cast<uint64_t>(value.size()));
@@ -67,6 +92,12 @@ class Writing {
 
  private:
   Result<> end_block() {
+    if (sealer_) {
+      const BlockPlace place{at_, payload_.size() + Sealer::kTagBytes, entries_};
+      sealed_.resize(place.bytes);
+      sealer_->seal_at(at_, octets_of(place), payload_, sealed_.data() + Sealer::kTagBytes, sealed_.data());
+      payload_.swap(sealed_);
+    }
     std::string head;
     append(head, static_cast<uint64_t>(payload_.size()));
     append(head, entries_);
@@ -83,14 +114,17 @@ class Writing {
   }
 
   File& file_;
+  const MasterKeys* const keys_;
+  std::optional<Sealer> sealer_;
   uint64_t at_ = 0;
   std::string payload_;
+  std::string sealed_;
   uint64_t entries_ = 0;
 };
 
 class Reading {
  public:
-  Reading(File& file, const std::string& path) : file_(file), path_(path) {}
+  Reading(File& file, const std::string& path, const MasterKeys* keys) : file_(file), path_(path), keys_(keys) {}
 
   Result<> run(FunctionRef<Result<>(std::span<const orbit_write_op>)> take) {
     auto size = file_.size();
@@ -107,6 +141,7 @@ class Reading {
     if (at_ != size_) return damaged(at_, "the end of the file", std::to_string(size_ - at_) + " more bytes");
     return {};
   }
+  bool by_previous_key() const noexcept { return keys_ != nullptr && master_id_ != keys_->current_id(); }
 
  private:
   tl::unexpected<Error> damaged(uint64_t at, const std::string& expected, const std::string& found) const {
@@ -123,16 +158,29 @@ class Reading {
   }
 
   Result<> check_header() {
-    std::array<char, kHeaderBytes> found;
+    std::string found(kHeaderBytes, '\0');
     if (auto ok = fill(found, "the header"); !ok) return ok;
     if (std::memcmp(found.data(), kMagic, sizeof kMagic) != 0)
       return damaged(0, "\"ORBITMEM\"", detail::readable({found.data(), sizeof kMagic}));
-    if (XXH3_64bits(found.data(), kHeaderBytes - 8) != number_at<uint64_t>(found.data() + kHeaderBytes - 8))
-      return damaged(0, "a header with its checksum", "another checksum");
     const auto version = number_at<uint32_t>(found.data() + sizeof kMagic);
-    if (version != kVersion)
+    const bool sealed = version == kSealedVersion;
+    found.resize((sealed ? kSealedHeaderBytes : kHeaderBytes) + 8);
+    if (auto ok = fill({found.data() + kHeaderBytes, found.size() - kHeaderBytes}, "the header"); !ok) return ok;
+    if (XXH3_64bits(found.data(), found.size() - 8) != number_at<uint64_t>(found.data() + found.size() - 8))
+      return damaged(0, "a header with its checksum", "another checksum");
+    if (!sealed && version != kVersion)
       return fail(Code::failed_precondition, "the snapshot file " + path_ + " has version " + std::to_string(version) +
-                                                 ", expected " + std::to_string(kVersion));
+                                                 ", expected " + std::to_string(kVersion) + " or " +
+                                                 std::to_string(kSealedVersion));
+    const std::string what = "the snapshot file " + path_;
+    if (!sealed) return keys_ == nullptr ? Result<>() : tl::unexpected<Error>(error_not_encrypted(what));
+    WrappedKey wrapped{number_at<uint64_t>(found.data() + kHeaderBytes), {}};
+    std::memcpy(wrapped.bytes.data(), found.data() + kHeaderBytes + 8, wrapped.bytes.size());
+    master_id_ = wrapped.master_id;
+    if (keys_ == nullptr) return tl::unexpected<Error>(error_key_missing(what, master_id_));
+    const auto key = keys_->unwrap(wrapped, kWrappingPlace, what);
+    if (!key) return tl::unexpected<Error>(key.error());
+    sealer_.emplace(*key);
     return {};
   }
 
@@ -151,20 +199,29 @@ class Reading {
     if (auto ok = fill(payload_, "a block"); !ok) return tl::unexpected<Error>(ok.error());
     if (checksum(place, bytes, entries, payload_) != number_at<uint64_t>(head.data() + 16))
       return damaged(place, "a block with its checksum", "another checksum");
+    Bytes content = payload_;
+    if (sealer_) {
+      const BlockPlace sealed_for{place, bytes, entries};
+      if (bytes < Sealer::kTagBytes ||
+          !sealer_->open_at(place, octets_of(sealed_for), content.substr(Sealer::kTagBytes),
+                            payload_.data() + Sealer::kTagBytes, payload_.data()))
+        return damaged(place, "a block that opens with the file's key", "another one");
+      content.remove_prefix(Sealer::kTagBytes);
+    }
     ops_.clear();
     size_t at = 0;
     Bytes last = last_key_;
-    while (at < payload_.size()) {
+    while (at < content.size()) {
       const uint64_t entry_at = place + kBlockHeaderBytes + at;
-      const size_t left = payload_.size() - at;
+      const size_t left = content.size() - at;
       if (left < kEntryHeaderBytes) return damaged(entry_at, "an entry", std::to_string(left) + " bytes");
-      const auto key_bytes = number_at<uint32_t>(payload_.data() + at);
-      const auto value_bytes = number_at<uint64_t>(payload_.data() + at + 4);
+      const auto key_bytes = number_at<uint32_t>(content.data() + at);
+      const auto value_bytes = number_at<uint64_t>(content.data() + at + 4);
       const size_t room = left - kEntryHeaderBytes;
       if (key_bytes > room || value_bytes > room - key_bytes)
         return damaged(entry_at, "an entry within its block", "one of " + std::to_string(key_bytes) + " and " +
                                                                   std::to_string(value_bytes) + " bytes");
-      const Bytes key(payload_.data() + at + kEntryHeaderBytes, key_bytes);
+      const Bytes key(content.data() + at + kEntryHeaderBytes, key_bytes);
       if ((any_ || !ops_.empty()) && key <= last)
         return damaged(entry_at, "a key after " + detail::readable(last), detail::readable(key));
       last = key;
@@ -179,6 +236,9 @@ class Reading {
 
   File& file_;
   const std::string& path_;
+  const MasterKeys* const keys_;
+  uint64_t master_id_ = 0;
+  std::optional<Sealer> sealer_;
   uint64_t size_ = 0;
   uint64_t at_ = 0;
   std::string payload_;
@@ -194,12 +254,13 @@ std::string directory_of(const std::string& path) {
 
 }  // namespace
 
-Result<> write_snapshot(FileSystem& files, const std::string& path, FunctionRef<Result<>(VisitEntry)> scan) {
+Result<> write_snapshot(FileSystem& files, const std::string& path, FunctionRef<Result<>(VisitEntry)> scan,
+                        const MasterKeys* keys) {
   const std::string made = path + ".new";
   {
     auto file = files.open(made, OpenMode::create);
     if (!file) return tl::unexpected<Error>(file.error());
-    Writing writing(**file);
+    Writing writing(**file, keys);
     auto done = (*file)->truncate(0).and_then([&] { return writing.begin(); });
     if (done) {
       Result<> added;
@@ -218,12 +279,15 @@ Result<> write_snapshot(FileSystem& files, const std::string& path, FunctionRef<
   return files.rename(made, path).and_then([&] { return files.sync_directory(directory_of(path)); });
 }
 
-Result<bool> read_snapshot(FileSystem& files, const std::string& path,
-                           FunctionRef<Result<>(std::span<const orbit_write_op>)> take) {
+Result<SnapshotFound> read_snapshot(FileSystem& files, const std::string& path,
+                                    FunctionRef<Result<>(std::span<const orbit_write_op>)> take,
+                                    const MasterKeys* keys) {
   auto file = files.open(path, OpenMode::existing);
-  if (!file && file.error().code == Code::not_found) return false;
+  if (!file && file.error().code == Code::not_found) return SnapshotFound::none;
   if (!file) return tl::unexpected<Error>(file.error());
-  return Reading(**file, path).run(take).map([] { return true; });
+  Reading reading(**file, path, keys);
+  if (auto read = reading.run(take); !read) return tl::unexpected<Error>(read.error());
+  return reading.by_previous_key() ? SnapshotFound::by_previous_key : SnapshotFound::whole;
 }
 
 }  // namespace orbit::storage_memory

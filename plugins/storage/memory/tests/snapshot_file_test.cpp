@@ -3,11 +3,15 @@
 #include <doctest/doctest.h>
 
 #include <condition_variable>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <orbit/testkit/faulty_files.hpp>
 #include <random>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "saver.hpp"
 #include "snapshot_file.hpp"
@@ -39,15 +43,25 @@ Model content_of(Engine& engine) {
   return out;
 }
 
+using Keys = std::shared_ptr<const orbit::MasterKeys>;
+
+orbit::EncryptionKey key_of(char first) {
+  orbit::EncryptionKey out;
+  out.data()[0] = first;
+  return out;
+}
+Keys keys_of(char first) { return std::make_shared<const orbit::MasterKeys>(key_of(first)); }
+
 orbit::Result<std::unique_ptr<Saver>> open(Engine& engine, orbit::FileSystem& files,
-                                           std::chrono::milliseconds interval = {}) {
-  return Saver::open(engine, files, "d", interval, [](const orbit::Error&) {});
+                                           std::chrono::milliseconds interval = {}, Keys keys = nullptr) {
+  return Saver::open(
+      engine, files, "d", interval, [](const orbit::Error&) {}, std::move(keys));
 }
 
 // What an engine holds that starts on these files, or the error.
-orbit::Result<Model> loaded(orbit::FileSystem& files) {
+orbit::Result<Model> loaded(orbit::FileSystem& files, Keys keys = nullptr) {
   Engine engine(kRoom);
-  auto saver = open(engine, files);
+  auto saver = open(engine, files, {}, std::move(keys));
   if (!saver) return tl::unexpected<orbit::Error>(saver.error());
   return content_of(engine);
 }
@@ -150,9 +164,12 @@ TEST_CASE("a disk that fails leaves the last snapshot, and the next one is writt
 
 TEST_CASE("a change of any byte of the file, and any missing end, is found and named") {
   FaultyFiles files;
+  Keys keys;
+  SUBCASE("plain") {}
+  SUBCASE("encrypted") { keys = keys_of('k'); }
   {
     Engine engine(kRoom);
-    auto saver = open(engine, files);
+    auto saver = open(engine, files, {}, keys);
     REQUIRE(saver);
     for (int i = 0; i < 20; ++i) put(engine, "key" + std::to_string(i), "value " + std::to_string(i));
   }
@@ -160,7 +177,7 @@ TEST_CASE("a change of any byte of the file, and any missing end, is found and n
   const auto expect_refused = [&](const std::string& damaged, const std::string& what) {
     CAPTURE(what);
     files.set_content(kFile, damaged);
-    const auto refused = loaded(files);
+    const auto refused = loaded(files, keys);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == orbit::Code::data_loss);
     CHECK(refused.error().message.find(kFile) != std::string::npos);
@@ -175,9 +192,113 @@ TEST_CASE("a change of any byte of the file, and any missing end, is found and n
     expect_refused(whole.substr(0, at), "cut at byte " + std::to_string(at));
   }
   expect_refused(whole + '\0', "one byte more");
-  expect_refused(whole + whole.substr(24), "its blocks once more");
+  expect_refused(whole + whole.substr(keys == nullptr ? 24 : 96), "its blocks once more");
   files.set_content(kFile, whole);
-  CHECK(loaded(files));
+  CHECK(loaded(files, keys));
+}
+
+TEST_CASE("an encrypted snapshot hides keys and values, and opens with its key only") {
+  FaultyFiles files;
+  Model model{{"", "of the empty key"}, {"empty", ""}, {"large", std::string(3'000'000, 'v')}};
+  for (int i = 0; i < 2000; ++i) model["secret" + std::to_string(i)] = "secret value " + std::to_string(i);
+  {
+    Engine engine(kRoom);
+    auto saver = open(engine, files, {}, keys_of('a'));
+    REQUIRE(saver);
+    for (const auto& [key, value] : model) put(engine, key, value);
+  }
+  const std::string bytes = files.content(kFile);
+  CHECK(bytes.size() > 3'000'000);
+  CHECK(bytes.find("secret") == std::string::npos);
+  CHECK(bytes.find("empty") == std::string::npos);
+  CHECK(bytes.find("vvvvvvvv") == std::string::npos);
+  const std::string name = orbit::key_name(key_of('a').id());
+  const auto wrong = loaded(files, keys_of('b'));
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().code == orbit::Code::failed_precondition);
+  CHECK(wrong.error().message == "the snapshot file d/memory.snapshot is encrypted with key " + name +
+                                     ", but encryption_key is key " + orbit::key_name(key_of('b').id()) +
+                                     " and encryption_key_previous is not set");
+  const auto without = loaded(files);
+  REQUIRE_FALSE(without);
+  CHECK(without.error().code == orbit::Code::failed_precondition);
+  CHECK(without.error().message.find(name) != std::string::npos);
+  CHECK((files.content(kFile) == bytes));
+  const auto back = loaded(files, keys_of('a'));
+  REQUIRE(back);
+  CHECK((*back == model));
+  // And one that is not encrypted is not taken for one that is: anybody could have written it.
+  {
+    FaultyFiles plain;
+    {
+      Engine engine(kRoom);
+      auto saver = open(engine, plain);
+      REQUIRE(saver);
+      put(engine, "a", "1");
+    }
+    const auto refused = loaded(plain, keys_of('a'));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == orbit::Code::failed_precondition);
+  }
+}
+
+TEST_CASE("with a new master key and the previous one the snapshot is written anew at once, whatever changes") {
+  FaultyFiles files;
+  {
+    Engine engine(kRoom);
+    auto saver = open(engine, files, {}, keys_of('a'));
+    REQUIRE(saver);
+    put(engine, "key", "value");
+  }
+  const std::string before = files.content(kFile);
+  {
+    Engine engine(kRoom);
+    auto saver = open(engine, files, {}, std::make_shared<const orbit::MasterKeys>(key_of('b'), key_of('a')));
+    REQUIRE(saver);
+    CHECK((files.content(kFile) != before));
+    CHECK((content_of(engine) == Model{{"key", "value"}}));
+  }
+  CHECK_FALSE(loaded(files, keys_of('a')));
+  const auto back = loaded(files, keys_of('b'));
+  REQUIRE(back);
+  CHECK((*back == Model{{"key", "value"}}));
+}
+
+TEST_CASE("whoever moves blocks of an encrypted snapshot and mends checksums is found out") {
+  FaultyFiles files;
+  const auto write = [&](char letter) {
+    Engine engine(kRoom);
+    auto saver = open(engine, files, {}, keys_of('k'));
+    REQUIRE(saver);
+    for (int i = 0; i < 3; ++i) put(engine, "key" + std::to_string(i), std::string(1 << 20, letter));
+    saver->reset();
+    return files.content(kFile);
+  };
+  const std::string first = write('a');
+  const std::string second = write('b');
+  REQUIRE(first.size() == second.size());
+  constexpr size_t kHeader = 96;
+  const size_t block = 24 + 16 + 12 + 4 + (1 << 20);
+  REQUIRE(first.size() > kHeader + 3 * block);
+  // A block of an older file, at its own place: its checksum is right there.
+  std::string mixed = second;
+  mixed.replace(kHeader + block, block, first, kHeader + block, block);
+  // The end of the older one, earlier than it was, with the checksum that it needs there.
+  std::string cut = second.substr(0, kHeader + block) + first.substr(first.size() - 40);
+  const uint64_t head[] = {kHeader + block, 16, 0};
+  const uint64_t sum = XXH3_64bits_withSeed(cut.data() + cut.size() - 16, 16, XXH3_64bits(head, sizeof head));
+  std::memcpy(cut.data() + cut.size() - 24, &sum, sizeof sum);
+  for (const std::string& bytes : {mixed, cut}) {
+    files.set_content(kFile, bytes);
+    const auto refused = loaded(files, keys_of('k'));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == orbit::Code::data_loss);
+    const std::string told =
+        "at byte " + std::to_string(kHeader + block) + ": expected a block that opens with the file's key";
+    CHECK_MESSAGE(refused.error().message.find(told) != std::string::npos, refused.error().message);
+  }
+  files.set_content(kFile, second);
+  CHECK(loaded(files, keys_of('k')));
 }
 
 TEST_CASE("a snapshot that does not fit is refused, and the error names the bound") {
