@@ -185,12 +185,14 @@ Engine::Made Engine::write_tables(Cursor& at, const RangeSet& erased, const Vers
   std::string writing;
   std::string from;  // where the table begins that is being written
   bool from_start = true;
+  const auto limit = [this](size_t bytes) {
+    if (background_on_) rate_.take(bytes);  // somebody waits for the engine to open
+  };
   const auto begin = [&] {
     const uint64_t number = next_file_.fetch_add(1);
     writing = table_path(options_.path, number);
-    writer =
-        std::make_unique<TableWriter>(must(files_.open(writing, OpenMode::exclusive)), writing, number, options_.table,
-                                      compression_of(level), [this](size_t bytes) { rate_.take(bytes); }, new_file_seal());
+    writer = std::make_unique<TableWriter>(must(files_.open(writing, OpenMode::exclusive)), writing, number,
+                                           options_.table, compression_of(level), limit, new_file_seal());
   };
   const auto finish = [&](const std::string* end) {
     std::vector<ErasedRange> part;

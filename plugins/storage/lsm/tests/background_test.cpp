@@ -149,6 +149,30 @@ TEST_CASE("an engine that is closed does not wait until its limit lets it write"
   CHECK(has(*engine, numbered(map.size() - 1)));
 }
 
+TEST_CASE("what a crash left in the log is read back without a limit") {
+  FaultyFiles files;
+  std::mt19937_64 random(orbit::testing::seed_of_this_run());
+  EngineOptions options = small_options();
+  options.write_buffer_bytes = 2 << 20;
+  std::unique_ptr<FaultyFiles> left;
+  {
+    const auto engine = made(files, options);
+    for (size_t i = 0; i < 6000; ++i) put_one(*engine, numbered(i), noise(random, 100));
+    REQUIRE(engine->sync());
+    orbit::testkit::CrashWalk walk(files);
+    while (walk.step()) {
+    }
+    left = walk.crash(orbit::testkit::Loss::everything, random);
+  }
+  SleptTime time;
+  options.background_bytes_per_second = 1;
+  options.rate_clock = time.clock();
+  const auto engine = made(*left, options);
+  CHECK(engine->stats().flush_bytes > 600'000);
+  CHECK(time.seconds() == 0);
+  CHECK(has(*engine, numbered(5999)));
+}
+
 TEST_CASE("filters spare nearly all reads for absent keys") {
   constexpr size_t kKeys = 4000;
   std::mt19937_64 random(orbit::testing::seed_of_this_run());
