@@ -70,8 +70,8 @@ struct Owner {
       // The other one has begun to write, or even that not.
       const std::string now = get(engine, "epoch");
       for (const uint64_t some = random() % 6; !other.done;) {
-        const std::string tally = get(engine, tally_of(std::stoull(now)));
-        if (tally != "(none)" && std::stoull(tally) >= some) break;
+        const std::string count = get(engine, tally_of(std::stoull(now)));
+        if (count != "(none)" && std::stoull(count) >= some) break;
         if (get(engine, "epoch") != now) break;
       }
     }
