@@ -130,8 +130,41 @@ enum class CachedGet {
   unknown,  // only the device could tell
 };
 
-using VisitValue = FunctionRef<void(size_t index, bool found, Bytes value)>;
-using VisitEntry = FunctionRef<bool(Bytes key, Bytes value)>;  // false stops the scan
+// What a multi-get calls with each key's value. This and VisitEntry are borrowed as a FunctionRef is, and cross the plugin's edge as
+// they are: one call for each entry, however many hands they went through.
+class VisitValue {
+ public:
+  VisitValue(orbit_visit_value visit, void* ctx) noexcept : ctx_(ctx), visit_(visit) {}
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, VisitValue> && std::is_invocable_v<F&, size_t, bool, Bytes>)
+  VisitValue(F&& function) noexcept
+      : ctx_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))),
+        visit_([](void* object, size_t index, int found, orbit_bytes value) {
+          (*static_cast<std::remove_reference_t<F>*>(object))(index, found != 0, from_c(value));
+        }) {}
+  void operator()(size_t index, bool found, Bytes value) const { visit_(ctx_, index, found ? 1 : 0, to_c(value)); }
+
+ private:
+  void* ctx_;
+  orbit_visit_value visit_;
+};
+// What a scan calls with each entry; false stops it.
+class VisitEntry {
+ public:
+  VisitEntry(orbit_visit_entry visit, void* ctx) noexcept : ctx_(ctx), visit_(visit) {}
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, VisitEntry> && std::is_invocable_r_v<bool, F&, Bytes, Bytes>)
+  VisitEntry(F&& function) noexcept
+      : ctx_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))),
+        visit_([](void* object, orbit_bytes key, orbit_bytes value) -> int {
+          return (*static_cast<std::remove_reference_t<F>*>(object))(from_c(key), from_c(value)) ? 1 : 0;
+        }) {}
+  bool operator()(Bytes key, Bytes value) const { return visit_(ctx_, to_c(key), to_c(value)) != 0; }
+
+ private:
+  void* ctx_;
+  orbit_visit_entry visit_;
+};
 using NextEntry = FunctionRef<bool(Bytes& key, Bytes& value)>;  // false: that was all; what it throws ends the load
 
 // An ordered map from byte strings to byte strings; the contract of each function is that of orbit.storage/1. All functions
@@ -271,16 +304,14 @@ class StoragePlugin : public Plugin {
   static orbit_code multi_get(void* self, orbit_snapshot* snapshot, const orbit_bytes* keys, size_t count,
                               orbit_visit_value visit, void* ctx, orbit_error* error) {
     return at_edge(error, [&] {
-      return engine_of(self).multi_get(from_raw(snapshot), KeyList(keys, count), [&](size_t index, bool found, Bytes value) {
-        visit(ctx, index, found ? 1 : 0, to_c(value));
-      });
+      return engine_of(self).multi_get(from_raw(snapshot), KeyList(keys, count), VisitValue(visit, ctx));
     });
   }
   static orbit_code scan(void* self, orbit_snapshot* snapshot, orbit_bytes from, orbit_bytes to, int reverse,
                          orbit_visit_entry visit, void* ctx, orbit_error* error) {
     return at_edge(error, [&] {
       return engine_of(self).scan(from_raw(snapshot), from_c(from), from_c(to), reverse != 0,
-                                  [&](Bytes key, Bytes value) { return visit(ctx, to_c(key), to_c(value)) != 0; });
+                                  VisitEntry(visit, ctx));
     });
   }
   static orbit_code write(void* self, const orbit_write_op* ops, size_t count, int sync, orbit_error* error) {
@@ -532,29 +563,34 @@ class StorageClient {
     if (code == ORBIT_NOT_FOUND) return false;
     return tl::unexpected<Error>(error.take(code));
   }
-  Result<> multi_get(std::span<const Bytes> keys, VisitValue visit, const SnapshotHandle* snapshot = nullptr) const {
+  // `visit` is called with each index, whether there is such a key, and its value.
+  template <class F>
+    requires std::is_invocable_v<F&, size_t, bool, Bytes>
+  Result<> multi_get(std::span<const Bytes> keys, F&& visit, const SnapshotHandle* snapshot = nullptr) const {
     std::vector<orbit_bytes> raw_keys;
     raw_keys.reserve(keys.size());
     for (Bytes key : keys) raw_keys.push_back(to_c(key));
-    Guarded<VisitValue> guarded{visit, {}};
+    Guarded<F> guarded{visit, {}};
     ErrorOut error;
     const orbit_code code = storage_->multi_get(
         self_, raw(snapshot), raw_keys.data(), raw_keys.size(),
         [](void* ctx, size_t index, int found, orbit_bytes value) {
-          static_cast<Guarded<VisitValue>*>(ctx)->run([&](VisitValue& v) { v(index, found != 0, from_c(value)); });
+          static_cast<Guarded<F>*>(ctx)->run([&](auto& v) { v(index, found != 0, from_c(value)); });
         },
         &guarded, &error);
     return guarded.finish(code, error);
   }
   // from <= key < to, or to the end when `to` is empty; descending when `reverse`. `visit` returns false to stop.
-  Result<> scan(Bytes from, Bytes to, bool reverse, VisitEntry visit, const SnapshotHandle* snapshot = nullptr) const {
-    Guarded<VisitEntry> guarded{visit, {}};
+  template <class F>
+    requires std::is_invocable_r_v<bool, F&, Bytes, Bytes>
+  Result<> scan(Bytes from, Bytes to, bool reverse, F&& visit, const SnapshotHandle* snapshot = nullptr) const {
+    Guarded<F> guarded{visit, {}};
     ErrorOut error;
     const orbit_code code = storage_->scan(
         self_, raw(snapshot), to_c(from), to_c(to), reverse ? 1 : 0,
         [](void* ctx, orbit_bytes key, orbit_bytes value) -> int {
           bool more = false;
-          static_cast<Guarded<VisitEntry>*>(ctx)->run([&](VisitEntry& v) { more = v(from_c(key), from_c(value)); });
+          static_cast<Guarded<F>*>(ctx)->run([&](auto& v) { more = v(from_c(key), from_c(value)); });
           return more ? 1 : 0;
         },
         &guarded, &error);
@@ -656,7 +692,7 @@ class StorageClient {
   // A visitor whose exceptions wait until the engine has returned.
   template <class V>
   struct Guarded {
-    V visit;
+    std::remove_reference_t<V>& visit;
     std::exception_ptr thrown;
     template <class F>
     void run(F&& call) noexcept {
