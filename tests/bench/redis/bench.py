@@ -5,7 +5,7 @@
 Every round starts fresh servers in temporary folders; they take turns command by command, so that what else the machine does
 meets all of them. One worker is compared with Redis on one core, redis-benchmark on the others: left alone, Linux now and then
 puts a server and the client on the same one, which halves either's throughput. Several workers have all cores, as Redis beside them has.
-The tables tell medians over the rounds, and ratios to Redis.
+The tables tell medians over the rounds; x, the ratio to Redis, is the median of the rounds' ratios, whose two runs follow each other.
 """
 
 import argparse
@@ -152,7 +152,14 @@ def passes(args):
             yield durability, args.clients, pipeline, groups, args.requests * (1 if pipeline == 1 else 4)
 
 
-def table(title, names, medians):
+def ratio(runs, command, name, field):
+    """The median over the rounds of a contestant's figure to Redis's in the same round."""
+    of = {(run["contestant"], run["round"]): run[field] for run in runs if run["command"] == command}
+    rounds = {turn for _, turn in of}
+    return statistics.median(of[name, turn] / of["redis", turn] if of["redis", turn] else 1 for turn in rounds)
+
+
+def table(title, names, medians, runs):
     peers = [name for name in names if name != "redis"]
     print(f"\n{title}")
     print(f"{'':22}{'redis':>20}" + "".join(f"{name:>32}" for name in peers))
@@ -162,12 +169,14 @@ def table(title, names, medians):
         line = f"{command:22}{rps:11,.0f}{p99:9.3f}"
         for name in peers:
             ours = by_name[name]
-            line += f"{ours[0]:12,.0f}{ours[0] / rps:6.2f}{ours[1]:8.3f}{ours[1] / p99 if p99 else 0:6.2f}"
+            line += (f"{ours[0]:12,.0f}{ratio(runs, command, name, 'rps'):6.2f}"
+                     f"{ours[1]:8.3f}{ratio(runs, command, name, 'p99_ms'):6.2f}")
         print(line)
     for name in peers:
-        slower = [command for command, by in medians.items() if by[name][0] < by["redis"][0]]
-        later = [command for command, by in medians.items() if by[name][1] > by["redis"][1]]
-        geometric = statistics.geometric_mean(by[name][0] / by["redis"][0] for by in medians.values())
+        of = {command: (ratio(runs, command, name, "rps"), ratio(runs, command, name, "p99_ms")) for command in medians}
+        slower = [command for command, (rps, _) in of.items() if rps < 1]
+        later = [command for command, (_, p99) in of.items() if p99 > 1]
+        geometric = statistics.geometric_mean(rps for rps, _ in of.values())
         print(f"{name}: {geometric:.2f} of Redis's throughput (geometric mean); slower: {', '.join(slower) or 'none'}; "
               f"p99 worse: {', '.join(later) or 'none'}")
     sys.stdout.flush()
@@ -217,7 +226,7 @@ def main():
             raise RuntimeError(f"not every contestant answered {missing}")
         fsync = DURABILITY[durability][0]
         where = "servers on one core, the client on the others" if match[0] else "all cores for all"
-        table(f"-c {clients} -P {pipeline}, durability {durability} (Redis: appendfsync {fsync}), {where}", names, medians)
+        table(f"-c {clients} -P {pipeline}, durability {durability} (Redis: appendfsync {fsync}), {where}", names, medians, runs)
         report["passes"].append({"durability": durability, "clients": clients, "pipeline": pipeline, "pinned": match[0] is not None,
                                  "requests": requests, "medians": medians, "runs": runs})
     path = Path(args.json or Path(args.build) / f"bench-{args.suite}.json")
