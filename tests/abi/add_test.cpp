@@ -178,6 +178,70 @@ TEST_CASE("a name that is taken, an id of another file and a wrong id are refuse
   CHECK(host.host->status().size() == 2);
 }
 
+TEST_CASE("nothing of a plugin that is refused comes into this process") {
+  TemporaryFolder folder;
+  RunningHost host;
+  const auto mapped = [](const std::string& file) { return read("/proc/self/maps").find(file) != std::string::npos; };
+  const auto copy = [&folder](const std::string& kind) {
+    const std::string file = folder.path + "/" + kind + "_copy.so";
+    fs::copy(kBroken + kind + ".so", file, fs::copy_options::overwrite_existing);
+    return file;
+  };
+  const std::string file = copy("intact");
+  check_parts(host.add("name = \"thing\"\nid = \"test.other\"\npath = \"" + file + "\"\n").error().message,
+              {"expected 'test.other'"});
+  CHECK_FALSE(mapped(file));
+  check_parts(host.add("thing", file, "[config]\ncount = 11\n").error().message, {"expected 0 to 10, found 11"});
+  CHECK_FALSE(mapped(file));
+  host.allowed = orbit::fail(orbit::Code::failed_precondition, "not while I run");
+  check_parts(host.add("thing", file).error().message, {"not while I run"});
+  CHECK_FALSE(mapped(file));
+  host.allowed = {};
+  const std::string needy = copy("missing_needs");
+  check_parts(host.add("thing", needy).error().message, {"needs 'orbit.teleport/1'"});
+  CHECK_FALSE(mapped(needy));
+  REQUIRE(host.add("thing", kIntact));
+  check_parts(host.add("twin", file).error().message, {"expected one file for one id"});
+  CHECK_FALSE(mapped(file));
+  REQUIRE(host.host->remove("thing", [](const orbit_host*) {}));
+  // It was never loaded, so another may take its path.
+  copy("newer_minor");
+  fs::rename(folder.path + "/newer_minor_copy.so", file);
+  REQUIRE(host.add("thing", file));
+  CHECK(mapped(file));
+}
+
+TEST_CASE("what a probe tells of a plugin's options is what the plugin has") {
+  for (const std::string& file : {kBroken + "intact.so", kOld, std::string(ABI_PLUGINS) + "/throwing.so"}) {
+    CAPTURE(file);
+    const auto probed = probe_library(file, ORBITD, 60'000);
+    const auto loaded = load_library(file);
+    REQUIRE(probed);
+    REQUIRE(loaded);
+    CHECK(probed->provides == loaded->provides);
+    CHECK(probed->needs == loaded->needs);
+    REQUIRE(probed->options.size() == loaded->options.size());
+    const auto same = [](const char* a, const char* b) {
+      return (a == nullptr) == (b == nullptr) && (a == nullptr || std::string(a) == b);
+    };
+    for (size_t i = 0; i < probed->options.size(); ++i) {
+      const orbit_option &a = probed->options[i], &b = loaded->options[i];
+      CHECK(same(a.key, b.key));
+      CHECK(same(a.default_value, b.default_value));
+      CHECK(same(a.doc, b.doc));
+      CHECK(a.type == b.type);
+      CHECK(a.flags == b.flags);
+      CHECK(a.min == b.min);
+      CHECK(a.max == b.max);
+      REQUIRE((a.choices == nullptr) == (b.choices == nullptr));
+      for (size_t at = 0; a.choices != nullptr; ++at) {
+        CHECK(same(a.choices[at], b.choices[at]));
+        if (a.choices[at] == nullptr || b.choices[at] == nullptr) break;
+      }
+    }
+  }
+}
+
 TEST_CASE("all mistakes in an entry and its settings are told at once, with the nearest known keys") {
   RunningHost host;
   const auto added = host.add("name = \"no good\"\nid = \"test.broken\"\npth = \"x\"\npath = \"" + kIntact +

@@ -3,6 +3,7 @@
 // expected.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct Descriptor {
   uint16_t abi_major = 0;
   uint16_t abi_minor = 0;
   decltype(orbit_plugin_descriptor::create) create = nullptr;
+  std::shared_ptr<const void> texts;  // of a probed one: what its options point to
 };
 
 // Why a file is not used, in the one form every refusal has: "FILE: TEXT" on one line.
@@ -40,7 +42,7 @@ Result<> inspect_library(const std::string& file);
 Result<Descriptor> load_library(const std::string& file);
 
 // Tries a file in a short-lived child process: `executable` (an orbitd) is started with --probe-plugin FILE. Bounded by
-// timeout_ms. Returns the descriptor's id and version; options and create are left empty.
+// timeout_ms. Returns all of the descriptor but doc, ABI and create.
 Result<Descriptor> probe_library(const std::string& file, const std::string& executable, int64_t timeout_ms);
 
 // What such a child does; returns its exit code. Answers on file descriptor kProbeAnswerFd.

@@ -47,6 +47,13 @@ Result<> PluginHost::add(PluginEntry& entry, Mistakes& mistakes, const AddSteps&
   slot->descriptor = std::move(*descriptor);
   slot->configured = false;
   if (auto met = check_needs(*slot); !met) return named(met.error());
+
+  auto loaded = load_resolved(*slot->descriptor);
+  if (!loaded) return named(loaded.error());
+  slot->descriptor = std::move(*loaded);
+  validate_entry(slot->entry, slot->descriptor->options, mistakes);  // its texts are the plugin's own from here on
+  if (!mistakes.empty()) return fail(Code::invalid_argument, joined(mistakes.messages()));
+  entry.values = slot->entry.values;
   slot->context = PluginContext::make(entry.name, log_.logger(entry.name), metrics_, extensions_);
   bool started = false;
   const Result<> good = run_added(*slot, steps, started);

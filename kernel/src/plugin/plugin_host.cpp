@@ -60,7 +60,8 @@ void PluginHost::refuse(Slot& slot, const std::string& reason) {
 // ---- load ----------------------------------------------------------------------------------------------------------
 
 // A path that was loaded gives its first file's code for ever.
-Result<Descriptor> PluginHost::load_once(const std::string& file) {
+Result<Descriptor> PluginHost::load_once(const Descriptor& probed) {
+  const std::string& file = probed.file;
   struct stat now{};
   FileMark mark;
   if (::stat(file.c_str(), &now) == 0)
@@ -73,7 +74,11 @@ Result<Descriptor> PluginHost::load_once(const std::string& file) {
             ": found another file than the one that was loaded from this path, expected the same; give the new one "
             "another name, or restart the node");
   auto descriptor = load_library(file);
-  if (descriptor) loaded_files_.emplace(file, mark);
+  if (!descriptor) return descriptor;
+  loaded_files_.emplace(file, mark);
+  if (descriptor->id != probed.id || descriptor->provides != probed.provides || descriptor->needs != probed.needs)
+    return fail(Code::failed_precondition,
+                file + ": found another plugin when it was loaded than when it was tried, expected the same");
   return descriptor;
 }
 
@@ -87,22 +92,23 @@ Result<> PluginHost::check_twins(const Descriptor& descriptor) const {
                                              (*twin)->descriptor->file + ", expected one file for one id");
 }
 
+// What the entry means, as a child process has told: nothing of a file is in this process yet.
 Result<Descriptor> PluginHost::resolve(const PluginEntry& entry) {
-  std::string file = entry.path;
-  if (file.empty()) {
+  if (entry.path.empty()) {
     for (const orbit_plugin_descriptor* raw : options_.built_in)
       if (auto descriptor = read_descriptor(raw, kBuiltIn); descriptor && descriptor->id == entry.id) return descriptor;
-    auto found = search_.find(entry.id);
-    if (!found) return tl::unexpected(found.error());
-    file = *found;
-  } else if (auto probed = search_.probe(file); !probed) {
-    return probed;
+    return search_.find(entry.id);
   }
-  auto descriptor = load_once(file);
-  if (descriptor && descriptor->id != entry.id)
+  auto probed = search_.probe(entry.path);
+  if (probed && probed->id != entry.id)
     return fail(Code::failed_precondition,
-                file + ": found the plugin id '" + descriptor->id + "', expected '" + entry.id + "'");
-  return descriptor;
+                entry.path + ": found the plugin id '" + probed->id + "', expected '" + entry.id + "'");
+  return probed;
+}
+
+// A file's code runs here, so this is for one that nothing else refuses.
+Result<Descriptor> PluginHost::load_resolved(const Descriptor& resolved) {
+  return resolved.file == kBuiltIn ? Result<Descriptor>(resolved) : load_once(resolved);
 }
 
 Result<> PluginHost::load(NodeConfig& config, Mistakes& mistakes) {
@@ -117,6 +123,11 @@ Result<> PluginHost::load(NodeConfig& config, Mistakes& mistakes) {
     }
     if (auto single = check_twins(*descriptor); !single) {
       refuse(slot, single.error().message);
+      continue;
+    }
+    descriptor = load_resolved(*descriptor);
+    if (!descriptor) {
+      refuse(slot, descriptor.error().message);
       continue;
     }
     validate_entry(entry, descriptor->options, mistakes);
@@ -326,7 +337,7 @@ std::vector<DescribedPlugin> PluginHost::describe_all(const NodeConfig& config, 
   for (const orbit_plugin_descriptor* raw : options_.built_in) add(read_descriptor(raw, kBuiltIn));
   for (const PluginEntry& entry : config.plugins)
     if (!entry.path.empty()) add(search_.probe(entry.path).and_then([&](auto&&) { return load_library(entry.path); }));
-  for (const auto& entry : search_.all()) add(load_library(entry.second));
+  for (const auto& entry : search_.all()) add(load_library(entry.second.file));
   refused.insert(refused.end(), search_.refused().begin(), search_.refused().end());
   std::vector<DescribedPlugin> out;
   for (auto& entry : by_id) out.push_back(std::move(entry.second));

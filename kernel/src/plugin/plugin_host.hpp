@@ -44,7 +44,8 @@ struct PluginStatus {
 
 // What the node has to say when an instance is added to the running ones. [main]
 struct AddSteps {
-  // Whether a plugin like this can be added. Its settings are good, and nothing of it has been called.
+  // Whether a plugin like this can be added. Its settings are good; it is as its probe has told, and not in this
+  // process yet.
   std::function<Result<>(const Descriptor&)> allow;
   // It is created, `provided_by` finds it, and it is about to start. All or nothing.
   std::function<Result<>(const std::string& instance, const Descriptor&)> adopt;
@@ -119,10 +120,11 @@ class PluginHost {
     int64_t modified_ns = 0;
     bool operator==(const FileMark&) const = default;
   };
-  Result<Descriptor> load_once(const std::string& file);
+  Result<Descriptor> load_once(const Descriptor& probed);
   Result<> check_twins(const Descriptor& descriptor) const;
   Result<> run_added(Slot& slot, const AddSteps& steps, bool& started);
   Result<Descriptor> resolve(const PluginEntry& entry);
+  Result<Descriptor> load_resolved(const Descriptor& resolved);
   Result<> check_needs(const Slot& slot) const;
   std::vector<Slot*> ordered(const std::string* only, std::vector<Slot*>& cyclic);
   Result<> create(const std::string* only);

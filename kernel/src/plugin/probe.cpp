@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <deque>
 
 #include "plugin/library.hpp"
 
@@ -100,6 +101,61 @@ std::vector<std::string> strings_of(const boost::json::value& list) {
   return out;
 }
 
+// What an option's pointers point to, when its plugin is not in this process.
+struct OptionTexts {
+  std::deque<std::string> strings;
+  std::deque<std::vector<const char*>> lists;
+
+  const char* keep(const boost::json::value& text) {
+    return text.is_null() ? nullptr : strings.emplace_back(text.as_string()).c_str();
+  }
+};
+
+boost::json::value text_or_null(const char* text) {
+  return text == nullptr ? boost::json::value() : boost::json::value(text);
+}
+
+boost::json::array options_json(const Options& options) {
+  boost::json::array out;
+  for (const orbit_option& option : options) {
+    boost::json::value choices;
+    if (option.choices != nullptr) {
+      boost::json::array& list = choices.emplace_array();
+      for (const char* const* choice = option.choices; *choice != nullptr; ++choice) list.emplace_back(*choice);
+    }
+    out.push_back({{"type", option.type},
+                   {"flags", option.flags},
+                   {"key", option.key},
+                   {"default", text_or_null(option.default_value)},
+                   {"doc", text_or_null(option.doc)},
+                   {"choices", std::move(choices)},
+                   {"min", option.min},
+                   {"max", option.max}});
+  }
+  return out;
+}
+
+void take_options(const boost::json::value& list, Descriptor& out) {
+  const auto texts = std::make_shared<OptionTexts>();
+  for (const boost::json::value& item : list.as_array()) {
+    orbit_option& option = out.options.emplace_back();
+    option.struct_size = sizeof option;
+    option.type = item.at("type").to_number<orbit_option_type>();
+    option.flags = item.at("flags").to_number<uint32_t>();
+    option.key = texts->keep(item.at("key"));
+    option.default_value = texts->keep(item.at("default"));
+    option.doc = texts->keep(item.at("doc"));
+    option.min = item.at("min").to_number<double>();
+    option.max = item.at("max").to_number<double>();
+    if (item.at("choices").is_null()) continue;
+    std::vector<const char*>& choices = texts->lists.emplace_back();
+    for (const boost::json::value& choice : item.at("choices").as_array()) choices.push_back(texts->keep(choice));
+    choices.push_back(nullptr);
+    option.choices = choices.data();
+  }
+  out.texts = texts;
+}
+
 }  // namespace
 
 Result<Descriptor> probe_library(const std::string& file, const std::string& executable, int64_t timeout_ms) {
@@ -131,6 +187,8 @@ Result<Descriptor> probe_library(const std::string& file, const std::string& exe
     out.id = json.at("id").as_string();
     out.version = json.at("version").as_string();
     out.provides = strings_of(json.at("provides"));
+    out.needs = strings_of(json.at("needs"));
+    take_options(json.at("options"), out);
     return out;
   } catch (const std::exception&) {
     return refuse(file, "loading it ends a process with exit code " + std::to_string(WEXITSTATUS(status)) +
@@ -149,6 +207,8 @@ int probe_child(const std::string& file) noexcept {
       answer["id"] = descriptor->id;
       answer["version"] = descriptor->version;
       answer["provides"] = boost::json::value_from(descriptor->provides);
+      answer["needs"] = boost::json::value_from(descriptor->needs);
+      answer["options"] = options_json(descriptor->options);
     } else {
       answer["error"] = descriptor.error().message;
     }

@@ -55,7 +55,7 @@ void PluginSearch::scan() {
   helpers.clear();
   for (size_t i = 0; i < files.size(); ++i) {
     if (*results[i])
-      files_.emplace((*results[i])->id, files[i]);
+      files_.emplace((*results[i])->id, **results[i]);
     else
       refused_.push_back(results[i]->error().message);
   }
@@ -68,18 +68,18 @@ void PluginSearch::forget() {
   notes_.clear();
 }
 
-const std::multimap<std::string, std::string>& PluginSearch::all() {
+const std::multimap<std::string, Descriptor>& PluginSearch::all() {
   scan();
   return files_;
 }
 
-Result<std::string> PluginSearch::find(const std::string& id) {
+Result<Descriptor> PluginSearch::find(const std::string& id) {
   scan();
   const auto [first, last] = files_.equal_range(id);
   if (first != last && std::next(first) == last) return first->second;
   if (first != last)
-    return fail(Code::failed_precondition, first->second + ": found the id '" + id + "' also in " +
-                                               std::next(first)->second +
+    return fail(Code::failed_precondition, first->second.file + ": found the id '" + id + "' also in " +
+                                               std::next(first)->second.file +
                                                ", expected one file with it; `path` chooses");
   std::string text = "found no file with the id '" + id + "'; searched ";
   for (const std::string& note : notes_) text += (&note == notes_.data() ? "" : ", ") + note;
