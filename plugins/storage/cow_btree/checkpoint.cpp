@@ -276,14 +276,30 @@ void Engine::settle(Checkpoint& checkpoint) {
 }
 
 // [writer]
-void Engine::checkpoint_now(const LogStart& log) {
-  const std::unique_ptr<Checkpoint> mine = capture(log);
-  write_out(*mine);
-  settle(*mine);
-  if (mine->error) throw Failure{*mine->error};
+void Engine::carry_out(Checkpoint& checkpoint) {
+  write_out(checkpoint);
+  settle(checkpoint);
+  if (checkpoint.error) throw Failure{*checkpoint.error};
   // Its syncs were after everything the writer did.
   unsynced_runs_.clear();
   log_->set_synced(log_->lsn());
+}
+
+// [writer]
+void Engine::checkpoint_now(const LogStart& log) { carry_out(*capture(log)); }
+
+// [writer] A checkpoint that leads to new segments of the log. If it cannot be made, the log goes on where it was; if
+// it fails once it is being written, a slot may lead there or not, and recover begins anew.
+void Engine::restart_log() {
+  const Log::End before = log_->restart();
+  std::unique_ptr<Checkpoint> mine;
+  try {
+    mine = capture(log_->start_here());
+  } catch (...) {
+    log_->take_back(before);
+    throw;
+  }
+  carry_out(*mine);
 }
 
 // ---- in the background ---------------------------------------------------------------------------------------------

@@ -493,8 +493,10 @@ Result<> Engine::recover() {
     // Such a run has been replaced since, or it is lost.
     if (!all) must(verify());
     write_again();
-    if (log_->ready()) log_->restart();
-    checkpoint_now(log_->start_here());
+    if (log_->ready())
+      restart_log();
+    else
+      checkpoint_now(log_->start_here());
     stopped_ = false;
   });
 }

@@ -121,7 +121,9 @@ class Engine final : public Storage {
   void spill_now();
   void write_again();
   void settle(Checkpoint& checkpoint);
+  void carry_out(Checkpoint& checkpoint);
   void checkpoint_now(const LogStart& log);
+  void restart_log();
   EngineStats stats_now();
   void wait_for_background();
   void settle_background();

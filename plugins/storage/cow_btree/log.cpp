@@ -127,13 +127,26 @@ bool Log::lies_behind(PageId boundary) const noexcept {
                      [&](const Segment& at) { return at.page + segment_pages() > boundary; });
 }
 
-void Log::restart() {
+Log::End Log::restart() {
   // Zeros that were never synced would be no harm, but metadata to write, or not there.
   drop_spares();
+  const End before{lsn_, segments_.back().index};
   const PageId page = new_segment();
-  segments_.push_back({segments_.back().index + 1, page});
+  segments_.push_back({before.segment + 1, page});
   lsn_ = segments_.back().index * capacity();
-  prepare(lsn_);
+  try {
+    prepare(lsn_);
+  } catch (...) {
+    take_back(before);
+    throw;
+  }
+  return before;
+}
+
+void Log::take_back(const End& end) {
+  for (; segments_.back().index > end.segment; segments_.pop_back())
+    space_.give_back(segments_.back().page, segment_pages());
+  lsn_ = end.lsn;
 }
 
 void Log::drop_before(uint64_t lsn) {

@@ -35,9 +35,15 @@ class Log {
   void append(Bytes operations);
   // Where a slot that contains everything appended so far says that reading begins. Prepares segments.
   LogStart start_here();
+  struct End {
+    uint64_t lsn;
+    uint64_t segment;  // the index of the last one
+  };
   // Goes on in new segments: after a sync that failed, behind everything that may or may not be there. Nothing may be
-  // appended before a slot leads there.
-  void restart();
+  // appended before a slot leads there. Returns where it ended; after an error it is as before.
+  End restart();
+  // It goes on where it ended before restart: no slot leads, or may lead, to what came since.
+  void take_back(const End& end);
   // Gives back what is kept to be written over.
   void drop_spares();
   // A part of it lies behind the page.

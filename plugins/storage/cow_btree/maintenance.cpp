@@ -87,8 +87,7 @@ Result<> Engine::compact_once(bool& again) {
     // A segment at the end would keep the file as long as it is.
     log_->drop_spares();
     if (log_->lies_behind(boundary)) {
-      log_->restart();
-      checkpoint_now(log_->start_here());
+      restart_log();
       log_->drop_spares();
     }
     space_->trim();

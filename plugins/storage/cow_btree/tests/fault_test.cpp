@@ -343,6 +343,131 @@ TEST_CASE("compaction shortens the file while a snapshot still sees what it saw"
   CHECK(engine->verify());
 }
 
+namespace {
+
+// What a power cut leaves now.
+std::unique_ptr<FaultyFiles> cut_power(const FaultyFiles& files, orbit::testkit::Loss loss) {
+  orbit::testkit::CrashWalk walk(files);
+  while (walk.step()) {
+  }
+  std::mt19937_64 none;  // these losses leave nothing to chance
+  return walk.crash(loss, none);
+}
+
+// A store whose log lies behind much that was erased, so that a compaction moves the log.
+std::unique_ptr<FaultyFiles> with_log_at_the_end(const EngineOptions& options, Map& map) {
+  FaultyFiles files;
+  const auto engine = open(files, options);
+  // It begins with the first write, behind what is loaded here.
+  for (int i = 0; i < 3000; ++i) map["key" + std::to_string(10'000 + i)] = std::string(200, 'v');
+  auto at = map.begin();
+  REQUIRE(engine->bulk_load([&](Bytes& key, Bytes& value) {
+    if (at == map.end()) return false;
+    key = at->first;
+    value = at->second;
+    ++at;
+    return true;
+  }));
+  REQUIRE(put(*engine, "first", "1", true));
+  map["first"] = "1";
+  return cut_power(files, orbit::testkit::Loss::nothing);
+}
+
+void erase_most(Engine& engine, Map& map) {
+  orbit::WriteBatch batch;
+  batch.erase_range("key102", "key129");
+  map.erase(map.lower_bound("key102"), map.lower_bound("key129"));
+  const auto ops = batch.ops();
+  REQUIRE(engine.write(orbit::WriteOps(ops.data(), ops.size()), true));
+}
+
+// After a compaction that failed, what is acknowledged is durable; recover only where a write is refused.
+void check_goes_on(FaultyFiles& files, std::unique_ptr<Engine> engine, const EngineOptions& options, Map map) {
+  for (const char* key : {"after", "and more"}) {
+    if (!put(*engine, key, "1", true)) {
+      const Result<> recovered = engine->recover();
+      REQUIRE_MESSAGE(recovered.has_value(), (recovered ? std::string() : recovered.error().message));
+      REQUIRE(put(*engine, key, "1", true));
+    }
+    map[key] = "1";
+    const auto left = cut_power(files, orbit::testkit::Loss::everything);
+    const auto again = open(*left, options);
+    CHECK(*content(*again) == map);
+    CHECK(again->verify());
+  }
+  REQUIRE(engine->compact());
+  CHECK(*content(*engine) == map);
+  engine.reset();
+  CHECK(*content(*open(files, options)) == map);
+}
+
+}  // namespace
+
+TEST_CASE("a compaction that fails at any operation loses nothing that is acknowledged after it") {
+  EngineOptions options = small_options();
+  Map map;
+  const auto begun = with_log_at_the_end(options, map);
+  Code code = Code::resource_exhausted;
+  bool once = true;
+  SUBCASE("once, for want of space") {}
+  SUBCASE("once, by an error of the device") { code = Code::data_loss; }
+  SUBCASE("until it gives up, for want of space") { once = false; }
+  int failed = 0;
+  for (int nth = 1;; ++nth) {
+    CAPTURE(nth);
+    const auto files = cut_power(*begun, orbit::testkit::Loss::nothing);
+    auto engine = open(*files, options);
+    erase_most(*engine, map);
+    int operations = 0;
+    files->set_fault([&](FileOperation) -> std::optional<orbit::Error> {
+      if (++operations < nth || (once && operations > nth)) return std::nullopt;
+      return orbit::Error{code, "the device of db/data.cow fails"};
+    });
+    const Result<> compacted = engine->compact();
+    files->set_fault(nullptr);
+    if (operations < nth) break;
+    failed += compacted ? 0 : 1;
+    check_goes_on(*files, std::move(engine), options, map);
+  }
+  MESSAGE(failed << " compactions failed");
+  CHECK(failed > 20);
+}
+
+// The snapshot keeps the room that a compaction would have, but for some pages more each time.
+TEST_CASE("a compaction on a device that is full loses nothing that is acknowledged when there is room again") {
+  const EngineOptions options = small_options();
+  Map map;
+  const auto begun = with_log_at_the_end(options, map);
+  int failed = 0;
+  for (int pages = 0; pages < 40; ++pages) {
+    CAPTURE(pages);
+    const auto files = cut_power(*begun, orbit::testkit::Loss::nothing);
+    auto engine = open(*files, options);
+    Map now = map;
+    for (int i = 0; i < pages; ++i) {
+      const std::string key = "key11" + std::to_string(i);
+      REQUIRE(put(*engine, key, std::string(4000, 'v')));
+      now[key] = std::string(4000, 'v');
+    }
+    auto snapshot = engine->create_snapshot();
+    REQUIRE(snapshot);
+    erase_most(*engine, now);
+    files->set_fault([](FileOperation operation) -> std::optional<orbit::Error> {
+      if (operation != FileOperation::allocate) return std::nullopt;
+      return orbit::Error{Code::resource_exhausted, "no space left on device"};
+    });
+    failed += engine->compact() ? 0 : 1;
+    files->set_fault(nullptr);
+    snapshot->reset();
+    // Nothing was written that a slot leads to, so there is nothing to recover from.
+    REQUIRE(put(*engine, "at once", "1", true));
+    now["at once"] = "1";
+    check_goes_on(*files, std::move(engine), options, now);
+  }
+  MESSAGE(failed << " compactions failed");
+  CHECK(failed == 40);
+}
+
 TEST_CASE("what batches replace before the tree is written out is used again at once, unless somebody reads it") {
   FaultyFiles files;
   EngineOptions options = small_options();
