@@ -6,6 +6,7 @@
 
 #include "host_fixture.hpp"
 #include "old_plugin.h"
+#include "orbit/ext/storage.h"
 #include "orbit/plugin.hpp"
 
 using namespace orbit::kernel;
@@ -142,6 +143,24 @@ TEST_CASE("a plugin whose create or start is no good is refused, and its name is
     REQUIRE(host.add("thing", kIntact));
     CHECK(host.host->status().at(1).state == "running");
   }
+}
+
+TEST_CASE("what a start that failed has left open is closed before its stop") {
+  RunningHost host;
+  orbit_code at_drop = ORBIT_UNKNOWN;
+  host.steps.adopt = [](const std::string&, const Descriptor&) { return orbit::Result<>(); };
+  host.steps.drop = [&](const std::string& instance, const orbit_host* its) {
+    CHECK(PluginContext::of(its).given_up.load());
+    const auto provided = host.host->provided_by(instance, ORBIT_STORAGE_V1);
+    REQUIRE(provided);
+    orbit::ErrorOut error;
+    at_drop = static_cast<const orbit_storage_v1*>(provided->table)->sync(provided->self, &error);
+  };
+  const auto added = host.add("name = \"storm\"\nid = \"test.throwing\"\npath = \"" + std::string(ABI_PLUGINS) +
+                              "/throwing.so\"\n[config]\nwhere = \"start\"\n");
+  REQUIRE_FALSE(added);
+  check_parts(added.error().message, {"thrown by start"});
+  CHECK(at_drop == ORBIT_OK);  // and not yet stopped
 }
 
 TEST_CASE("what the node does not allow is not created, and what it does not adopt is destroyed before it starts") {

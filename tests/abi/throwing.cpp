@@ -34,8 +34,13 @@ class Engine final : public orbit::Storage {
   Result<> multi_get(const orbit::StorageSnapshot*, orbit::KeyList, orbit::VisitValue) override { return {}; }
   Result<> scan(const orbit::StorageSnapshot*, Bytes, Bytes, bool, orbit::VisitEntry) override { return {}; }
   Result<> write(orbit::WriteOps, bool) override { return {}; }
-  Result<> sync() override { return {}; }
+  Result<> sync() override {
+    if (stopped) return orbit::fail(orbit::Code::unavailable, "stopped");
+    return {};
+  }
   uint64_t size_bytes() override { return 0; }
+
+  bool stopped = false;  // its plugin is
 
  private:
   const std::string where_;
@@ -102,6 +107,7 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
     return {};
   }
   void stop() override {
+    engine().stopped = true;
     if (shared_.where == "stop") fail_at("stop");
     if (shared_.where != "start") listener_.stop();  // a start that failed leaves open what it opened
   }

@@ -86,9 +86,9 @@ Result<> PluginHost::run_added(Slot& slot, const AddSteps& steps, bool& started)
     good = slot.instance->start(caller_, options_.create_timeout);
     if (good) return {};
     slot.context->given_up.store(true);
+    steps.drop(name, slot.context);  // before its stop, which may free what its connections use
     if (const auto stopped = slot.instance->stop(caller_, options_.stop_timeout); !stopped)
       logger_.error("plugin '" + name + "': " + stopped.error().message);
-    steps.drop(name, slot.context);
   } else if (const auto ended = slot.instance->destroy(caller_, options_.stop_timeout); !ended) {
     logger_.error("plugin '" + name + "': " + ended.error().message);
   }

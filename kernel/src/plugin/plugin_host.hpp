@@ -49,7 +49,8 @@ struct AddSteps {
   std::function<Result<>(const Descriptor&)> allow;
   // It is created, `provided_by` finds it, and it is about to start. All or nothing.
   std::function<Result<>(const std::string& instance, const Descriptor&)> adopt;
-  // It was adopted, but its start has failed: takes back what adopt did, and closes what the instance has open.
+  // It was adopted, but its start has failed, and its stop is next: takes back what adopt did, and closes what the
+  // instance has open.
   std::function<void(const std::string& instance, const orbit_host* host)> drop;
 };
 

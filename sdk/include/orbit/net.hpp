@@ -20,6 +20,7 @@
 // it needs no lock; what handlers share is used by several workers at once.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -152,8 +153,18 @@ class ConnectionHandler : public std::enable_shared_from_this<ConnectionHandler>
 namespace detail {
 
 struct ListenStateBase {
+  ListenStateBase* next = nullptr;
   virtual ~ListenStateBase() = default;
 };
+
+// States that are let go of but never freed: connections of theirs may be open. Reachable, for leak checkers.
+inline std::atomic<ListenStateBase*> kept_states{nullptr};
+
+inline void keep(ListenStateBase* state) noexcept {
+  state->next = kept_states.load(std::memory_order_relaxed);
+  while (!kept_states.compare_exchange_weak(state->next, state, std::memory_order_release)) {
+  }
+}
 
 // What the kernel calls; one per listener.
 template <class Handler, class... Shared>
@@ -225,11 +236,22 @@ struct ListenState final : ListenStateBase {
 
 }  // namespace detail
 
-// A listening address. Keep it as long as the plugin object lives: connections use it until the node has stopped.
-// [main]
+// A listening address. One that goes, or that another is assigned to, accepts no more; its open connections stay, and
+// use what `shared` borrows: have that live as long as the plugin object. [main]
 class Listener {
  public:
   Listener() noexcept = default;  // listens nowhere
+  Listener(Listener&& other) noexcept
+      : net_(other.net_), raw_(std::exchange(other.raw_, nullptr)), state_(std::move(other.state_)) {}
+  Listener& operator=(Listener&& other) noexcept {
+    if (this == &other) return *this;
+    let_go();
+    net_ = other.net_;
+    raw_ = std::exchange(other.raw_, nullptr);
+    state_ = std::move(other.state_);
+    return *this;
+  }
+  ~Listener() { let_go(); }
   Listener(const orbit_net_v1* net, orbit_listener* raw, std::unique_ptr<detail::ListenStateBase> state) noexcept
       : net_(net), raw_(raw), state_(std::move(state)) {}
 
@@ -241,13 +263,18 @@ class Listener {
   }
 
  private:
+  void let_go() noexcept {
+    stop();
+    if (state_) detail::keep(state_.release());
+  }
+
   const orbit_net_v1* net_ = nullptr;
   orbit_listener* raw_ = nullptr;
   std::unique_ptr<detail::ListenStateBase> state_;
 };
 
 // Binds at once, so that an error is told here, and makes a Handler(Connection, shared...) for every connection from
-// then on. `shared` is borrowed and must live as long as the Listener. Call it in the plugin's start(). [main]
+// then on. `shared` is borrowed and must live as long as the plugin object. Call it in the plugin's start(). [main]
 template <class Handler, class... Shared>
 Result<Listener> listen(Host host, const ListenOptions& options, Shared&... shared) {
   using State = detail::ListenState<Handler, Shared...>;

@@ -146,6 +146,26 @@ TEST_CASE_FIXTURE(Fixture, "options and address pass, and stopping reaches the l
   CHECK(orbit::Listener().address().empty());
 }
 
+TEST_CASE_FIXTURE(Fixture, "a listener that goes accepts no more, and its open connections go on") {
+  const orbit_connection_handler& handler = *bound.handler;
+  void* const context = open();
+  SUBCASE("another is assigned to it") { listener = orbit::Listener(); }
+  SUBCASE("its life ends") { const orbit::Listener last = std::move(listener); }
+  CHECK(bound.handler == nullptr);
+  CHECK(listener.address().empty());
+  CHECK(handler.received(context, "abcd", 4) == 2);
+  CHECK(connection.output == "ab");
+  CHECK(handler.received(context, "throw", 5) == 5);
+  CHECK(logged.find("from received") != std::string::npos);
+  handler.closed(context, ORBIT_UNAVAILABLE);
+  CHECK(shared.closed == orbit::Code::unavailable);
+  // Who was on the way when it went.
+  void* const late = handler.opened(bound.self, &connection);
+  CHECK(shared.handlers == 1);
+  handler.closed(late, ORBIT_OK);
+  CHECK(shared.handlers == 0);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a handler lives from opened to closed, and speaks through its connection") {
   void* const context = open();
   CHECK(shared.handlers == 1);
