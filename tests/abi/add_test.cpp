@@ -223,6 +223,7 @@ TEST_CASE("nothing of a plugin that is refused comes into this process") {
   check_parts(host.add("twin", file).error().message, {"expected one file for one id"});
   CHECK_FALSE(mapped(file));
   REQUIRE(host.host->remove("thing", [](const orbit_host*) {}));
+  host.host->free_name("thing");
   // It was never loaded, so another may take its path.
   copy("newer_minor");
   fs::rename(folder.path + "/newer_minor_copy.so", file);
@@ -307,7 +308,7 @@ TEST_CASE("a file that replaced a loaded one is refused, because its path gives 
   CHECK(host.host->status().size() == 3);
 }
 
-TEST_CASE("a plugin that is removed is stopped, dropped and forgotten, and its name is free") {
+TEST_CASE("a plugin that is removed is stopped, dropped and forgotten, and its name is free when the node says so") {
   RunningHost host;
   REQUIRE(host.add("thing", kIntact));
   std::vector<const orbit_host*> dropped;
@@ -320,6 +321,13 @@ TEST_CASE("a plugin that is removed is stopped, dropped and forgotten, and its n
   REQUIRE_FALSE(again);
   CHECK(again.error().code == orbit::Code::not_found);
   CHECK(dropped.size() == 1);
+  // Its connections and its actors may still be there.
+  CHECK(host.host->leaving("thing"));
+  const auto early = host.add("thing", kIntact);
+  REQUIRE_FALSE(early);
+  CHECK(early.error().code == orbit::Code::already_exists);
+  check_parts(early.error().message, {"the name 'thing' is taken by a plugin that is being unloaded"});
+  host.host->free_name("thing");
   REQUIRE(host.add("thing", kIntact));
   CHECK(host.host->status().at(1).state == "running");
 }

@@ -101,6 +101,8 @@ class Node final : public ModuleTarget {
   // `asks`: the instance that wants it. [main]
   Result<std::string> load_plugin(std::string_view entry);
   void unload_plugin(const std::string& name, const std::string& asks, std::function<void(Result<>)> done);
+  // Frees its name: for who was told that it is unloaded, when its actors have left, too. [main]
+  void plugin_unloaded(const std::string& name);
 
   Result<> publish(const std::string& name, const std::string& version, const std::string& file,
                    std::span<const orbit_actor_type* const> types) override;

@@ -22,8 +22,10 @@ struct Answer {
   uint32_t worker;
   orbit_node_done done;
   void* ctx;
+  std::string frees = {};  // the unloaded plugin whose name is free with the answer
 
   void operator()(orbit_code code, std::string text) const {
+    if (!frees.empty()) this_node()->plugin_unloaded(frees);
     this_node()->runtime()->post(worker,
                                  [d = done, c = ctx, code, text = std::move(text)] { d(c, code, to_c(Bytes(text))); });
   }
@@ -109,8 +111,9 @@ void load_plugin(orbit_bytes entry, orbit_node_done done, void* ctx) {
 
 void unload_plugin(const orbit_host* host, orbit_bytes raw, orbit_node_done done, void* ctx) {
   on_main(done, ctx, [name = std::string(from_c(raw)), asks = PluginContext::of(host).name](const Answer& answer) {
-    this_node()->unload_plugin(name, asks, [name, answer](const Result<>& ended) {
+    this_node()->unload_plugin(name, asks, [name, answer = answer](const Result<>& ended) mutable {
       if (!ended) return answer(ended.error());
+      answer.frees = name;
       if (this_node()->modules()->has(name))
         return answer(ORBIT_OK, "{}");  // a wire without types, named like a module
       // The actors of types that it brought.

@@ -161,6 +161,8 @@ void Node::unload_plugin(const std::string& name, const std::string& asks, std::
   const std::vector<PluginStatus> all = plugins_->status();
   const auto plugin =
       std::find_if(all.begin(), all.end(), [&name](const PluginStatus& one) { return one.instance == name; });
+  if (plugins_->leaving(name))
+    return done(fail(Code::failed_precondition, "the plugin '" + name + "' is being unloaded"));
   if (plugin == all.end()) return done(fail(Code::not_found, "no plugin has the name '" + name + "'"));
   if (name == asks)
     return done(fail(Code::failed_precondition,
@@ -182,7 +184,12 @@ void Node::unload_plugin(const std::string& name, const std::string& asks, std::
   }
   std::erase_if(config_.plugins, [&name](const PluginEntry& entry) { return entry.name == name; });
   config_changed();
-  await_closed(host, std::chrono::steady_clock::now() + kConnectionsMost, std::move(done));
+  await_closed(host, std::chrono::steady_clock::now() + kConnectionsMost, [this, name, done](const Result<>& closed) {
+    if (!closed) plugin_unloaded(name);
+    done(closed);
+  });
 }
+
+void Node::plugin_unloaded(const std::string& name) { plugins_->free_name(name); }
 
 }  // namespace orbit::kernel

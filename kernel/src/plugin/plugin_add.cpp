@@ -28,6 +28,9 @@ Result<> PluginHost::add(PluginEntry& entry, Mistakes& mistakes, const AddSteps&
     if (slot->entry.name == entry.name)
       return fail(Code::already_exists, "the name '" + entry.name + "' is taken by a plugin of this node (" +
                                             slot->entry.id + ", " + slot->state + "); choose another one");
+  if (leaving(entry.name))
+    return fail(Code::already_exists,
+                "the name '" + entry.name + "' is taken by a plugin that is being unloaded; wait for it");
 
   if (entry.path.empty()) search_.forget();  // files may have come since the node started
   auto descriptor = resolve(entry);
@@ -110,6 +113,7 @@ Result<> PluginHost::remove(const std::string& instance, const std::function<voi
     return fail(Code::internal, "plugin '" + instance + "': " + stopped.error().message);
   }
   created_.erase(at);
+  leaving_.insert(instance);
   logger_.info("plugin removed", {{"instance", instance}, {"id", slot.descriptor->id}});
   const std::lock_guard lock(mutex_);
   const auto owner = std::find_if(slots_.begin(), slots_.end(), [&](const auto& one) { return one.get() == &slot; });

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -99,9 +100,12 @@ class PluginHost {
   // was; an instance whose start failed is kept, unseen, until destroy, because workers may still know it. Mistakes in
   // the entry's table go to `mistakes`, and all of them to the error, one a line. [main], after start
   Result<> add(PluginEntry& entry, Mistakes& mistakes, const AddSteps& steps);
-  // Stops one of the running, has `drop` take it from the node, and lists it no more. Kept as above. An error of its
-  // stop: it is dropped, and listed as failed. [main], after start
+  // Stops one of the running, has `drop` take it from the node, and lists it no more. Kept as above, and so is its name
+  // until `free_name`: it may still have connections and actors. An error of its stop: it is dropped, and listed as
+  // failed. [main], after start
   Result<> remove(const std::string& instance, const std::function<void(const orbit_host* host)>& drop);
+  bool leaving(const std::string& instance) const { return leaving_.contains(instance); }  // [main]
+  void free_name(const std::string& instance) { leaving_.erase(instance); }                // [main]
 
   std::vector<PluginStatus> status() const;  // [any thread]
   // Every refusal since load, as logged. [main]
@@ -141,6 +145,7 @@ class PluginHost {
   PluginSearch search_;
   BoundedCaller caller_;
   std::map<std::string, FileMark> loaded_files_;  // as they were then
+  std::set<std::string> leaving_;                 // names of what was removed and may have something open
   size_t added_ = 0;
   mutable std::mutex
       mutex_;  // guards slots_, and state and error of slots, which other threads read; only main changes them
