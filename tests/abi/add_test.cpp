@@ -335,11 +335,17 @@ TEST_CASE("a plugin that is removed is stopped, dropped and forgotten, and its n
 TEST_CASE("a plugin that hangs when it is removed is dropped, told, and left alone") {
   RunningHost host;
   REQUIRE(host.add("hangs", kBroken + "stop_hangs.so"));
-  bool dropped = false;
-  const auto removed = host.host->remove("hangs", [&](const orbit_host*) { dropped = true; });
+  int dropped = 0;
+  const auto drop = [&](const orbit_host*) { ++dropped; };
+  const auto removed = host.host->remove("hangs", drop);
   REQUIRE_FALSE(removed);
   check_parts(removed.error().message, {"plugin 'hangs'", "`stop` did not return", "stop_timeout_ms (500 ms)"});
-  CHECK(dropped);
+  CHECK(dropped == 1);
+  const auto again = host.host->remove("hangs", drop);
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == removed.error().code);
+  CHECK(again.error().message == removed.error().message);
+  CHECK(dropped == 1);
   CHECK(host.host->status().at(1).state == "failed");
   CHECK(host.host->status().at(0).state == "running");
 }

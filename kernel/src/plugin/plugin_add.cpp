@@ -104,13 +104,15 @@ Result<> PluginHost::remove(const std::string& instance, const std::function<voi
       std::find_if(created_.begin(), created_.end(), [&](const Slot* slot) { return slot->entry.name == instance; });
   if (at == created_.end()) return fail(Code::not_found, "no plugin '" + instance + "' is running");
   Slot& slot = **at;
+  if (slot.dropped) return tl::unexpected(*slot.dropped);
   const bool was_failed = slot.failed;
   const auto stopped = slot.instance->stop(caller_, options_.stop_timeout);
   slot.context->given_up.store(true);
   drop(slot.context);
   if (!stopped) {
     if (!was_failed) refuse(slot, stopped.error().message);
-    return fail(Code::internal, "plugin '" + instance + "': " + stopped.error().message);
+    slot.dropped = Error{Code::internal, "plugin '" + instance + "': " + stopped.error().message};
+    return tl::unexpected(*slot.dropped);
   }
   created_.erase(at);
   leaving_.insert(instance);

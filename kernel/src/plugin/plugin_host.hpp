@@ -102,7 +102,7 @@ class PluginHost {
   Result<> add(PluginEntry& entry, Mistakes& mistakes, const AddSteps& steps);
   // Stops one of the running, has `drop` take it from the node, and lists it no more. Kept as above, and so is its name
   // until `free_name`: it may still have connections and actors. An error of its stop: it is dropped, and listed as
-  // failed. [main], after start
+  // failed; another `remove` answers the same and drops nothing. [main], after start
   Result<> remove(const std::string& instance, const std::function<void(const orbit_host* host)>& drop);
   bool leaving(const std::string& instance) const { return leaving_.contains(instance); }  // [main]
   void free_name(const std::string& instance) { leaving_.erase(instance); }                // [main]

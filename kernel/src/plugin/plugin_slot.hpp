@@ -15,6 +15,7 @@ struct PluginHost::Slot {
   std::string error;
   bool failed = false;
   bool configured = true;
+  std::optional<Error> dropped;  // what its stop said, when it was to be removed: the node is done with it
 };
 
 }  // namespace orbit::kernel
