@@ -23,9 +23,10 @@ struct RunningHost : Host {
   std::vector<std::string> asked;  // of the steps, in order
   orbit::Result<> allowed, adopted;
 
-  explicit RunningHost(int64_t probe_timeout_ms = 60'000, std::vector<std::string> search_paths = {})
+  explicit RunningHost(int64_t probe_timeout_ms = 60'000, std::vector<std::string> search_paths = {},
+                       size_t added_max = PluginHostOptions().added_max)
       : Host(entry("old", "test.old", kOld, "[plugin.config]\ntext = \"first\"\n"), std::move(search_paths),
-             probe_timeout_ms) {
+             probe_timeout_ms, added_max) {
     REQUIRE(run().empty());
     steps.allow = [this](const Descriptor& descriptor) { return asked.push_back("allow " + descriptor.id), allowed; };
     steps.adopt = [this](const std::string& instance, const Descriptor&) {
@@ -348,6 +349,21 @@ TEST_CASE("a plugin that hangs when it is removed is dropped, told, and left alo
   CHECK(dropped == 1);
   CHECK(host.host->status().at(1).state == "failed");
   CHECK(host.host->status().at(0).state == "running");
+}
+
+TEST_CASE("creates that failed count among those that a node can do, refusals before them do not") {
+  RunningHost host(60'000, {}, 3);
+  host.allowed = orbit::fail(orbit::Code::failed_precondition, "not while I run");
+  for (int i = 0; i < 4; ++i) CHECK(host.add("no", kIntact).error().message == "plugin 'no': not while I run");
+  host.allowed = {};
+  for (const char* name : {"a", "b"})
+    check_parts(host.add(name, kBroken + "create_fails.so").error().message, {"the disk is on fire"});
+  REQUIRE(host.add("thing", kIntact));
+  const auto more = host.add("more", kIntact);
+  REQUIRE_FALSE(more);
+  CHECK(more.error().code == orbit::Code::resource_exhausted);
+  check_parts(more.error().message, {"3 plugins were created since the node started, also ones that failed"});
+  CHECK(host.host->status().size() == 2);
 }
 
 TEST_CASE("settings come as JSON, too, and what no setting can be is told") {

@@ -28,8 +28,8 @@ struct Host {
   NodeConfig config;
   Mistakes mistakes{"node.toml"};
 
-  explicit Host(const std::string& toml, std::vector<std::string> search_paths = {},
-                int64_t probe_timeout_ms = 60'000) {
+  explicit Host(const std::string& toml, std::vector<std::string> search_paths = {}, int64_t probe_timeout_ms = 60'000,
+                size_t added_max = PluginHostOptions().added_max) {
     LogOptions options;
     options.file = folder.path + "/log";
     log = std::move(Log::open(options).value());
@@ -39,6 +39,7 @@ struct Host {
     how.search_paths = std::move(search_paths);
     how.probe_executable = ORBITD;
     how.probe_timeout_ms = probe_timeout_ms;
+    how.added_max = added_max;
     how.create_timeout = std::chrono::milliseconds(2000);
     how.stop_timeout = std::chrono::milliseconds(500);
     host.emplace(how, extensions, *log, metrics);

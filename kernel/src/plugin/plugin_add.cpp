@@ -16,10 +16,11 @@ std::string joined(const std::vector<std::string>& lines) {
 }  // namespace
 
 Result<> PluginHost::add(PluginEntry& entry, Mistakes& mistakes, const AddSteps& steps) {
-  if (added_ >= kAddedMax)
+  if (added_ >= options_.added_max)
     return fail(
         Code::resource_exhausted,
-        std::to_string(kAddedMax) + " plugins were started since the node started, which is the most; restart it");
+        std::to_string(options_.added_max) +
+            " plugins were created since the node started, also ones that failed, which is the most; restart it");
   if (entry.name.empty() || entry.id.empty()) return fail(Code::invalid_argument, joined(mistakes.messages()));
   const auto named = [&entry](const Error& error) {
     return fail(error.code, "plugin '" + entry.name + "': " + error.message);
@@ -57,10 +58,10 @@ Result<> PluginHost::add(PluginEntry& entry, Mistakes& mistakes, const AddSteps&
   validate_entry(slot->entry, slot->descriptor->options, mistakes);  // its texts are the plugin's own from here on
   if (!mistakes.empty()) return fail(Code::invalid_argument, joined(mistakes.messages()));
   entry.values = slot->entry.values;
+  ++added_;
   slot->context = PluginContext::make(entry.name, log_.logger(entry.name), metrics_, extensions_);
   bool started = false;
   const Result<> good = run_added(*slot, steps, started);
-  if (started) ++added_;
   if (!good) {
     slot->context->given_up.store(true);
     logger_.error("plugin '" + entry.name + "' was not added: " + good.error().message);

@@ -27,6 +27,8 @@ struct PluginHostOptions {
   int64_t probe_timeout_ms = 10'000;
   std::chrono::milliseconds create_timeout{60'000};
   std::chrono::milliseconds stop_timeout{30'000};
+  // Most creates of `add`, also of those that failed: what an instance knows its host by is never freed.
+  size_t added_max = 1000;
   // Plugins linked into the executable; found by id before any file.
   std::vector<const orbit_plugin_descriptor*> built_in;
 };
@@ -93,9 +95,6 @@ class PluginHost {
   // Stops what still runs and destroys all in reverse. Nothing may call a plugin any more. [main]
   bool destroy();
 
-  static constexpr size_t kAddedMax =
-      1000;  // in the life of a process: instances that were started are not freed before its end
-
   // What load, create_others and start do for an entry, for one more while the others run. After an error all is as it
   // was; an instance whose start failed is kept, unseen, until destroy, because workers may still know it. Mistakes in
   // the entry's table go to `mistakes`, and all of them to the error, one a line. [main], after start
@@ -146,7 +145,7 @@ class PluginHost {
   BoundedCaller caller_;
   std::map<std::string, FileMark> loaded_files_;  // as they were then
   std::set<std::string> leaving_;                 // names of what was removed and may have something open
-  size_t added_ = 0;
+  size_t added_ = 0;                              // contexts that `add` made
   mutable std::mutex
       mutex_;  // guards slots_, and state and error of slots, which other threads read; only main changes them
   std::vector<std::unique_ptr<Slot>> slots_;
