@@ -18,7 +18,7 @@ using orbit::Bytes;
 using orbit::Result;
 
 constexpr const char* kWhere[] = {"nothing", "create",   "extension", "start", "stop",
-                                  "get",     "received", "late",      nullptr};
+                                  "get",     "received", "late",      "held",  nullptr};
 
 constexpr std::chrono::milliseconds kGatePoll{5};
 
@@ -48,6 +48,7 @@ class Engine final : public orbit::Storage {
 
 struct Shared {
   std::string where;
+  std::string gate;
 };
 
 class Line final : public orbit::ConnectionHandler {
@@ -55,6 +56,7 @@ class Line final : public orbit::ConnectionHandler {
   Line(orbit::Connection connection, Shared& shared) : ConnectionHandler(std::move(connection)), shared_(shared) {}
   size_t received(Bytes data) override {
     if (shared_.where == "received") fail_at("received");
+    while (shared_.where == "held" && !std::filesystem::exists(shared_.gate)) std::this_thread::sleep_for(kGatePoll);
     connection().write(data);
     return data.size();
   }
@@ -68,7 +70,8 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
   static constexpr orbit::Option kOptions[] = {
       orbit::option_string("where", "\"nothing\"", "The function that throws.", kWhere),
       orbit::option_string("listen", "\"\"", "Where it echoes; empty: nowhere."),
-      orbit::option_string("gate", "\"\"", "late: the file that its start waits for before it listens."),
+      orbit::option_string("gate", "\"\"",
+                           "late: the file that its start waits for before it listens; held: that received waits for."),
   };
   static constexpr orbit::PluginInfo kInfo{.id = "test.throwing",
                                            .version = "0.1.0",
@@ -83,9 +86,8 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
   Throwing(orbit::Host host, const orbit::Config& config)
       : StoragePlugin(std::make_unique<Engine>(config.string("where"))),
         host_(host),
-        shared_{config.string("where")},
-        address_(config.string("listen")),
-        gate_(config.string("gate")) {
+        shared_{config.string("where"), config.string("gate")},
+        address_(config.string("listen")) {
     if (shared_.where == "create") fail_at("create");
   }
 
@@ -94,7 +96,7 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
     return StoragePlugin::extension(id);
   }
   Result<> start() override {
-    while (shared_.where == "late" && !std::filesystem::exists(gate_)) std::this_thread::sleep_for(kGatePoll);
+    while (shared_.where == "late" && !std::filesystem::exists(shared_.gate)) std::this_thread::sleep_for(kGatePoll);
     if (!address_.empty()) {
       auto listener = orbit::listen<Line>(host_, {.address = address_}, shared_);
       if (!listener) {
@@ -116,7 +118,6 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
   orbit::Host host_;
   Shared shared_;
   std::string address_;
-  std::string gate_;
   orbit::Listener listener_;
 };
 

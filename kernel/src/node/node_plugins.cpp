@@ -17,6 +17,7 @@ namespace json = boost::json;
 
 constexpr std::chrono::milliseconds kConnectionsPoll{20};
 constexpr std::chrono::seconds kConnectionsMost{5};  // as long as a stopping node's connections have for their output
+constexpr std::chrono::seconds kClosingMost{5};      // for workers to come to it
 
 bool holds(const std::vector<std::string>& list, std::string_view word) {
   return std::find(list.begin(), list.end(), word) != list.end();
@@ -144,15 +145,21 @@ Result<std::string> Node::load_plugin(std::string_view text) {
 
 namespace {
 
-// Calls done when the instance's connections have ended, or were closed because they took too long.
-void await_closed(const orbit_host* host, std::chrono::steady_clock::time_point until,
-                  std::function<void(Result<>)> done) {
+// Calls done when the instance's connections have ended. Those that take longer are closed, and the workers have
+// kClosingMost to come to it.
+void await_closed(const orbit_host* host, std::chrono::steady_clock::time_point until, bool closing,
+                  const std::function<void(Result<>)>& done) {
   if (this_node()->state() == Node::State::draining) return done(fail(Code::unavailable, "the node is draining"));
-  if (open_connections(host) != 0 && std::chrono::steady_clock::now() < until)
+  const uint32_t open = open_connections(host);
+  if (open != 0 && std::chrono::steady_clock::now() < until)
     return this_node()->later(kConnectionsPoll,
-                              [host, until, done = std::move(done)] { await_closed(host, until, done); });
-  close_listeners(host);
-  done({});
+                              [host, until, closing, done] { await_closed(host, until, closing, done); });
+  if (!closing) close_listeners(host);
+  if (open == 0) return done({});
+  if (!closing) return await_closed(host, until + kClosingMost, true, done);
+  done(fail(Code::deadline_exceeded, "the plugin is stopped, but " + std::to_string(open) +
+                                         " of its connections are not closed yet: their workers are in a call that "
+                                         "does not end; they close when it does"));
 }
 
 }  // namespace
@@ -184,10 +191,11 @@ void Node::unload_plugin(const std::string& name, const std::string& asks, std::
   }
   std::erase_if(config_.plugins, [&name](const PluginEntry& entry) { return entry.name == name; });
   config_changed();
-  await_closed(host, std::chrono::steady_clock::now() + kConnectionsMost, [this, name, done](const Result<>& closed) {
-    if (!closed) plugin_unloaded(name);
-    done(closed);
-  });
+  await_closed(host, std::chrono::steady_clock::now() + kConnectionsMost, false,
+               [this, name, done](const Result<>& closed) {
+                 if (!closed) plugin_unloaded(name);
+                 done(closed);
+               });
 }
 
 void Node::plugin_unloaded(const std::string& name) { plugins_->free_name(name); }

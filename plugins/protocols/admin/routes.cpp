@@ -72,7 +72,8 @@ constexpr Answer kNode[] = {{200, "The node.", kJsonMedia, "Node"}};
 constexpr Answer kWorkers[] = {{200, "The workers, in order.", kJsonMedia, "WorkerList"}};
 constexpr Answer kPlugins[] = {{200, "Every plugin instance.", kJsonMedia, "PluginList"}};
 constexpr Answer kPluginLoaded[] = {{200, "The plugin runs.", kJsonMedia, "PluginLoaded"}};
-constexpr Answer kPluginUnloaded[] = {{204, "The plugin is stopped and its connections are closed.", nullptr, nullptr}};
+constexpr Answer kPluginUnloaded[] = {
+    {204, "The plugin is stopped, its connections are closed and its actors have left.", nullptr, nullptr}};
 constexpr Answer kModules[] = {{200, "Every generation of every module.", kJsonMedia, "ModuleList"}};
 constexpr Answer kModule[] = {{200, "The module is loaded and active.", kJsonMedia, "Module"}};
 constexpr Answer kRetired[] = {{204, "The module's activations are drained; its types are gone.", nullptr, nullptr}};
@@ -117,7 +118,7 @@ constexpr int kNotFound[] = {404};
 constexpr int kQueryErrors[] = {404, 429, 503};
 constexpr int kLoadErrors[] = {409, 415, 429};
 constexpr int kPluginLoadErrors[] = {404, 409, 415, 429, 501, 503};
-constexpr int kPluginUnloadErrors[] = {404, 429, 501, 503};
+constexpr int kPluginUnloadErrors[] = {404, 429, 501, 503, 504};
 constexpr int kMigrateErrors[] = {404, 415, 503};
 constexpr int kWorkErrors[] = {404, 415, 501, 503};
 constexpr int kPaceErrors[] = {415, 501};
@@ -201,8 +202,8 @@ constexpr Route kRoutes[] = {
      .operation = "unloadPlugin",
      .tag = "plugins",
      .summary = "Stop a plugin that serves a wire",
-     .doc = "It accepts no more and ends what was begun; connections that are open after 5 s are closed. One that the "
-            "configuration has "
+     .doc = "It accepts no more and ends what was begun; connections that are open after 5 s are closed. 504: it is "
+            "stopped, but connections or actors of it take longer to leave. One that the configuration has "
             "is there again after a restart. Storage engines and other plugins that something may be using are "
             "refused, and so is the "
             "one that carries this request.",

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -309,6 +310,36 @@ class Unload(unittest.TestCase):
             self.addCleanup(client.close)
             self.assertEqual(admin("DELETE", "/v1/plugins/web")[0], 204)
             self.assertEqual(client.sock.recv(1), b"")
+
+    def test_an_unload_whose_connection_cannot_be_closed_yet_says_so_and_frees_the_name(self):
+        with Node(BUILD, admin={}, workers=2) as node:
+            gate = node.folder / "gate"
+            Admin(node).loaded("storm", "test.throwing", THROWING, where="held", gate=str(gate), listen="127.0.0.1:0")
+            # One connection of each to each worker; the worker that accepts stays free.
+            admins = [http.client.HTTPConnection("127.0.0.1", node.admin_port, timeout=PATIENCE_S) for _ in range(2)]
+            clients = [connect(Admin(node).address("storm")) for _ in range(2)]
+            for one in admins + clients:
+                self.addCleanup(one.close)
+            for one in admins:
+                one.request("GET", "/v1/node")
+                one.getresponse().read()
+            clients[1].sendall(b"x")
+            for one in admins:
+                one.request("GET", "/v1/node")
+            free = select.select([one.sock for one in admins], [], [], PATIENCE_S)[0]
+            asks = next(one for one in admins if one.sock in free)
+            asks.getresponse().read()
+            asks.request("DELETE", "/v1/plugins/storm")
+            answer = asks.getresponse()
+            problem = json.loads(answer.read())
+            self.assertEqual((answer.status, problem["code"]), (504, "DEADLINE_EXCEEDED"), problem)
+            self.assertIn("the plugin is stopped, but 1 of its connections are not closed yet", problem["detail"])
+            self.assertEqual(clients[0].recv(1), b"")
+            gate.touch()
+            clients[1].settimeout(PATIENCE_S)
+            while clients[1].recv(1):
+                pass
+            Admin(node).loaded("storm", "test.throwing", THROWING, where="nothing", listen="127.0.0.1:0")
 
     def test_what_others_may_use_is_not_unloaded(self):
         with Node(BUILD, admin={}) as node:

@@ -65,9 +65,13 @@ typedef struct orbit_node_v1 {
    * FAILED_PRECONDITION: also a kind of plugin that a node takes up only when it starts. After an error the node is as
    * it was. Answers through done, on the calling worker. [worker] */
   void (*load_plugin)(orbit_bytes entry, orbit_node_done done, void* ctx);
-  /* Stops a plugin that serves a wire, and answers when its connections have ended, which it closes after 5 s. Its name
-   * is free then. FAILED_PRECONDITION: it provides something that others may use, or is the instance that `host`
-   * belongs to. Answers through done, on the calling worker. [worker] */
+  /* Stops a plugin that serves a wire, and answers when its connections have ended, which the node closes after 5 s,
+   * and its actors have left. Its name is free then, not before. FAILED_PRECONDITION: it provides something that others
+   * may use, is the instance that `host` belongs to, or is being unloaded. DEADLINE_EXCEEDED: it is stopped and its
+   * name is free, but workers have not closed its connections within another 5 s, or actors have not left within
+   * stop_timeout_ms: they do when what they are in ends. INTERNAL: its stop hung or threw; it accepts no more, stays
+   * listed as failed and keeps its name, and to ask again answers the same. Answers through done, on the calling
+   * worker. [worker] */
   void (*unload_plugin)(const orbit_host* host, orbit_bytes name, orbit_node_done done, void* ctx);
 } orbit_node_v1;
 
