@@ -2,6 +2,7 @@
 // A plugin in C++ whose functions throw, as its settings say: written with the SDK's classes, which see to it that
 // nothing of that crosses the edge. It is a storage engine that keeps nothing and a protocol that answers nothing in
 // one.
+#include <orbit/ext/listeners.h>
 #include <orbit/net.hpp>
 #include <orbit/plugin.hpp>
 #include <orbit/storage.hpp>
@@ -17,8 +18,8 @@ namespace {
 using orbit::Bytes;
 using orbit::Result;
 
-constexpr const char* kWhere[] = {"nothing", "create",   "extension", "start", "stop",
-                                  "get",     "received", "late",      "held",  nullptr};
+constexpr const char* kWhere[] = {"nothing",  "create", "extension", "start",     "stop", "get",
+                                  "received", "late",   "held",      "announces", nullptr};
 
 constexpr std::chrono::milliseconds kGatePoll{5};
 
@@ -70,8 +71,10 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
   static constexpr orbit::Option kOptions[] = {
       orbit::option_string("where", "\"nothing\"", "The function that throws.", kWhere),
       orbit::option_string("listen", "\"\"", "Where it echoes; empty: nowhere."),
-      orbit::option_string("gate", "\"\"",
-                           "late: the file that its start waits for before it listens; held: that received waits for."),
+      orbit::option_string(
+          "gate", "\"\"",
+          "late, announces: the file that its start waits for before it listens, or says that a transport of "
+          "its own does; held: that received waits for."),
   };
   static constexpr orbit::PluginInfo kInfo{.id = "test.throwing",
                                            .version = "0.1.0",
@@ -96,8 +99,18 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
     return StoragePlugin::extension(id);
   }
   Result<> start() override {
-    while (shared_.where == "late" && !std::filesystem::exists(shared_.gate)) std::this_thread::sleep_for(kGatePoll);
-    if (!address_.empty()) {
+    const bool announces = shared_.where == "announces";
+    while ((shared_.where == "late" || announces) && !std::filesystem::exists(shared_.gate))
+      std::this_thread::sleep_for(kGatePoll);
+    if (announces) {
+      const auto* const listeners = host_.require<orbit_listeners_v1>(ORBIT_LISTENERS_V1);
+      listeners->announce(host_.raw(), address_.c_str());
+      orbit_listen_options options{};
+      options.struct_size = sizeof options;
+      options.address = address_.c_str();
+      listeners->announce_with(host_.raw(), &options);
+      host_.info("has announced");
+    } else if (!address_.empty()) {
       auto listener = orbit::listen<Line>(host_, {.address = address_}, shared_);
       if (!listener) {
         host_.error("cannot listen: " + listener.error().message);

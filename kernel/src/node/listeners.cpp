@@ -37,16 +37,19 @@ orbit_code may_listen(const orbit_host* host, const orbit_listen_options* option
   });
 }
 
-// `listener`: null when the plugin has a transport of its own.
+// `listener`: null when the plugin has a transport of its own, which is not remembered once its instance is given up.
 void remember(const orbit_host* host, const orbit_listen_options* options, orbit_listener* listener, const char* address) {
   const PluginContext& context = PluginContext::of(host);
   const auto whole = whole_options(options);
   Exposure exposure = whole ? Exposure::of(*whole) : Exposure();
   exposure.address = address;
   const std::string open_to = exposure_text(exposure, policy_of(host));
+  {
+    const std::lock_guard lock(mutex);
+    if (listener == nullptr && given_up(host)) return;  // close_listeners was here, and nobody would take it back
+    watched.push_back({context.extensions, host, listener, {context.name, address, std::move(exposure)}});
+  }
   context.log->info("listening", {{"address", address}, {"open_to", open_to}});
-  const std::lock_guard lock(mutex);
-  watched.push_back({context.extensions, host, listener, {context.name, address, std::move(exposure)}});
 }
 
 constexpr orbit_listeners_v1 kListeners = {

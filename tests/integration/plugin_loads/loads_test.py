@@ -275,6 +275,21 @@ class Hangs(unittest.TestCase):
         self.assertEqual(node.wait(), 0, node.log())
 
 
+    def test_a_start_that_comes_back_after_it_was_given_up_is_not_listed_as_listening(self):
+        node = Node(BUILD, admin={}, limits={"plugin_create_timeout_ms": HANGS_MS})
+        self.addCleanup(node.close)
+        admin = Admin(node)
+        before = admin.all()
+        gate = node.folder / "gate"
+        status, problem = admin.load("late", "test.throwing", THROWING, where="announces", gate=str(gate), listen="127.0.0.1:7")
+        self.assertEqual(status, 400, problem)
+        gate.touch()
+        eventually(lambda: "late: has announced" in node.log())
+        self.assertEqual(admin.all(), before)
+        node.signal(signal.SIGTERM)
+        self.assertEqual(node.wait(), 0, node.log())
+
+
 class Unload(unittest.TestCase):
     def test_a_wire_is_unloaded_its_connections_end_and_its_name_and_types_are_free(self):
         with Node(BUILD, storage="cow_btree", admin={}) as node:
