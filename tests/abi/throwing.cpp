@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -70,6 +71,8 @@ class Throwing final : public orbit::StoragePlugin<Throwing, Engine> {
  public:
   static constexpr orbit::Option kOptions[] = {
       orbit::option_string("where", "\"nothing\"", "The function that throws.", kWhere),
+      {sizeof(orbit_option), ORBIT_OPTION_NUMBER, 0, 0, "odd", "1", "Bytes that are no UTF-8: \xff.", nullptr, 0,
+       std::numeric_limits<double>::infinity()},
       orbit::option_string("listen", "\"\"", "Where it echoes; empty: nowhere."),
       orbit::option_string(
           "gate", "\"\"",

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -115,6 +116,18 @@ boost::json::value text_or_null(const char* text) {
   return text == nullptr ? boost::json::value() : boost::json::value(text);
 }
 
+// As text, since JSON's numbers are finite.
+std::string bound_text(double bound) {
+  char text[64];
+  return {text, std::to_chars(text, text + sizeof text, bound).ptr};
+}
+
+double bound_of(const boost::json::value& text) {
+  double out = 0;
+  std::from_chars(text.as_string().begin(), text.as_string().end(), out);
+  return out;
+}
+
 boost::json::array options_json(const Options& options) {
   boost::json::array out;
   for (const orbit_option& option : options) {
@@ -129,8 +142,8 @@ boost::json::array options_json(const Options& options) {
                    {"default", text_or_null(option.default_value)},
                    {"doc", text_or_null(option.doc)},
                    {"choices", std::move(choices)},
-                   {"min", option.min},
-                   {"max", option.max}});
+                   {"min", bound_text(option.min)},
+                   {"max", bound_text(option.max)}});
   }
   return out;
 }
@@ -145,8 +158,8 @@ void take_options(const boost::json::value& list, Descriptor& out) {
     option.key = texts->keep(item.at("key"));
     option.default_value = texts->keep(item.at("default"));
     option.doc = texts->keep(item.at("doc"));
-    option.min = item.at("min").to_number<double>();
-    option.max = item.at("max").to_number<double>();
+    option.min = bound_of(item.at("min"));
+    option.max = bound_of(item.at("max"));
     if (item.at("choices").is_null()) continue;
     std::vector<const char*>& choices = texts->lists.emplace_back();
     for (const boost::json::value& choice : item.at("choices").as_array()) choices.push_back(texts->keep(choice));
@@ -179,7 +192,9 @@ Result<Descriptor> probe_library(const std::string& file, const std::string& exe
                             ", expected an intact ELF shared library (is the file corrupt or cut off?)");
   }
   try {
-    const auto json = boost::json::parse(*text);
+    boost::json::parse_options lenient;
+    lenient.allow_invalid_utf8 = true;  // texts of plugins are bytes
+    const auto json = boost::json::parse(*text, {}, lenient);
     if (const auto* error = json.as_object().if_contains("error"))
       return fail(Code::failed_precondition, std::string(error->as_string()));
     Descriptor out;
