@@ -363,7 +363,7 @@ Result<> Node::start(Mistakes& mistakes) {
   if (TurnWatch& watch = runtime_->turn_watch(); watch.slow_turn_ms() != 0)
     turn_watch_ = std::make_unique<Periodic>("orbit-watch", watch.look_every_ns(), [&watch] { watch.look(); });
   if (auto published = publish_types(); !published) return published;
-  if (auto started = plugins_->start(); !started) return started;
+  if (auto started = plugins_->start(&close_listeners); !started) return started;
   watch_certificates();
   // What cannot be read is logged by the authenticator that wants to.
   if (access_->enabled())

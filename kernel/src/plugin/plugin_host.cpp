@@ -256,9 +256,11 @@ std::optional<PluginHost::Provided> PluginHost::provided_by(const std::string& i
   return std::nullopt;
 }
 
-Result<> PluginHost::start() {
+Result<> PluginHost::start(const std::function<void(const orbit_host* host)>& drop) {
   for (Slot* slot : created_) {
     if (auto good = slot->instance->start(caller_, options_.create_timeout); !good) {
+      slot->context->given_up.store(true);
+      if (drop) drop(slot->context);
       refuse(*slot, good.error().message);
       if (slot->entry.required) return good;
       continue;

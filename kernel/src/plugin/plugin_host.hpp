@@ -89,7 +89,8 @@ class PluginHost {
   std::vector<Provided> provided(const char* interface) const;
   std::optional<Provided> provided_by(const std::string& instance, const char* interface) const;
 
-  Result<> start();  // in the order of creation [main]
+  // In the order of creation. What instances have opened whose start has failed is for `drop` to close. [main]
+  Result<> start(const std::function<void(const orbit_host* host)>& drop = {});
   // Stops all but `last` (the storages), in reverse, also when one hangs. False when one did. [main]
   bool stop(std::span<const std::string> last);
   // Stops what still runs and destroys all in reverse. Nothing may call a plugin any more. [main]

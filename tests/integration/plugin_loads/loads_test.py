@@ -435,6 +435,17 @@ class Throwing(unittest.TestCase):
             self.assertEqual(client.recv(4), b"echo")
         self.ends_well()
 
+    def test_a_start_that_throws_after_it_listened_leaves_nobody_listening_when_the_node_starts_either(self):
+        address = kept_address(self)
+        entry = {"name": "storm", "id": "test.throwing", "path": THROWING, "required": False}
+        extra = toml_section("[[plugin]]", entry) + toml_section("[plugin.config]", {"where": "start", "listen": address})
+        with Node(BUILD, admin={}, extra=extra) as node:
+            state = next(one for one in Admin(node).get("/v1/plugins")["plugins"] if one["instance"] == "storm")
+            self.assertEqual(state["state"], "failed", state)
+            with self.assertRaises(ConnectionRefusedError):
+                connect(address)
+            self.assertNotIn(address, json.dumps(Admin(node).get("/v1/node")["listeners"]))
+
     def test_a_connection_whose_handler_throws_is_closed_and_the_log_names_the_plugin(self):
         self.admin.loaded("storm", "test.throwing", THROWING, where="received", listen="127.0.0.1:0")
         for _ in range(3):
