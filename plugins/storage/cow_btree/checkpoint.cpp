@@ -83,6 +83,8 @@ class PageWriter {
 
 // [writer] A state to write out, and the map of used pages that goes with it.
 std::unique_ptr<Engine::Checkpoint> Engine::capture(const LogStart& log) {
+  // In a full file, what readers have left may be the only room for the map.
+  reclaim();
   auto out = std::make_unique<Checkpoint>();
   const bool sealed = seals_ != nullptr;
   std::vector<PageId> fresh_index;

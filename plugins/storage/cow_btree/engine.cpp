@@ -400,15 +400,26 @@ Result<FencedOutcome> Engine::write_if(Conditions conditions, WriteOps ops, bool
   return outcome;
 }
 
-// [writer] Sets everybody's result.
-void Engine::run_group(std::span<Waiting* const> group) {
-  Result<> result;
+// [writer]
+Result<> Engine::try_group(std::span<Waiting* const> group) {
   try {
     commit_group(group);
   } catch (Failure& failure) {
-    result = tl::unexpected<Error>(std::move(failure.error));
+    return tl::unexpected<Error>(std::move(failure.error));
   } catch (const std::exception& e) {
-    result = fail(Code::resource_exhausted, std::string("a batch could not be applied: ") + e.what());
+    return fail(Code::resource_exhausted, std::string("a batch could not be applied: ") + e.what());
+  }
+  return {};
+}
+
+// [writer] Sets everybody's result.
+void Engine::run_group(std::span<Waiting* const> group) {
+  Result<> result = try_group(group);
+  if (!result && result.error().code == Code::resource_exhausted && !stopped_.load()) {
+    // Readers that are gone may have left room, of which nobody hears before a write succeeds.
+    const uint64_t waiting = space_->waiting();
+    reclaim();
+    if (space_->waiting() < waiting) result = try_group(group);
   }
   if (!result && group.size() > 1 && !stopped_.load()) {
     // One batch's fault must not be the others'.

@@ -105,6 +105,7 @@ class Engine final : public Storage {
   bool enqueue(Waiting& mine);
   // Takes the first of the queue out, which are done, and gives the place to the next.
   void leave(std::span<Waiting* const> done);
+  Result<> try_group(std::span<Waiting* const> group);
   void run_group(std::span<Waiting* const> group);
   void commit_group(std::span<Waiting* const> group);
   void commit_txn(Txn& txn);

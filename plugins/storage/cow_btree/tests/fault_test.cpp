@@ -354,20 +354,24 @@ std::unique_ptr<FaultyFiles> cut_power(const FaultyFiles& files, orbit::testkit:
   return walk.crash(loss, none);
 }
 
-// A store whose log lies behind much that was erased, so that a compaction moves the log.
-std::unique_ptr<FaultyFiles> with_log_at_the_end(const EngineOptions& options, Map& map) {
-  FaultyFiles files;
-  const auto engine = open(files, options);
-  // It begins with the first write, behind what is loaded here.
-  for (int i = 0; i < 3000; ++i) map["key" + std::to_string(10'000 + i)] = std::string(200, 'v');
+void load(Engine& engine, Map& map, int count) {
+  for (int i = 0; i < count; ++i) map["key" + std::to_string(10'000 + i)] = std::string(200, 'v');
   auto at = map.begin();
-  REQUIRE(engine->bulk_load([&](Bytes& key, Bytes& value) {
+  REQUIRE(engine.bulk_load([&](Bytes& key, Bytes& value) {
     if (at == map.end()) return false;
     key = at->first;
     value = at->second;
     ++at;
     return true;
   }));
+}
+
+// A store whose log lies behind much that was erased, so that a compaction moves the log.
+std::unique_ptr<FaultyFiles> with_log_at_the_end(const EngineOptions& options, Map& map) {
+  FaultyFiles files;
+  const auto engine = open(files, options);
+  // It begins with the first write, behind what is loaded here.
+  load(*engine, map, 3000);
   REQUIRE(put(*engine, "first", "1", true));
   map["first"] = "1";
   return cut_power(files, orbit::testkit::Loss::nothing);
@@ -431,6 +435,48 @@ TEST_CASE("a compaction that fails at any operation loses nothing that is acknow
   }
   MESSAGE(failed << " compactions failed");
   CHECK(failed > 20);
+}
+
+// What was erased fills the file until the snapshot is gone that sees it, in some of these without one free page.
+TEST_CASE("a full file goes on, and is not opened again, when the snapshot is gone that kept what was erased") {
+  EngineOptions options = small_options();
+  options.file_bytes_max = 178 * kPageBytes;
+  bool compact_first = false;
+  SUBCASE("with a write") {}
+  SUBCASE("with a compaction") { compact_first = true; }
+  int without_a_page = 0;
+  for (int keys = 2100; keys < 3100; keys += 50) {
+    CAPTURE(keys);
+    FaultyFiles files;
+    auto engine = open(files, options);
+    Map map;
+    load(*engine, map, keys);
+    auto snapshot = engine->create_snapshot();
+    REQUIRE(snapshot);
+    erase_most(*engine, map);
+    const Result<> refused = engine->compact();
+    REQUIRE(!refused);
+    CHECK(refused.error().code == Code::resource_exhausted);
+    const auto full = engine->stats();
+    CHECK(full.waiting_pages > 100);
+    without_a_page += full.used_pages == full.file_pages ? 1 : 0;
+    snapshot->reset();
+
+    if (compact_first) REQUIRE(engine->compact());
+    for (int i = 0; i < 300; ++i) {
+      const std::string key = "new" + std::to_string(i);
+      const Result<> written = put(*engine, key, "1");
+      REQUIRE_MESSAGE(written.has_value(), key << ": " << (written ? std::string() : written.error().message));
+      map[key] = "1";
+    }
+    REQUIRE(engine->compact());
+    CHECK(engine->stats().used_pages < 60);
+    CHECK(*content(*engine) == map);
+    CHECK(engine->verify());
+    engine.reset();
+    CHECK(*content(*open(files, options)) == map);
+  }
+  CHECK(without_a_page > 0);
 }
 
 // The snapshot keeps the room that a compaction would have, but for some pages more each time.
