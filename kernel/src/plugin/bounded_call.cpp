@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "plugin/bounded_call.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace orbit::kernel {
 
@@ -53,9 +55,16 @@ bool BoundedCaller::call(std::chrono::milliseconds timeout, std::function<void()
   helper_->quit = true;  // should it come back after all
   helper_->thread.detach();
   lock.unlock();
-  helper_.reset();
-  ++abandoned_;
+  abandoned_.push_back(std::exchange(helper_, nullptr));
   return false;
+}
+
+size_t BoundedCaller::abandoned() const {
+  // Under its mutex: what a thread did before it came back has happened for whoever learns here that it did.
+  return static_cast<size_t>(std::count_if(abandoned_.begin(), abandoned_.end(), [](const std::shared_ptr<Helper>& helper) {
+    const std::lock_guard lock(helper->mutex);
+    return helper->busy;
+  }));
 }
 
 }  // namespace orbit::kernel

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace orbit::kernel {
 
@@ -20,13 +21,13 @@ class BoundedCaller {
   // False: `function` has not returned in time and may still run; it must own what it uses. One caller at a time.
   // Exceptions in `function` must not escape it.
   bool call(std::chrono::milliseconds timeout, std::function<void()> function);
-  // Threads that never came back: the process must not run destructors under them.
-  size_t abandoned() const noexcept { return abandoned_; }
+  // Threads that have not come back yet: the process must not run destructors under them.
+  size_t abandoned() const;
 
  private:
   struct Helper;
   std::shared_ptr<Helper> helper_;
-  size_t abandoned_ = 0;
+  std::vector<std::shared_ptr<Helper>> abandoned_;  // those that were abandoned and may have come back since
 };
 
 }  // namespace orbit::kernel
