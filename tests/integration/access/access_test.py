@@ -749,9 +749,10 @@ class Defaults(WithFolder):
 
     def test_what_says_who_may_opens_it(self):
         rule = toml_section("[[rule]]", {"roles": ["x"], "types": ["*"]})
+        certificate, key = Authority(self.folder).sign("server", "node.test", "DNS:node.test")
         for text in (self.configured(password="secret"), self.configured(rule), self.configured(listen="127.0.0.1:0"),
                      self.configured(toml_section("[access]", {"open_listeners": True})),
-                     self.configured(**{"tls.certificate": "/c.pem", "tls.key": "/k.pem"})):
+                     self.configured(**{"tls.certificate": certificate, "tls.key": key})):
             result = self.check(text)
             self.assertEqual(result.returncode, 0, result.stderr)
 
