@@ -67,7 +67,7 @@ class Node final : public ModuleTarget {
   void request_stop() noexcept;  // [any thread]
   // Drains and ends everything. False when something hung or could not be saved. [main]
   bool stop();
-  // True: threads are left that have not come back, so the process must end without running destructors.
+  // True: threads were left that did not come back in time, so the process must end without running destructors.
   bool abandoned_threads() const noexcept { return plugins_ && plugins_->caller().abandoned() != 0; }
 
   // Runs `task` on the main thread. False when kTasksMax wait already or the node is stopping. [any thread]

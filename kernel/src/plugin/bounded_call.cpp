@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 #include "plugin/bounded_call.hpp"
 
-#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -60,11 +59,8 @@ bool BoundedCaller::call(std::chrono::milliseconds timeout, std::function<void()
 }
 
 size_t BoundedCaller::abandoned() const {
-  // Under its mutex: what a thread did before it came back has happened for whoever learns here that it did.
-  return static_cast<size_t>(std::count_if(abandoned_.begin(), abandoned_.end(), [](const std::shared_ptr<Helper>& helper) {
-    const std::lock_guard lock(helper->mutex);
-    return helper->busy;
-  }));
+  for (const std::shared_ptr<Helper>& helper : abandoned_) const std::lock_guard seen(helper->mutex);
+  return abandoned_.size();
 }
 
 }  // namespace orbit::kernel

@@ -21,13 +21,14 @@ class BoundedCaller {
   // False: `function` has not returned in time and may still run; it must own what it uses. One caller at a time.
   // Exceptions in `function` must not escape it.
   bool call(std::chrono::milliseconds timeout, std::function<void()> function);
-  // Threads that have not come back yet: the process must not run destructors under them.
+  // Threads that were abandoned. One may still run, and one that has come back found that nobody wanted what it made: the process
+  // must not run destructors. What those did that have come back has happened for the caller.
   size_t abandoned() const;
 
  private:
   struct Helper;
   std::shared_ptr<Helper> helper_;
-  std::vector<std::shared_ptr<Helper>> abandoned_;  // those that were abandoned and may have come back since
+  std::vector<std::shared_ptr<Helper>> abandoned_;  // each with what its thread was in
 };
 
 }  // namespace orbit::kernel
