@@ -11,6 +11,7 @@
 
 #include "effort.hpp"
 #include "subject.hpp"
+#include "support/engine_content.hpp"
 #include "support/group_commit.hpp"
 #include "tests/seed.hpp"
 
@@ -25,6 +26,7 @@ using orbit::cow_btree::kPageBytes;
 using orbit::cow_btree::testing::small_options;
 using orbit::cow_btree::testing::tiny_cache_options;
 using orbit::testkit::FaultyFiles;
+using orbit::test::content;
 using orbit::testkit::FileOperation;
 
 // Of the operations that fail in turn, how many are left out.
@@ -43,16 +45,6 @@ Result<> put(Engine& engine, const std::string& key, const std::string& value, b
   batch.put(key, value);
   const auto ops = batch.ops();
   return engine.write(orbit::WriteOps(ops.data(), ops.size()), sync);
-}
-
-Result<Map> content(Engine& engine, const orbit::StorageSnapshot* snapshot = nullptr) {
-  Map out;
-  Result<> scanned = engine.scan(snapshot, {}, {}, false, [&](Bytes key, Bytes value) {
-    out.emplace(key, value);
-    return true;
-  });
-  if (!scanned) return tl::unexpected<orbit::Error>(std::move(scanned.error()));
-  return out;
 }
 
 Map fill(Engine& engine, int count, size_t big_every = 50) {

@@ -7,6 +7,7 @@
 
 #include "effort.hpp"
 #include "subject.hpp"
+#include "support/engine_content.hpp"
 #include "tests/seed.hpp"
 
 namespace {
@@ -22,20 +23,11 @@ using orbit::cow_btree::read_at;
 using orbit::cow_btree::RecordHeader;
 using orbit::cow_btree::SegmentHeader;
 using orbit::cow_btree::Slot;
+using orbit::test::content;
 using orbit::testing::with_effort;
 using orbit::testkit::FaultyFiles;
 
 using Map = std::map<std::string, std::string>;
-
-Result<Map> content(Engine& engine) {
-  Map out;
-  Result<> scanned = engine.scan(nullptr, {}, {}, false, [&](Bytes key, Bytes value) {
-    out.emplace(key, value);
-    return true;
-  });
-  if (!scanned) return tl::unexpected<orbit::Error>(std::move(scanned.error()));
-  return out;
-}
 
 struct Batch {
   size_t bytes;

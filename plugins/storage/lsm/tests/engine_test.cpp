@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "subject.hpp"
+#include "support/engine_content.hpp"
 #include "support/group_commit.hpp"
 #include "tests/seed.hpp"
 
@@ -21,6 +22,7 @@ using orbit::lsm::Engine;
 using orbit::lsm::EngineOptions;
 using orbit::lsm::testing::small_options;
 using orbit::testkit::FaultyFiles;
+using orbit::test::content;
 using orbit::testkit::FileOperation;
 
 using Map = std::map<std::string, std::string>;
@@ -39,16 +41,6 @@ Result<> put(Engine& engine, const std::string& key, const std::string& value, b
   orbit::WriteBatch batch;
   batch.put(key, value);
   return write(engine, batch, sync);
-}
-
-Result<Map> content(Engine& engine, const orbit::StorageSnapshot* snapshot = nullptr) {
-  Map out;
-  Result<> scanned = engine.scan(snapshot, {}, {}, false, [&](Bytes key, Bytes value) {
-    out.emplace(key, value);
-    return true;
-  });
-  if (!scanned) return tl::unexpected<orbit::Error>(std::move(scanned.error()));
-  return out;
 }
 
 Map fill(Engine& engine, int count) {

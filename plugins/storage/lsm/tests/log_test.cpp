@@ -9,6 +9,7 @@
 
 #include "effort.hpp"
 #include "subject.hpp"
+#include "support/engine_content.hpp"
 #include "tests/seed.hpp"
 
 namespace {
@@ -19,6 +20,7 @@ using orbit::Result;
 using orbit::lsm::Engine;
 using orbit::lsm::EngineOptions;
 using orbit::lsm::load;
+using orbit::test::content;
 using orbit::testing::with_effort;
 using orbit::testkit::FaultyFiles;
 
@@ -27,16 +29,6 @@ using Map = std::map<std::string, std::string>;
 // As docs/formats/storage-lsm.md describes a record.
 constexpr size_t kHeaderBytes = 16;
 constexpr size_t kLengthAt = 4;
-
-Result<Map> content(Engine& engine) {
-  Map out;
-  Result<> scanned = engine.scan(nullptr, {}, {}, false, [&](Bytes key, Bytes value) {
-    out.emplace(key, value);
-    return true;
-  });
-  if (!scanned) return tl::unexpected<orbit::Error>(std::move(scanned.error()));
-  return out;
-}
 
 class Crashed {
  public:
