@@ -14,8 +14,9 @@ standard input ends.
 Faults and questions go to /_control, unsigned, as JSON:
     POST /_control {"faults": [{"match": "PUT .*/wal/", "action": "500", "count": 2}]}   adds; [] removes all
     GET  /_control                                                                       what was asked and refused
-Actions: "500", "503", "409", "expired" (ExpiredToken), "drop" (closes before doing anything), "lost" (does it and closes without an
+Actions: "500", "503", "429", "409", "expired" (ExpiredToken), "drop" (closes before doing anything), "lost" (does it and closes without an
 answer), "torn" (sends half of the answer's body), "slow:MS". "after" lets so many matching requests through first.
+"headers" are added to the answer, also in place of its Date.
 """
 
 import argparse
@@ -429,7 +430,7 @@ class State:
             if fault.get("count", 1) <= 0:
                 continue
             fault["count"] = fault.get("count", 1) - 1
-            return fault["action"]
+            return fault
         return None
 
     def serve(self, request):
@@ -445,15 +446,17 @@ class State:
                 with self.lock:
                     return answer(request), False
         with self.lock:
-            action = self.fault_for(request)
+            fault = self.fault_for(request)
+        action = fault["action"] if fault else None
         if action == "drop":
             raise Closed
         if action is not None and action.startswith("slow:"):
             time.sleep(int(action[5:]) / 1000)
         try:
-            if action in ("500", "503", "409", "expired"):
+            if action in ("500", "503", "429", "409", "expired"):
                 raise {"500": Refused(500, "InternalError", "we encountered an internal error; please try again"),
                        "503": Refused(503, "SlowDown", "please reduce your request rate"),
+                       "429": Refused(429, "TooManyRequests", "please reduce your request rate"),
                        "409": Refused(409, "ConditionalRequestConflict", "a conflicting operation is under way"),
                        "expired": Refused(400, "ExpiredToken", "the provided token has expired")}[action]
             with self.lock:
@@ -467,6 +470,7 @@ class State:
                                              "<RequestId>0000</RequestId></Error>").encode())
         if action == "lost":
             raise Closed
+        answer.headers |= fault.get("headers", {}) if fault else {}
         return answer, action == "torn"
 
 
@@ -502,8 +506,8 @@ class Connection(socketserver.StreamRequestHandler):
         request = Request(method, target, headers, body)
         answer, torn = self.server.state.serve(request)
         date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(self.server.state.now()))
-        head = f"HTTP/1.1 {answer.status} -\r\nDate: {date}\r\nx-amz-request-id: 0000\r\n"
-        for name, value in answer.headers.items():
+        head = f"HTTP/1.1 {answer.status} -\r\nx-amz-request-id: 0000\r\n"
+        for name, value in ({"Date": date} | answer.headers).items():
             head += f"{name}: {value}\r\n"
         if answer.status != 204:
             head += f"Content-Length: {len(answer.body)}\r\nContent-Type: {answer.kind}\r\n"

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "parallel.hpp"
+#include "retry_after.hpp"
 
 namespace orbit::s3 {
 
@@ -123,12 +124,13 @@ HttpRequest Client::signed_request(const Call& call, const Credentials& credenti
 
 Clock::time_point Client::now() const { return options_.pacing.now ? options_.pacing.now() : Clock::now(); }
 
-// Full jitter: anything up to the exponential bound (Brooker, "Exponential Backoff And Jitter", 2015).
-void Client::pause(int attempt, uint64_t left_ms) {
+// Full jitter: anything up to the exponential bound (Brooker, "Exponential Backoff And Jitter", 2015). It comes on top of
+// what the store asks for, so that those who were all told the same do not all come back at once.
+void Client::pause(int attempt, uint64_t asked_ms, uint64_t left_ms) {
   const uint64_t bound = std::min(options_.retry_pause_max_ms, options_.retry_first_ms << std::min(attempt, 20));
   const Pacing& pacing = options_.pacing;
   const uint64_t chosen = 1 + (pacing.random_below ? pacing.random_below(bound) : random_below(bound));
-  const uint64_t ms = std::min(left_ms, chosen);
+  const uint64_t ms = std::min(left_ms, asked_ms + chosen);
   if (pacing.sleep) return pacing.sleep(ms);
   std::unique_lock lock(stop_mutex_);
   stop_changed_.wait_for(lock, std::chrono::milliseconds(ms), [&] { return stopping_; });
@@ -148,6 +150,7 @@ HttpAnswer Client::call(const Call& call) {
   Code code = Code::unavailable;
   int attempt = 0;
   while (true) {
+    std::optional<uint64_t> asked_ms;
     const Credentials credentials = credentials_.get(time(nullptr));
     requests_.fetch_add(1, std::memory_order_relaxed);
     sent_.fetch_add(call.body.size(), std::memory_order_relaxed);
@@ -177,6 +180,7 @@ HttpAnswer Client::call(const Call& call) {
           again = theirs > 0;
         }
         if (!again) raise(code, where(call) + ": " + problem);
+        asked_ms = retry_after_ms(*answer, time(nullptr) + clock_offset_s_.load(std::memory_order_relaxed));
       }
     }
     ++attempt;
@@ -186,11 +190,19 @@ HttpAnswer Client::call(const Call& call) {
       std::lock_guard lock(stop_mutex_);
       if (stopping_) raise(Code::cancelled, where(call) + ": " + problem + ", and the engine is being closed");
     }
-    if (attempt >= options_.attempts_max || spent_ms >= options_.operation_timeout_ms)
-      raise(code, where(call) + ": " + problem + ", after " + std::to_string(attempt) + " attempts in " +
-                      std::to_string(spent_ms) + " ms");
+    const uint64_t left_ms = options_.operation_timeout_ms - std::min(spent_ms, options_.operation_timeout_ms);
+    // A store that wants to be left alone for an hour is asked again before: it may be wrong, or better by then.
+    const uint64_t pause_ms = std::min(asked_ms.value_or(0), options_.retry_pause_max_ms);
+    if (attempt >= options_.attempts_max || left_ms == 0 || pause_ms > left_ms) {
+      std::string after = ", after " + std::to_string(attempt) + " attempts in " + std::to_string(spent_ms) + " ms";
+      if (asked_ms)
+        after += "; the store asks for a pause of " + std::to_string(*asked_ms) + " ms, retry_pause_max_ms is " +
+                 std::to_string(options_.retry_pause_max_ms) + ", and operation_timeout_ms = " +
+                 std::to_string(options_.operation_timeout_ms) + " leaves " + std::to_string(left_ms) + " ms";
+      raise(code, where(call) + ": " + problem + after);
+    }
     retries_.fetch_add(1, std::memory_order_relaxed);
-    pause(attempt - 1, options_.operation_timeout_ms - spent_ms);
+    pause(attempt - 1, pause_ms, left_ms);
   }
 }
 

@@ -42,7 +42,7 @@ struct ClientOptions {
   size_t parallel_parts = 4;
   int attempts_max = 8;
   uint64_t retry_first_ms = 50;
-  uint64_t retry_pause_max_ms = 5'000;
+  uint64_t retry_pause_max_ms = 5'000;  // of the random part, and of what the store asks for
   uint64_t operation_timeout_ms = 60'000;
   uint64_t object_bytes_max = uint64_t{1} << 31;  // of an object that is read as a whole
   int list_page = 1'000;
@@ -88,7 +88,8 @@ class Client final : public ObjectStore {
   HttpRequest signed_request(const Call& call, const Credentials& credentials) const;
   void upload_parts(const std::string& name, Bytes bytes);
   void add_encryption(Pairs& headers, bool creates) const;
-  void pause(int attempt, uint64_t left_ms);
+  // `asked_ms`: by the store, at least.
+  void pause(int attempt, uint64_t asked_ms, uint64_t left_ms);
   std::chrono::steady_clock::time_point now() const;
   [[noreturn]] void refuse(const Call& call, const HttpAnswer& answer) const;
   std::string where(const Call& call) const;

@@ -43,7 +43,8 @@ inline constexpr Option kClientOptions[] = {
     option_integer("attempts_max", "8", 1, 100, "How often a request is tried."),
     option_integer("retry_first_ms", "50", 1, 60'000,
                    "Longest pause before the second attempt; doubles with each, and is random below that."),
-    option_integer("retry_pause_max_ms", "5000", 1, 600'000, "Longest pause between attempts."),
+    option_integer("retry_pause_max_ms", "5000", 1, 600'000, "Longest random pause between attempts; also the longest that a store's Retry-After is followed, to which "
+                   "the random one is added."),
     option_string("proxy", "\"\"", "Proxy for requests to the store; empty: none."),
     option_string("ca_file", "\"\"", "Certificates that the store's is checked with; empty: the system's."),
 };

@@ -5,11 +5,13 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <random>
 #include <set>
 
 #include "client.hpp"
 #include "engine.hpp"
+#include "retry_after.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace orbit;
@@ -48,10 +50,31 @@ std::string control(const std::string& json) {
   REQUIRE(answer->status == 200);
   return answer->body;
 }
-void fault(const std::string& match, const std::string& action, int count = 1, int after = 0) {
+void fault(const std::string& match, const std::string& action, int count = 1, int after = 0,
+           const std::string& headers = "{}") {
   control("{\"faults\": [{\"match\": \"" + match + "\", \"action\": \"" + action +
-          "\", \"count\": " + std::to_string(count) + ", \"after\": " + std::to_string(after) + "}]}");
+          "\", \"count\": " + std::to_string(count) + ", \"after\": " + std::to_string(after) +
+          ", \"headers\": " + headers + "}]}");
 }
+
+// A client's pauses, which take no time but pass on its clock.
+struct Pauses {
+  std::vector<uint64_t> found;
+  std::vector<uint64_t> bounds;  // of the random parts
+  std::chrono::steady_clock::time_point time{};
+
+  void watch(ClientOptions& options, std::function<uint64_t(uint64_t bound)> random_below) {
+    options.pacing.random_below = [this, random_below](uint64_t bound) {
+      bounds.push_back(bound);
+      return random_below(bound);
+    };
+    options.pacing.now = [this] { return time; };
+    options.pacing.sleep = [this](uint64_t ms) {
+      found.push_back(ms);
+      time += std::chrono::milliseconds(ms);
+    };
+  }
+};
 
 // What the function fails with.
 template <class F>
@@ -209,17 +232,11 @@ TEST_CASE("pauses between attempts are random below a bound that doubles, and di
     mine.retry_pause_max_ms = kMost;
     mine.operation_timeout_ms = timeout_ms;
     std::mt19937_64 random(seed);
-    std::chrono::steady_clock::time_point time{};
-    std::vector<uint64_t> out;
-    mine.pacing.random_below = [&](uint64_t bound) { return random() % bound; };
-    mine.pacing.now = [&] { return time; };
-    mine.pacing.sleep = [&](uint64_t ms) {
-      out.push_back(ms);
-      time += std::chrono::milliseconds(ms);
-    };
+    Pauses pauses;
+    pauses.watch(mine, [&](uint64_t bound) { return random() % bound; });
     Client client(mine);
     CHECK(error_of([&] { client.get("never"); }).code == Code::unavailable);
-    return out;
+    return pauses.found;
   };
   fault("GET .*never", "503", 1 << 20);
   constexpr uint64_t kSeeds = 24;
@@ -246,6 +263,125 @@ TEST_CASE("pauses between attempts are random below a bound that doubles, and di
     for (const uint64_t pause : pauses(seed, 700)) sum += pause;
     CHECK(sum == 700);
   }
+  control("{\"faults\": []}");
+}
+
+TEST_CASE("what an answer asks for is read in every form that is allowed, and nothing else is taken for it") {
+  constexpr int64_t kNow = 784'111'777;  // Sun, 06 Nov 1994 08:49:37 GMT
+  const auto asked = [](const std::string& retry_after, const std::string& date = "") {
+    HttpAnswer answer{503, {{"retry-after", retry_after}}, ""};
+    if (!date.empty()) answer.headers["date"] = date;
+    return retry_after_ms(answer, kNow);
+  };
+  CHECK(asked("0") == 0);
+  CHECK(asked("120") == 120'000);
+  CHECK(asked("007") == 7'000);
+  CHECK(asked("Sun, 06 Nov 1994 08:49:47 GMT") == 10'000);
+  CHECK(asked("Sunday, 06-Nov-94 08:49:47 GMT") == 10'000);
+  CHECK(asked("Sun Nov  6 08:49:47 1994") == 10'000);
+  CHECK(asked("Sun, 06 Nov 1994 08:49:37 GMT") == 0);
+  CHECK(asked("Sat, 05 Nov 1994 08:49:37 GMT") == 0);
+  CHECK(asked("Thu, 01 Jan 1970 00:00:00 GMT") == 0);
+  // Against the server's clock, whatever ours says; ours if the server's makes no sense.
+  CHECK(asked("Mon, 30 Nov 2026 10:00:05 GMT", "Mon, 30 Nov 2026 10:00:00 GMT") == 5'000);
+  CHECK(asked("Sun, 06 Nov 1994 08:49:47 GMT", "yesterday") == 10'000);
+  CHECK(asked("Sun, 06 Nov 1994 08:49:47 GMT", "-1") == 10'000);
+
+  constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+  CHECK(asked("18446744073709551") == 18'446'744'073'709'551'000u);
+  CHECK(asked("18446744073709552") == kMost);
+  CHECK(asked("18446744073709551615") == kMost);
+  CHECK(asked("18446744073709551616") == kMost);
+  CHECK(asked(std::string(10'000, '9')) == kMost);
+
+  for (const char* wrong : {"", " ", "-1", "+1", "1.5", "1e3", "0x10", "1 2", "12, 13", "5s", "soon", "Sun", "GMT",
+                            "10:00:00", "Sun, 99 Nov 1994 08:49:47 GMT", "06 Nov 1994 08:49:47 GMT", "\xff\xfe"})
+    CHECK_MESSAGE(!asked(wrong), wrong);
+  CHECK(!asked(std::string("1\0", 2)));
+  CHECK(!retry_after_ms({503, {}, ""}, kNow));
+
+  // Amazon's own header counts milliseconds and is the more exact one.
+  CHECK(retry_after_ms({503, {{"x-amz-retry-after", "1500"}, {"retry-after", "9"}}, ""}, kNow) == 1'500);
+  CHECK(retry_after_ms({503, {{"x-amz-retry-after", "-1500"}, {"retry-after", "9"}}, ""}, kNow) == 9'000);
+  CHECK(retry_after_ms({503, {{"x-amz-retry-after", "1500"}}, ""}, kNow) == 1'500);
+  CHECK(!retry_after_ms({503, {{"x-amz-retry-after", "Sun, 06 Nov 1994 08:49:47 GMT"}}, ""}, kNow));
+}
+
+TEST_CASE("a store that asks to be left alone is, for a random while longer, and within the bounds") {
+  constexpr uint64_t kFirst = 50;
+  constexpr uint64_t kMost = 5'000;
+  ClientOptions mine = options();
+  mine.attempts_max = 5;
+  mine.retry_first_ms = kFirst;
+  mine.retry_pause_max_ms = kMost;
+  Pauses pauses;
+  std::function<uint64_t(uint64_t)> random_below = [](uint64_t) { return 0; };
+  pauses.watch(mine, [&](uint64_t bound) { return random_below(bound); });
+  // The pauses until an object was written in spite of so many answers with these headers.
+  const auto wait = [&](const char* status, const std::string& headers, int count = 1) {
+    pauses.found.clear();
+    pauses.bounds.clear();
+    fault("PUT .*/a$", status, count, 0, headers);
+    REQUIRE(Client(mine).put("a", "1", {}));
+    return pauses.found;
+  };
+  using List = std::vector<uint64_t>;
+  const std::string date = R"("Date": "Mon, 30 Nov 2026 10:00:00 GMT", )";
+
+  for (const char* status : {"429", "503", "500", "409"}) CHECK(wait(status, R"({"Retry-After": "2"})") == List{2'001});
+  CHECK(wait("503", "{" + date + R"("Retry-After": "Mon, 30 Nov 2026 10:00:03 GMT"})") == List{3'001});
+  CHECK(wait("503", R"({"x-amz-retry-after": "1500", "Retry-After": "2"})") == List{1'501});
+  // One that asks for less than the usual pause, for nothing, or for what nobody understands, changes nothing.
+  for (const char* none : {"0", "-3", " ", "soon", "1e9", "Thu, 01 Jan 1970 00:00:00 GMT"})
+    CHECK(wait("503", std::string(R"({"Retry-After": ")") + none + R"("})", 3) == List{1, 1, 1});
+  // The random part is the usual one, and only ever adds.
+  random_below = [](uint64_t bound) { return bound - 1; };
+  CHECK(wait("503", R"({"Retry-After": "1"})", 4) == List{1'050, 1'100, 1'200, 1'400});
+  CHECK(pauses.bounds == List{50, 100, 200, 400});
+  std::set<uint64_t> different;
+  for (uint64_t seed = 1; seed <= 24; ++seed) {
+    std::mt19937_64 random(seed);
+    random_below = [&](uint64_t bound) { return random() % bound; };
+    const uint64_t pause = wait("503", R"({"Retry-After": "1"})").at(0);
+    CAPTURE(seed);
+    CHECK(pause > 1'000);
+    CHECK(pause <= 1'000 + kFirst);
+    different.insert(pause);
+  }
+  CHECK(different.size() > 8);
+  // One answer's wish is not the next one's.
+  random_below = [](uint64_t) { return 0; };
+  fault("PUT .*/a$", "503", 1, 0, R"({"Retry-After": "3"})");
+  CHECK(wait("503", "{}") == List{3'001, 1});
+
+  // A wish beyond retry_pause_max_ms is followed for as long as that.
+  for (const char* much : {"6", "3600", "18446744073709551616", "Fri, 31 Dec 9999 23:59:59 GMT"})
+    CHECK(wait("503", std::string(R"({"Retry-After": ")") + much + R"("})", 2) == List{kMost + 1, kMost + 1});
+  fault("GET .*/a$", "503", 1 << 20, 0, R"({"Retry-After": "3600"})");
+  const Error tired = error_of([&] { Client(mine).get("a"); });
+  CHECK(tired.code == Code::unavailable);
+  CHECK_MESSAGE(tired.message.find("HTTP 503 SlowDown: please reduce your request rate, after 5 attempts in 20004 ms; the store "
+                                   "asks for a pause of 3600000 ms, retry_pause_max_ms is 5000, and operation_timeout_ms = "
+                                   "60000 leaves 39996 ms") != std::string::npos,
+                tired.message);
+
+  // Nobody waits for an attempt that could not be made in time.
+  control("{\"faults\": []}");
+  mine.operation_timeout_ms = 3'500;
+  pauses.found.clear();
+  fault("GET .*/a$", "503", 1 << 20, 0, R"({"Retry-After": "2"})");
+  const Error late = error_of([&] { Client(mine).get("a"); });
+  CHECK(pauses.found == List{2'001});
+  CHECK(late.code == Code::unavailable);
+  CHECK_MESSAGE(late.message.find("after 2 attempts in 2001 ms; the store asks for a pause of 2000 ms, retry_pause_max_ms is "
+                                  "5000, and operation_timeout_ms = 3500 leaves 1499 ms") != std::string::npos,
+                late.message);
+  // What is left is enough for what was asked, though not for all of the random part.
+  random_below = [](uint64_t bound) { return bound - 1; };
+  mine.operation_timeout_ms = 2'010;
+  pauses.found.clear();
+  static_cast<void>(error_of([&] { Client(mine).get("a"); }));
+  CHECK(pauses.found == List{2'010});
   control("{\"faults\": []}");
 }
 
