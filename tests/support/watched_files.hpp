@@ -37,6 +37,7 @@ class WatchedFiles final : public FileSystem {
     Result<size_t> read(uint64_t offset, std::span<char> into) override { return below_->read(offset, into); }
     using File::write;
     Result<> write(uint64_t offset, std::span<const Bytes> parts) override { return below_->write(offset, parts); }
+    Result<> overwrite(uint64_t offset, Bytes data) override { return below_->overwrite(offset, data); }
     Result<> sync() override {
       before_sync_();
       return below_->sync();

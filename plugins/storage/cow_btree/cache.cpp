@@ -82,7 +82,7 @@ std::optional<Pinned> Cache::pin_resident(PageId id) noexcept {
 void Cache::load(PageId id, uint64_t sum) {
   const auto where = [&] { return "page " + std::to_string(id) + " of " + path_; };
   if (id < 2 || id >= pages_max_) raise(Code::data_loss, "a reference to " + where() + ", which cannot be");
-  const uint32_t taken = take_frame();
+  const uint32_t taken = take_frame(id);
   struct Return {
     Cache& cache;
     uint32_t frame;
@@ -101,10 +101,6 @@ void Cache::load(PageId id, uint64_t sum) {
   open_page(into, id);
   if (const char* wrong = check_page(into, id, pages_max_)) raise(Code::data_loss, where() + " is damaged: " + wrong);
   loads_.fetch_add(1, std::memory_order_relaxed);
-  {
-    const std::lock_guard lock(lock_);
-    owner_[taken] = id;
-  }
   hot_[taken].store(1, std::memory_order_relaxed);
   uint32_t none = 0;
   back.keep = table_[id].compare_exchange_strong(none, taken + 1);  // otherwise another reader was faster
@@ -144,8 +140,8 @@ void Cache::evict() {
   for (const uint32_t index : out) evicted_.push_back({index, time});
 }
 
-uint32_t Cache::take_frame() {
-  const auto began = std::chrono::steady_clock::now();
+uint32_t Cache::take_frame(PageId owner) {
+  std::optional<std::chrono::steady_clock::time_point> began;
   for (;;) {
     {
       const std::lock_guard lock(lock_);
@@ -157,10 +153,13 @@ uint32_t Cache::take_frame() {
       if (!free_.empty()) {
         const uint32_t out = free_.back();
         free_.pop_back();
+        owner_[out] = owner;
         return out;
       }
     }
-    if (std::chrono::steady_clock::now() - began > std::chrono::seconds(5))
+    const auto now = std::chrono::steady_clock::now();
+    if (!began) began = now;
+    if (now - *began > std::chrono::seconds(5))
       raise(Code::resource_exhausted, "cache_bytes: all " + std::to_string(frames_) + " pages in memory are being used or changed");
     std::this_thread::yield();
   }
@@ -169,11 +168,7 @@ uint32_t Cache::take_frame() {
 char* Cache::create(PageId id) {
   if (dirty_count_.load(std::memory_order_relaxed) + 16 > frames_)
     raise(Code::resource_exhausted, "cache_bytes: a batch changes more pages than the cache of " + std::to_string(frames_) + " pages holds");
-  const uint32_t taken = take_frame();
-  {
-    const std::lock_guard lock(lock_);
-    owner_[taken] = id;
-  }
+  const uint32_t taken = take_frame(id);
   sums_[id].store(0, std::memory_order_relaxed);
   hot_[taken].store(1, std::memory_order_relaxed);
   dirty_[taken].store(1, std::memory_order_relaxed);
@@ -182,14 +177,16 @@ char* Cache::create(PageId id) {
   return frame(taken);
 }
 
-void Cache::forget(PageId id) {
+void Cache::forget(std::span<const PageId> ids) {
   const std::lock_guard lock(lock_);
-  const uint32_t at = table_[id].exchange(0);
-  sums_[id].store(0, std::memory_order_relaxed);
-  if (at == 0) return;
-  if (dirty_[at - 1].exchange(0) != 0) dirty_count_.fetch_sub(1, std::memory_order_relaxed);
-  owner_[at - 1] = 0;
-  free_.push_back(at - 1);
+  for (const PageId id : ids) {
+    const uint32_t at = table_[id].exchange(0);
+    sums_[id].store(0, std::memory_order_relaxed);
+    if (at == 0) continue;
+    if (dirty_[at - 1].exchange(0) != 0) dirty_count_.fetch_sub(1, std::memory_order_relaxed);
+    owner_[at - 1] = 0;
+    free_.push_back(at - 1);
+  }
 }
 
 void Cache::set_clean(std::span<const PageId> ids) {

@@ -116,8 +116,8 @@ class Cache final : public KeyTails {
     const uint32_t at = table_[id].load(std::memory_order_relaxed);
     if (at != 0) hot_[at - 1].store(0, std::memory_order_relaxed);
   }
-  // The page is no longer in use by anybody.
-  void forget(PageId id);
+  // The pages are no longer in use by anybody.
+  void forget(std::span<const PageId> ids);
   // What the file holds at `id` from now on.
   void set_sum(PageId id, uint64_t sum) noexcept { sums_[id].store(sum, std::memory_order_release); }
   uint64_t sum_of(PageId id, uint64_t said) const noexcept {
@@ -141,7 +141,7 @@ class Cache final : public KeyTails {
   char* frame(uint32_t index) const noexcept { return pool_.data() + size_t{index} * kPageBytes; }
   const char* page_missed(PageId id, uint64_t sum, Reader& reader);
   void load(PageId id, uint64_t sum);
-  uint32_t take_frame();
+  uint32_t take_frame(PageId owner);
   void reclaim();
   void evict();
 

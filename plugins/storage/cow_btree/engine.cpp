@@ -201,7 +201,7 @@ void Engine::open_file() {
   readers_.publish({slot_.root, slot_.levels});
 
   log_->replay({slot_.log_lsn, slot_.log_previous, slot_.log_page}, [&](Bytes operations) {
-    Txn txn(*file_, *cache_, *space_, readers_.newest(), version_ + 1, captured_version_);
+    Txn txn(*file_, *cache_, *space_, lists_, readers_.newest(), version_ + 1, captured_version_);
     try {
       apply(txn, operations);
     } catch (...) {
@@ -275,7 +275,7 @@ void Engine::stop(const Error& reason) {
 }
 
 void Engine::reclaim() {
-  space_->reclaim(readers_.oldest(), [&](PageId id) { cache_->forget(id); });
+  space_->reclaim(readers_.oldest(), [&](std::span<const PageId> ids) { cache_->forget(ids); });
   left_waiting_ = space_->waiting_for_readers();
 }
 
@@ -442,7 +442,7 @@ void Engine::commit_group(std::span<Waiting* const> group) {
     sync = sync || waiting->sync;
     for (size_t i = 0; i < waiting->ops->size(); ++i) ops_.push_back((*waiting->ops)[i]);
   }
-  Txn txn(*file_, *cache_, *space_, readers_.newest(), version_ + 1, captured_version_);
+  Txn txn(*file_, *cache_, *space_, lists_, readers_.newest(), version_ + 1, captured_version_);
   try {
     for (size_t i = 0; i < ops_.size(); ++i) {
       if (i + kAhead < ops_.size()) txn.expect(ops_[i + kAhead].key);

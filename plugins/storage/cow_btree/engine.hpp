@@ -161,6 +161,7 @@ class Engine final : public Storage {
   std::vector<MapChunk> map_chunks_;
   std::vector<PageId> index_pages_;
   std::vector<ExternalRef> unsynced_runs_;
+  Txn::Lists lists_;
   std::string operations_;
   std::vector<WriteOp> ops_;
   uint64_t left_waiting_ = 0;  // for readers, after the last reclaim

@@ -109,7 +109,7 @@ void Log::append(Bytes operations) {
   Result<> put;
   uint64_t done = 0;
   pieces(lsn_, bytes, [&](uint64_t offset, uint64_t part) {
-    if (put) put = file_.write(offset, Bytes(buffer_).substr(done, part));
+    if (put) put = file_.overwrite(offset, Bytes(buffer_).substr(done, part));
     done += part;
   });
   must(std::move(put));

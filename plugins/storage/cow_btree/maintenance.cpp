@@ -33,7 +33,7 @@ void Engine::compact_step(PageId boundary, std::string& from) {
     checkpoint_now(log_->start_here());
   }
   reclaim();
-  Txn txn(*file_, *cache_, *space_, readers_.newest(), version_ + 1, captured_version_);
+  Txn txn(*file_, *cache_, *space_, lists_, readers_.newest(), version_ + 1, captured_version_);
   try {
     from = txn.relocate(from, boundary, kCompactStepPages);
   } catch (...) {
@@ -197,7 +197,7 @@ void Engine::close() {
       do {
         if (cache_->dirty_pages() > cache_->frames() / 4) checkpoint_now(log_->end_here());
         reclaim();
-        Txn txn(*file_, *cache_, *space_, readers_.newest(), version_ + 1, captured_version_);
+        Txn txn(*file_, *cache_, *space_, lists_, readers_.newest(), version_ + 1, captured_version_);
         try {
           from = txn.relocate(from, boundary, kCompactStepPages);
         } catch (...) {

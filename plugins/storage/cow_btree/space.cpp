@@ -101,13 +101,14 @@ void Space::free_later(PageId page, uint32_t count, uint64_t version, uint64_t t
   if (!in_a_commit_slot) waiting_for_readers_ += count;
 }
 
-void Space::reclaim(uint64_t oldest_reader, const std::function<void(PageId)>& forget) {
+void Space::reclaim(uint64_t oldest_reader, const std::function<void(std::span<const PageId>)>& forget) {
+  reclaimed_.clear();
   const auto drain = [&](std::deque<Freed>& list, bool needs_durable) {
     while (!list.empty()) {
       const Freed at = list.front();
       if (at.time > oldest_reader || (needs_durable && at.version > durable_)) return;
       list.pop_front();
-      for (uint32_t i = 0; i < at.count; ++i) forget(at.page + i);
+      for (uint32_t i = 0; i < at.count; ++i) reclaimed_.push_back(at.page + i);
       waiting_ -= at.count;
       if (!needs_durable) waiting_for_readers_ -= at.count;
       give_back(at.page, at.count);
@@ -115,6 +116,7 @@ void Space::reclaim(uint64_t oldest_reader, const std::function<void(PageId)>& f
   };
   drain(unseen_, false);
   drain(committed_, true);
+  if (!reclaimed_.empty()) forget(reclaimed_);
 }
 
 void Space::each_waiting(const std::function<void(PageId)>& page) const {

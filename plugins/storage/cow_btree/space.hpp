@@ -50,8 +50,8 @@ class Space {
   // Taken out of use by the commit of `version`, which became visible at `time`. `in_a_commit_slot`: a commit slot may lead
   // to the page.
   void free_later(PageId page, uint32_t count, uint64_t version, uint64_t time, bool in_a_commit_slot);
-  // Makes pages usable that nobody can see; tells `forget` each of them.
-  void reclaim(uint64_t oldest_reader, const std::function<void(PageId)>& forget);
+  // Makes pages usable that nobody can see; tells `forget` which.
+  void reclaim(uint64_t oldest_reader, const std::function<void(std::span<const PageId>)>& forget);
   void set_durable(uint64_t version) noexcept { durable_ = version; }
 
   // What is in use in the newest state: without pages that wait to be reused.
@@ -91,6 +91,7 @@ class Space {
   uint64_t durable_ = 0;
   std::deque<Freed> unseen_;     // in no slot
   std::deque<Freed> committed_;  // perhaps in the durable state
+  std::vector<PageId> reclaimed_;
 };
 
 }  // namespace orbit::cow_btree

@@ -17,7 +17,7 @@ PageId Txn::new_page() {
     space_.give_back(id);
     throw;
   }
-  made_.push_back({id, 1, version_});
+  lists_.made.push_back({id, 1, version_});
   return id;
 }
 
@@ -35,22 +35,25 @@ PageId Txn::copy(PageId id, uint64_t sum) {
   return made;
 }
 
-void Txn::free_page(PageId id, uint64_t version) { freed_.push_back({id, 1, version}); }
-void Txn::free_run(const ExternalRef& ref) { freed_.push_back({ref.page, ref.pages(), ref.version}); }
+void Txn::free_page(PageId id, uint64_t version) { lists_.freed.push_back({id, 1, version}); }
+void Txn::free_run(const ExternalRef& ref) { lists_.freed.push_back({ref.page, ref.pages(), ref.version}); }
 
 void Txn::committed_at(uint64_t time) {
-  for (const Run& run : freed_) space_.free_later(run.page, run.count, version_, time, run.version <= committed_);
-  made_.clear();
-  freed_.clear();
+  for (const Run& run : lists_.freed) space_.free_later(run.page, run.count, version_, time, run.version <= committed_);
+  lists_.made.clear();
+  lists_.freed.clear();
 }
 
 void Txn::roll_back() {
-  for (const Run& run : made_) {
-    for (uint32_t i = 0; i < run.count; ++i) cache_.forget(run.page + i);
+  for (const Run& run : lists_.made) {
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const PageId id = run.page + i;
+      cache_.forget({&id, 1});
+    }
     space_.give_back(run.page, run.count);
   }
-  made_.clear();
-  freed_.clear();
+  lists_.made.clear();
+  lists_.freed.clear();
 }
 
 // ---- going down ----------------------------------------------------------------------------------------------------
@@ -143,11 +146,11 @@ Entry Txn::make_entry(Bytes key, Bytes value) {
   ref.version = version_;
   ref.key_bytes = static_cast<uint32_t>(tail.size());
   ref.page = space_.allocate(ref.pages());
-  made_.push_back({ref.page, ref.pages(), version_});
+  lists_.made.push_back({ref.page, ref.pages(), version_});
   if (seals != nullptr) bytes = seals->seal_run(bytes, ref.page, version_);
   ref.sum = run_sum(bytes, ref.page, version_);
   must(file_.write(uint64_t{ref.page} * kPageBytes, Bytes(bytes)));
-  runs_.push_back(ref);
+  lists_.runs.push_back(ref);
   entry.is_external = true;
   entry.external = ref;
   entry.value = {};

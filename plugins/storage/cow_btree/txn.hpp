@@ -15,9 +15,25 @@ namespace orbit::cow_btree {
 
 class Txn {
  public:
-  // `committed`: versions up to this one may be in a commit slot.
-  Txn(File& file, Cache& cache, Space& space, Root root, uint64_t version, uint64_t committed)
-      : file_(file), cache_(cache), space_(space), tree_(cache), root_(root), version_(version), committed_(committed) {}
+  struct Run {
+    PageId page;
+    uint32_t count;
+    uint64_t version;
+  };
+  // What a transaction did to the file. Their memory serves one transaction after the other.
+  struct Lists {
+    std::vector<Run> made;
+    std::vector<Run> freed;
+    std::vector<ExternalRef> runs;  // bytes that were written outside of pages
+  };
+
+  // `lists` is the transaction's until it ends; `committed`: versions up to this one may be in a commit slot.
+  Txn(File& file, Cache& cache, Space& space, Lists& lists, Root root, uint64_t version, uint64_t committed)
+      : file_(file), cache_(cache), space_(space), lists_(lists), tree_(cache), root_(root), version_(version), committed_(committed) {
+    empty(lists_.made);
+    empty(lists_.freed);
+    empty(lists_.runs);
+  }
 
   void put(Bytes key, Bytes value);
   // Asks memory for the leaf that `key` belongs to, which is about to be changed.
@@ -31,18 +47,13 @@ class Txn {
   Root root() const noexcept { return root_; }
   uint64_t version() const noexcept { return version_; }
   // Bytes that were written outside of pages.
-  const std::vector<ExternalRef>& runs() const noexcept { return runs_; }
-  bool changed() const noexcept { return !made_.empty() || !freed_.empty(); }
+  const std::vector<ExternalRef>& runs() const noexcept { return lists_.runs; }
+  bool changed() const noexcept { return !lists_.made.empty() || !lists_.freed.empty(); }
   // Either one ends the transaction. `time`: when its root became visible.
   void committed_at(uint64_t time);
   void roll_back();
 
  private:
-  struct Run {
-    PageId page;
-    uint32_t count;
-    uint64_t version;
-  };
   struct Step {
     PageId id;
     uint32_t index;  // of the child that the path goes through
@@ -63,6 +74,14 @@ class Txn {
     Bytes keep(Bytes data);
   };
 
+  template <class T>
+  static void empty(std::vector<T>& list) noexcept {
+    constexpr size_t kKept = 4096;  // a large batch does not keep its memory
+    if (list.capacity() > kKept)
+      list = {};
+    else
+      list.clear();
+  }
   bool own(PageId id) const noexcept;
   PageId new_page();
   PageId copy(PageId id, uint64_t sum);
@@ -94,13 +113,11 @@ class Txn {
   File& file_;
   Cache& cache_;
   Space& space_;
+  Lists& lists_;
   Tree tree_;
   Root root_;
   const uint64_t version_;
   const uint64_t committed_;
-  std::vector<Run> made_;
-  std::vector<Run> freed_;
-  std::vector<ExternalRef> runs_;
 };
 
 }  // namespace orbit::cow_btree

@@ -26,6 +26,9 @@ class File {
   // Extends the file. Survives the death of the process at once, a power cut only after sync.
   virtual Result<> write(uint64_t offset, std::span<const Bytes> parts) = 0;
   Result<> write(uint64_t offset, Bytes data) { return write(offset, std::span<const Bytes>(&data, 1)); }
+  // The same, for a log that puts many small pieces one after the other where the file has been written before: a real file
+  // needs no call of the system for each. From one thread at a time.
+  virtual Result<> overwrite(uint64_t offset, Bytes data) { return write(offset, data); }
   // Every write that returned before the call survives a power cut. After an error nothing is known of any write since the
   // last sync that succeeded, and a later sync does not make up for it: write the bytes again.
   virtual Result<> sync() = 0;

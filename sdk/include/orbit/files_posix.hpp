@@ -16,6 +16,7 @@
 #include <system_error>
 #include <utility>
 
+#include "file_window.hpp"
 #include "files.hpp"
 
 namespace orbit {
@@ -88,6 +89,10 @@ class PosixFile final : public File {
     return {};
   }
   using File::write;
+  Result<> overwrite(uint64_t offset, Bytes data) override {
+    if (window_.write(fd_, offset, data)) return {};
+    return write(offset, data);
+  }
   Result<> sync() override {
     if (::fdatasync(fd_) != 0) return file_error(errno, "cannot sync", path_);
     return {};
@@ -116,6 +121,7 @@ class PosixFile final : public File {
  private:
   const int fd_;
   const std::string path_;
+  FileWindow window_;
 };
 
 class PosixFileLock final : public FileLock {
