@@ -15,22 +15,28 @@
 
 namespace orbit::kernel {
 
-class Poller;
+template <class Sockets>
+class BasicSocketNet;
+template <class Sockets>
 class SocketConnection;
+template <class Sockets>
 class SocketListener;
-class SocketNet;
 
+template <class Sockets>
 class NetWorker final : public Resident {
  public:
-  NetWorker(SocketNet& net, uint32_t index);
+  using Listener = SocketListener<Sockets>;
+  using Connection = SocketConnection<Sockets>;
+
+  NetWorker(BasicSocketNet<Sockets>& net, uint32_t index);
   ~NetWorker() override;
 
   // Takes over an accepted socket. [worker]
-  void adopt(int fd, const SocketAddress& peer, SocketListener& listener) noexcept;
+  void adopt(int fd, const SocketAddress& peer, Listener& listener) noexcept;
   // Sends what can be sent and closes every connection. Not from inside a plugin's callback. [worker]
   void close_all() noexcept;
   // The same for the connections of one listener. [worker]
-  void close_of(const SocketListener& listener) noexcept;
+  void close_of(const Listener& listener) noexcept;
 
   bool step() noexcept override;
   void end_of_round() noexcept override;
@@ -43,14 +49,15 @@ class NetWorker final : public Resident {
   void count_handshake(bool good) noexcept { add(good ? tls_handshakes_ : tls_failures_, 1); }
 
   // For connections. Each list holds a connection at most once; the connection keeps that.
-  void add_dirty(SocketConnection* connection) { dirty_.push_back(connection); }
-  void add_again(SocketConnection* connection) { again_.push_back(connection); }
-  void add_doomed(SocketConnection* connection) { doomed_.push_back(connection); }
+  void add_dirty(Connection* connection) { dirty_.push_back(connection); }
+  void add_again(Connection* connection) { again_.push_back(connection); }
+  void add_doomed(Connection* connection) { doomed_.push_back(connection); }
   // Gives the object back. Nobody may touch it afterwards.
-  void recycle(SocketConnection* connection) noexcept;
+  void recycle(Connection* connection) noexcept;
 
   Executor& executor() noexcept;
-  Poller& poller() noexcept { return poller_; }
+  Sockets& sockets() noexcept { return sockets_; }
+  typename Sockets::Poller& poller() noexcept { return poller_; }
   OutputPool& output_pool() noexcept { return output_pool_; }
   char* receive_buffer() noexcept { return receive_buffer_.get(); }
   size_t receive_buffer_bytes() const noexcept { return receive_buffer_bytes_; }
@@ -62,16 +69,17 @@ class NetWorker final : public Resident {
     counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
 
-  SocketNet& net_;
-  Poller& poller_;
+  BasicSocketNet<Sockets>& net_;
+  Sockets& sockets_;
+  typename Sockets::Poller& poller_;
   const size_t receive_buffer_bytes_;
   std::unique_ptr<char[]> receive_buffer_;
   OutputPool output_pool_;
-  std::deque<SocketConnection> connections_;  // all that were ever open at once
-  std::vector<SocketConnection*> unused_;
-  std::vector<SocketConnection*> dirty_;   // have output to send
-  std::vector<SocketConnection*> again_;   // are to be given unconsumed input again
-  std::vector<SocketConnection*> doomed_;  // are to be closed
+  std::deque<Connection> connections_;  // all that were ever open at once
+  std::vector<Connection*> unused_;
+  std::vector<Connection*> dirty_;   // have output to send
+  std::vector<Connection*> again_;   // are to be given unconsumed input again
+  std::vector<Connection*> doomed_;  // are to be closed
   bool stopping_ = false;
   std::atomic<uint64_t> open_{0};
   std::atomic<uint64_t> accepted_{0};

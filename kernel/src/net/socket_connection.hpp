@@ -16,16 +16,19 @@
 
 namespace orbit::kernel {
 
+template <class Sockets>
 class NetWorker;
+template <class Sockets>
 class SocketListener;
 
+template <class Sockets>
 class SocketConnection final : public Connection, public Pollable {
  public:
-  explicit SocketConnection(NetWorker& worker) noexcept : worker_(worker) {}
+  explicit SocketConnection(NetWorker<Sockets>& worker) noexcept : worker_(worker) {}
   ~SocketConnection();
 
   // False when the poller cannot take the socket; it stays the caller's then. tls: null for plain TCP.
-  bool open(int fd, const SocketAddress& peer, SocketListener& listener, uint64_t id,
+  bool open(int fd, const SocketAddress& peer, SocketListener<Sockets>& listener, uint64_t id,
             std::unique_ptr<TlsStream> tls) noexcept;
   // Tells the codec, once the handshake is over.
   void begin() noexcept;
@@ -47,7 +50,7 @@ class SocketConnection final : public Connection, public Pollable {
   void deliver_again() noexcept;
   void finish() noexcept;
   // Whose connection it is, or was the last time it was used.
-  const SocketListener* listener() const noexcept { return listener_; }
+  const SocketListener<Sockets>* listener() const noexcept { return listener_; }
   // The node or its listener's plugin stops: as much output as the socket takes now, then the end. Does nothing on an
   // unused object.
   void stop() noexcept;
@@ -84,8 +87,8 @@ class SocketConnection final : public Connection, public Pollable {
   void idle_expired() noexcept;
   void drop_input() noexcept;
 
-  NetWorker& worker_;
-  SocketListener* listener_ = nullptr;
+  NetWorker<Sockets>& worker_;
+  SocketListener<Sockets>* listener_ = nullptr;
   void* context_ = nullptr;
   std::unique_ptr<TlsStream> tls_;  // null: plain TCP
   int fd_ = -1;

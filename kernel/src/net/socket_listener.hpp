@@ -14,15 +14,17 @@
 
 namespace orbit::kernel {
 
-class SocketNet;
+template <class Sockets>
+class BasicSocketNet;
 
+template <class Sockets>
 class SocketListener final : public Listener, public Pollable {
  public:
   // Binds. [main]
-  static Result<std::unique_ptr<SocketListener>> open(SocketNet& net, const orbit_listen_options& options,
+  static Result<std::unique_ptr<SocketListener>> open(BasicSocketNet<Sockets>& net, const orbit_listen_options& options,
                                                       const orbit_connection_handler& handler, void* self);
-  SocketListener(SocketNet& net, int fd, const orbit_listen_options& options, const orbit_connection_handler& handler,
-                 void* self, std::unique_ptr<TlsServer> tls);
+  SocketListener(BasicSocketNet<Sockets>& net, int fd, const orbit_listen_options& options,
+                 const orbit_connection_handler& handler, void* self, std::unique_ptr<TlsServer> tls);
   ~SocketListener();
 
   // Begins to accept. [main]
@@ -34,7 +36,7 @@ class SocketListener final : public Listener, public Pollable {
 
   // What connections read.
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }  // it keeps no connection any more
-  SocketNet& net() noexcept { return net_; }
+  BasicSocketNet<Sockets>& net() noexcept { return net_; }
   const orbit_connection_handler& handler() const noexcept { return handler_; }
   void* self() const noexcept { return self_; }
   const orbit_listen_options& options() const noexcept { return options_; }  // without zeros where the node has a default
@@ -57,7 +59,8 @@ class SocketListener final : public Listener, public Pollable {
   void watch() noexcept;
   void unwatch() noexcept;
 
-  SocketNet& net_;
+  BasicSocketNet<Sockets>& net_;
+  Sockets& sockets_;
   int fd_;
   int reserve_fd_;  // given up for a moment when descriptors run out, so that the waiting client can be told by a close
   const orbit_connection_handler handler_;

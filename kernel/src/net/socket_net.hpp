@@ -9,12 +9,14 @@
 #include <string_view>
 #include <vector>
 
-#include "executor/asio_executor.hpp"
 #include "net/net.hpp"
+#include "net/os_sockets.hpp"
 
 namespace orbit::kernel {
 
+template <class Sockets>
 class SocketListener;
+template <class Sockets>
 class NetWorker;
 
 struct SocketNetOptions {
@@ -28,39 +30,52 @@ struct SocketNetOptions {
   std::function<void(std::string_view)> warn;           // for what only an operator can mend; [any thread], may be empty
 };
 
-class SocketNet final : public Net {
+// All of a network but its sockets. socket_net.cpp makes the one of production, sim_net.cpp that of simulations.
+template <class Sockets>
+class BasicSocketNet : public Net {
  public:
-  // Attaches itself to the executor's workers, so before its start. The executor must have stopped before this goes.
-  SocketNet(AsioExecutor& executor, SocketNetOptions options);
-  ~SocketNet() override;
+  BasicSocketNet(Sockets sockets, SocketNetOptions options);
+  ~BasicSocketNet() override;
 
   Result<Listener*> listen(const orbit_listen_options& options, const orbit_connection_handler& handler,
                            void* self) override;
   std::vector<NetCounters> counters() const override;
   void stop() noexcept override;
-  // Reads certificates again, those whose files have changed or all. Reads files. [any thread]
-  void reload_certificates(bool all);
-  bool has_tls() const;
 
   // For listeners.
-  AsioExecutor& executor() noexcept { return executor_; }
+  typename Sockets::Executor& executor() noexcept { return sockets_.executor(); }
+  Sockets& sockets() noexcept { return sockets_; }
   const SocketNetOptions& options() const noexcept { return options_; }
-  NetWorker& worker(uint32_t index) noexcept { return *workers_[index]; }
+  NetWorker<Sockets>& worker(uint32_t index) noexcept { return *workers_[index]; }
   uint64_t next_id() noexcept { return next_id_.fetch_add(1, std::memory_order_relaxed); }
   // Counts a connection in; false at the node's limit.
   bool admit() noexcept;
   void release() noexcept { connections_.fetch_sub(1, std::memory_order_relaxed); }
   void warn(std::string_view message) const;
 
+ protected:
+  std::vector<SocketListener<Sockets>*> listeners() const;
+
  private:
-  AsioExecutor& executor_;
+  Sockets sockets_;
   const SocketNetOptions options_;
-  std::vector<std::unique_ptr<NetWorker>> workers_;
+  std::vector<std::unique_ptr<NetWorker<Sockets>>> workers_;
   mutable std::mutex listeners_mutex_;
-  std::vector<std::unique_ptr<SocketListener>> listeners_;  // guarded by listeners_mutex_
+  std::vector<std::unique_ptr<SocketListener<Sockets>>> listeners_;  // guarded by listeners_mutex_
   std::atomic<uint32_t> connections_{0};
   std::atomic<uint64_t> next_id_{1};
   bool stopped_ = false;
+};
+
+class SocketNet final : public BasicSocketNet<OsSockets> {
+ public:
+  // Attaches itself to the executor's workers, so before its start. The executor must have stopped before this goes.
+  SocketNet(AsioExecutor& executor, SocketNetOptions options);
+  ~SocketNet() override;
+
+  // Reads certificates again, those whose files have changed or all. Reads files. [any thread]
+  void reload_certificates(bool all);
+  bool has_tls() const;
 };
 
 }  // namespace orbit::kernel

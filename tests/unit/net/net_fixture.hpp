@@ -8,42 +8,19 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <functional>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "echo_codec.hpp"
 #include "executor/asio_executor.hpp"
 #include "net/address.hpp"
-#include "net/net_api.hpp"
 #include "net/socket_net.hpp"
 
 namespace orbit::kernel {
-
-// A number that threads raise and a test waits for; the wait is bounded and says what it waited for.
-class Count {
- public:
-  void add(uint64_t n = 1) {
-    const std::lock_guard lock(mutex_);
-    value_ += n;
-    changed_.notify_all();
-  }
-  uint64_t value() const {
-    const std::lock_guard lock(mutex_);
-    return value_;
-  }
-  bool wait_for(uint64_t at_least) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return value_ >= at_least; });
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  uint64_t value_ = 0;
-};
 
 class Client {
  public:
@@ -91,6 +68,17 @@ class Client {
     return out;
   }
   void shut_write() { ::shutdown(fd_, SHUT_WR); }
+  std::string address() const {
+    SocketAddress own;
+    socklen_t size = sizeof own;
+    REQUIRE(::getsockname(fd_, &own.raw, &size) == 0);
+    return own.text();
+  }
+  void reset() {
+    const linger at_once{1, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close();
+  }
   void close() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
@@ -100,14 +88,35 @@ class Client {
   int fd_ = -1;
 };
 
-class NetFixture {
+class NetFixture : public EchoCodec {
  public:
-  using Received = std::function<size_t(orbit_connection*, const char*, size_t)>;
+  using Client = kernel::Client;
+  // Sends while the test reads.
+  class Sender {
+   public:
+    Sender(Client& client, std::string data, NextSize next_size = {})
+        : thread_([&client, data = std::move(data), next_size = std::move(next_size)] {
+            send_in_parts(client, data, next_size);
+          }) {}
+    ~Sender() { thread_.join(); }
 
-  struct Per {
-    NetFixture* fixture;
-    orbit_connection* connection;
+   private:
+    std::thread thread_;
   };
+  static constexpr bool kSimulated = false;
+  // Runs a case that any network must pass.
+  template <class Body>
+  static void each(uint32_t workers, const SocketNetOptions& options, Body&& body) {
+    NetFixture fixture(workers, options);
+    body(fixture);
+  }
+  static bool refuses(const std::string& address) {
+    const auto parsed = parse_address(address);
+    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    const bool refused = ::connect(fd, &parsed->raw, parsed->size()) != 0;
+    ::close(fd);
+    return refused;
+  }
 
   explicit NetFixture(uint32_t workers = 2, SocketNetOptions options = {}) : executor(executor_options(workers)) {
     options.warn = [this](std::string_view message) {
@@ -116,93 +125,24 @@ class NetFixture {
     };
     net = std::make_unique<SocketNet>(executor, options);
     executor.start();
-    received = [](orbit_connection* connection, const char* data, size_t size) {
-      net_table()->write(connection, data, size);
-      return size;
-    };
   }
   ~NetFixture() {
     net->stop();
     executor.stop();
   }
 
-  static orbit_listen_options options() {
-    orbit_listen_options out{};
-    out.struct_size = sizeof out;
-    out.address = "127.0.0.1:0";
-    return out;
-  }
-
   std::string listen(const orbit_listen_options& options) {
-    static constexpr orbit_connection_handler kHandler = {
-        sizeof(orbit_connection_handler), 0,
-        [](void* self, orbit_connection* connection) -> void* {
-          auto* const fixture = static_cast<NetFixture*>(self);
-          if (fixture->on_opened) fixture->on_opened(connection);
-          fixture->opened.add();
-          return new Per{fixture, connection};
-        },
-        [](void* context, const char* data, size_t size) {
-          auto* const per = static_cast<Per*>(context);
-          const size_t consumed = per->fixture->received(per->connection, data, size);
-          per->fixture->bytes.add(consumed);
-          return consumed;
-        },
-        [](void* context) {
-          auto* const per = static_cast<Per*>(context);
-          if (per->fixture->on_drained) per->fixture->on_drained(per->connection);
-          per->fixture->drained.add();
-        },
-        [](void* context, orbit_code code) {
-          auto* const per = static_cast<Per*>(context);
-          {
-            const std::lock_guard lock(per->fixture->mutex);
-            per->fixture->codes.push_back(code);
-          }
-          per->fixture->closed.add();
-          delete per;
-        },
-        [](void* context, int all_read) {
-          auto* const per = static_cast<Per*>(context);
-          const auto& told = per->fixture->on_peer_finished;
-          return told && told(per->connection, all_read != 0) ? 1 : 0;
-        }};
-    auto made = net->listen(options, kHandler, this);
+    auto made = listen_on(*net, options);
     REQUIRE_MESSAGE(made.has_value(), made.error().message);
     listener = *made;
     return (*made)->address();
   }
 
-  std::vector<orbit_code> closed_codes() {
-    const std::lock_guard lock(mutex);
-    return codes;
-  }
-  // Runs on a worker and returns when it has run.
-  void on_worker(uint32_t worker, std::function<void()> body) {
-    struct Ctx : Job {
-      std::function<void()> body;
-      Count done;
-    } job;
-    job.body = std::move(body);
-    job.run = [](Job* raw) noexcept {
-      auto* const mine = static_cast<Ctx*>(raw);
-      mine->body();
-      mine->done.add();
-    };
-    executor.post(worker, &job, &job);
-    REQUIRE(job.done.wait_for(1));
-  }
+  void on_worker(uint32_t worker, std::function<void()> body) { run_on(executor, worker, std::move(body)); }
 
   AsioExecutor executor;
   std::unique_ptr<SocketNet> net;
   Listener* listener = nullptr;
-  Received received;
-  std::function<void(orbit_connection*)> on_opened;
-  std::function<void(orbit_connection*)> on_drained;
-  std::function<bool(orbit_connection*, bool)> on_peer_finished;  // whether the codec closes
-  Count opened, closed, drained, bytes;
-  std::mutex mutex;
-  std::vector<orbit_code> codes;      // guarded by mutex
   std::vector<std::string> warnings;  // guarded by mutex
 
  private:

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-#include "net/socket_connection.hpp"
-
-#include <unistd.h>
+// For the files that make a network of sockets.
+#pragma once
 
 #include <algorithm>
 #include <cerrno>
@@ -9,23 +8,24 @@
 #include <cstring>
 
 #include "net/net_worker.hpp"
+#include "net/socket_connection.hpp"
 #include "net/socket_listener.hpp"
 
 namespace orbit::kernel {
 
-namespace {
-constexpr int kPartsMax = 64;  // of one system call
+inline constexpr int kPartsMax = 64;  // of one system call
 // A remainder up to this size is put before the next bytes in the shared buffer; a larger one is received into directly.
-constexpr size_t kCopyMax = 16 * 1024;
-}  // namespace
+inline constexpr size_t kCopyMax = 16 * 1024;
 
-SocketConnection::~SocketConnection() {
-  if (fd_ >= 0) ::close(fd_);
+template <class Sockets>
+SocketConnection<Sockets>::~SocketConnection() {
+  if (fd_ >= 0) worker_.sockets().close(fd_);
   output_.clear(worker_.output_pool());
   drop_input();
 }
 
-bool SocketConnection::open(int fd, const SocketAddress& peer, SocketListener& listener, uint64_t id,
+template <class Sockets>
+bool SocketConnection<Sockets>::open(int fd, const SocketAddress& peer, SocketListener<Sockets>& listener, uint64_t id,
                             std::unique_ptr<TlsStream> tls) noexcept {
   if (worker_.poller().add(fd, EPOLLIN, this) != 0) {
     if (tls != nullptr) listener.tls()->handshake_ended();
@@ -48,7 +48,8 @@ bool SocketConnection::open(int fd, const SocketAddress& peer, SocketListener& l
   return true;
 }
 
-void SocketConnection::begin() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::begin() noexcept {
   if (!handshake_) return call_opened();
   close_timer_ = worker_.executor().after(
       listener_->tls()->handshake_timeout_ms() * 1'000'000,
@@ -61,14 +62,16 @@ void SocketConnection::begin() noexcept {
       this);
 }
 
-void SocketConnection::call_opened() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::call_opened() noexcept {
   opened_ = true;
   context_ = listener_->handler().opened(listener_->self(), this);
 }
 
 // ---- TLS -----------------------------------------------------------------------------------------------------------
 
-void SocketConnection::shake_hands() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::shake_hands() noexcept {
   const TlsStream::Step step = tls_->handshake();
   if (step == TlsStream::Step::wants_read || step == TlsStream::Step::wants_write) {
     const uint32_t wanted = step == TlsStream::Step::wants_read ? EPOLLIN : EPOLLOUT;
@@ -87,7 +90,8 @@ void SocketConnection::shake_hands() noexcept {
   if (takes_input()) receive();  // what came right behind the handshake is in the stream already
 }
 
-void SocketConnection::end_handshake(bool good) noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::end_handshake(bool good) noexcept {
   if (!handshake_) return;
   handshake_ = false;
   listener_->tls()->handshake_ended();
@@ -96,7 +100,8 @@ void SocketConnection::end_handshake(bool good) noexcept {
   close_timer_ = 0;
 }
 
-ssize_t SocketConnection::send_tls(size_t& offered) noexcept {
+template <class Sockets>
+ssize_t SocketConnection<Sockets>::send_tls(size_t& offered) noexcept {
   iovec parts[kPartsMax];
   const int count = output_.fill(parts, kPartsMax);
   ssize_t total = 0;
@@ -112,7 +117,8 @@ ssize_t SocketConnection::send_tls(size_t& offered) noexcept {
   return total;
 }
 
-ssize_t SocketConnection::receive_tls(char* data, size_t size) noexcept {
+template <class Sockets>
+ssize_t SocketConnection<Sockets>::receive_tls(char* data, size_t size) noexcept {
   const int64_t got = tls_->read(data, size);
   if (got >= 0) return static_cast<ssize_t>(got);
   errno = got == TlsStream::kLater ? EAGAIN : ECONNRESET;
@@ -120,7 +126,8 @@ ssize_t SocketConnection::receive_tls(char* data, size_t size) noexcept {
   return -1;
 }
 
-bool SocketConnection::tls_info(orbit_tls_info& out) {
+template <class Sockets>
+bool SocketConnection<Sockets>::tls_info(orbit_tls_info& out) {
   if (tls_ == nullptr) return false;
   tls_->info(out);
   return true;
@@ -128,26 +135,27 @@ bool SocketConnection::tls_info(orbit_tls_info& out) {
 
 // ---- output --------------------------------------------------------------------------------------------------------
 
-char* SocketConnection::reserve(size_t size) { return output_.reserve(worker_.output_pool(), size); }
+template <class Sockets>
+char* SocketConnection<Sockets>::reserve(size_t size) { return output_.reserve(worker_.output_pool(), size); }
 
-void SocketConnection::commit(size_t size) {
+template <class Sockets>
+void SocketConnection<Sockets>::commit(size_t size) {
   if (size == 0 || doomed_) return;  // what a doomed connection writes is overwritten by what it writes next
   output_.commit(size);
   mark_dirty();
   if (output_.bytes() > listener_->options().output_bytes_max) doom(ORBIT_RESOURCE_EXHAUSTED);
 }
 
-ssize_t SocketConnection::send_plain(size_t& offered) noexcept {
+template <class Sockets>
+ssize_t SocketConnection<Sockets>::send_plain(size_t& offered) noexcept {
   iovec parts[kPartsMax];
-  msghdr message{};
-  message.msg_iov = parts;
-  message.msg_iovlen = static_cast<size_t>(output_.fill(parts, kPartsMax));
-  for (size_t i = 0; i < message.msg_iovlen; ++i) offered += parts[i].iov_len;
-  return message.msg_iovlen == 1 ? ::send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
-                                 : ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  const auto count = static_cast<size_t>(output_.fill(parts, kPartsMax));
+  for (size_t i = 0; i < count; ++i) offered += parts[i].iov_len;
+  return worker_.sockets().send(fd_, parts, count);
 }
 
-void SocketConnection::flush() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::flush() noexcept {
   dirty_ = false;
   if (doomed_) return;
   if (output_.bytes() != 0 && !blocked_) {
@@ -180,7 +188,8 @@ void SocketConnection::flush() noexcept {
   if (!doomed_) update_events();
 }
 
-void SocketConnection::unchoke() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::unchoke() noexcept {
   choked_ = false;
   if (closing_) return;
   if (listener_->handler().drained != nullptr) listener_->handler().drained(context_);
@@ -189,7 +198,8 @@ void SocketConnection::unchoke() noexcept {
 
 // ---- input ---------------------------------------------------------------------------------------------------------
 
-void SocketConnection::ready(uint32_t events) noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::ready(uint32_t events) noexcept {
   if (lingering_) return discard();
   if (doomed_) return;
   if (handshake_) return shake_hands();
@@ -211,12 +221,14 @@ void SocketConnection::ready(uint32_t events) noexcept {
   update_events(false);
 }
 
-bool SocketConnection::tell_peer_finished(bool all_read) noexcept {
+template <class Sockets>
+bool SocketConnection<Sockets>::tell_peer_finished(bool all_read) noexcept {
   const auto tell = listener_->handler().peer_finished;
   return tell != nullptr && !closing_ && !doomed_ && tell(context_, all_read ? 1 : 0) != 0;
 }
 
-void SocketConnection::receive() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::receive() noexcept {
   const bool shared = input_size_ <= kCopyMax;
   char* data = worker_.receive_buffer();
   size_t room = worker_.receive_buffer_bytes();
@@ -229,7 +241,7 @@ void SocketConnection::receive() noexcept {
     data = input_;
     room = input_capacity_ - input_size_;
   }
-  const ssize_t got = tls_ == nullptr ? ::recv(fd_, data + input_size_, room, MSG_DONTWAIT)
+  const ssize_t got = tls_ == nullptr ? worker_.sockets().receive(fd_, data + input_size_, room)
                                       : receive_tls(data + input_size_, room);
   if (got == 0) {
     // What the peer asked before is answered first: its own end is shut, ours is not.
@@ -246,7 +258,8 @@ void SocketConnection::receive() noexcept {
   deliver(data, input_size_ + static_cast<size_t>(got));
 }
 
-void SocketConnection::deliver(char* data, size_t size) noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::deliver(char* data, size_t size) noexcept {
   const size_t consumed = std::min(listener_->handler().received(context_, data, size), size);
   keep(data + consumed, size - consumed);
   if (doomed_) return;
@@ -255,7 +268,8 @@ void SocketConnection::deliver(char* data, size_t size) noexcept {
   if (has_hidden_input() && takes_input()) mark_again();
 }
 
-void SocketConnection::keep(char* data, size_t size) noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::keep(char* data, size_t size) noexcept {
   if (size == 0 || doomed_ || closing_) return drop_input();
   if (size > input_capacity_ && !grow_input(size)) {
     drop_input();
@@ -265,7 +279,8 @@ void SocketConnection::keep(char* data, size_t size) noexcept {
   input_size_ = size;
 }
 
-bool SocketConnection::grow_input(size_t capacity) noexcept {
+template <class Sockets>
+bool SocketConnection<Sockets>::grow_input(size_t capacity) noexcept {
   auto* const grown = static_cast<char*>(std::realloc(input_, capacity));
   if (grown == nullptr) return false;
   input_ = grown;
@@ -273,13 +288,15 @@ bool SocketConnection::grow_input(size_t capacity) noexcept {
   return true;
 }
 
-void SocketConnection::drop_input() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::drop_input() noexcept {
   std::free(input_);
   input_ = nullptr;
   input_size_ = input_capacity_ = 0;
 }
 
-void SocketConnection::deliver_again() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::deliver_again() noexcept {
   again_ = false;
   if (!takes_input()) return;
   // As from a socket: nothing more is received as long as the codec gets on with what is kept.
@@ -288,7 +305,8 @@ void SocketConnection::deliver_again() noexcept {
   if (has_hidden_input() && takes_input() && input_size_ == kept) receive();
 }
 
-void SocketConnection::resume() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::resume() noexcept {
   if (!paused_) return;
   paused_ = false;
   if (!takes_input()) return;
@@ -298,20 +316,23 @@ void SocketConnection::resume() noexcept {
 
 // ---- the end -------------------------------------------------------------------------------------------------------
 
-void SocketConnection::close() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::close() noexcept {
   if (closing_ || doomed_) return;
   closing_ = true;
   mark_dirty();
 }
 
-void SocketConnection::doom(orbit_code code) noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::doom(orbit_code code) noexcept {
   if (doomed_) return;
   doomed_ = true;
   code_ = code;
   worker_.add_doomed(this);
 }
 
-void SocketConnection::stop() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::stop() noexcept {
   if (fd_ < 0) return;
   if (lingering_) return release();
   if (doomed_) return;
@@ -319,7 +340,8 @@ void SocketConnection::stop() noexcept {
   doom(ORBIT_UNAVAILABLE);
 }
 
-void SocketConnection::finish() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::finish() noexcept {
   end_handshake(false);
   if (opened_) listener_->handler().closed(context_, code_);
   if (idle_timer_ != 0) worker_.executor().cancel(idle_timer_);
@@ -335,11 +357,12 @@ void SocketConnection::finish() noexcept {
     release();
 }
 
-void SocketConnection::linger() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::linger() noexcept {
   // Closing a socket with unread input resets the connection, and a reset can overtake our last bytes. So our direction
   // is shut first, and the peer has a while to do the same.
   lingering_ = true;
-  if (::shutdown(fd_, SHUT_WR) != 0) return release();
+  if (worker_.sockets().shutdown(fd_, SHUT_WR) != 0) return release();
   close_timer_ = worker_.executor().after(
       worker_.close_timeout_ns(),
       [](void* ctx) {
@@ -352,16 +375,18 @@ void SocketConnection::linger() noexcept {
   worker_.poller().modify(fd_, watched_events_, this);
 }
 
-void SocketConnection::discard() noexcept {
-  const ssize_t got = ::recv(fd_, worker_.receive_buffer(), worker_.receive_buffer_bytes(), MSG_DONTWAIT);
+template <class Sockets>
+void SocketConnection<Sockets>::discard() noexcept {
+  const ssize_t got = worker_.sockets().receive(fd_, worker_.receive_buffer(), worker_.receive_buffer_bytes());
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) release();
 }
 
-void SocketConnection::release() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::release() noexcept {
   if (close_timer_ != 0) worker_.executor().cancel(close_timer_);
   close_timer_ = 0;
   worker_.poller().remove(fd_, this);
-  ::close(fd_);
+  worker_.sockets().close(fd_);
   fd_ = -1;
   tls_.reset();
   lingering_ = false;
@@ -371,19 +396,22 @@ void SocketConnection::release() noexcept {
 
 // ---- lists, events, time -------------------------------------------------------------------------------------------
 
-void SocketConnection::mark_dirty() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::mark_dirty() noexcept {
   if (dirty_) return;
   dirty_ = true;
   worker_.add_dirty(this);
 }
 
-void SocketConnection::mark_again() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::mark_again() noexcept {
   if (again_) return;
   again_ = true;
   worker_.add_again(this);
 }
 
-void SocketConnection::update_events(bool keep_reading) noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::update_events(bool keep_reading) noexcept {
   uint32_t wanted = 0;
   if (!peer_finished_) {
     if (takes_input() || (keep_reading && (watched_events_ & EPOLLIN) != 0))
@@ -397,19 +425,22 @@ void SocketConnection::update_events(bool keep_reading) noexcept {
   worker_.poller().modify(fd_, wanted, this);
 }
 
-void SocketConnection::set_idle_timeout(uint64_t idle_timeout_ms) {
+template <class Sockets>
+void SocketConnection<Sockets>::set_idle_timeout(uint64_t idle_timeout_ms) {
   idle_timeout_ns_ = std::min<uint64_t>(idle_timeout_ms, UINT64_MAX / 2'000'000) * 1'000'000;
   if (idle_timer_ != 0) worker_.executor().cancel(idle_timer_);
   idle_timer_ = 0;
   if (idle_timeout_ns_ != 0) arm_idle(idle_timeout_ns_);
 }
 
-void SocketConnection::arm_idle(uint64_t delay_ns) noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::arm_idle(uint64_t delay_ns) noexcept {
   idle_timer_ = worker_.executor().after(
       delay_ns, [](void* ctx) { static_cast<SocketConnection*>(ctx)->idle_expired(); }, this);
 }
 
-void SocketConnection::idle_expired() noexcept {
+template <class Sockets>
+void SocketConnection<Sockets>::idle_expired() noexcept {
   // Activity only notes its time; the timer catches up when it runs, so that a busy connection arms none.
   idle_timer_ = 0;
   const uint64_t idle_ns = worker_.executor().coarse_monotonic_ns() - last_active_ns_;
@@ -419,10 +450,10 @@ void SocketConnection::idle_expired() noexcept {
     arm_idle(idle_timeout_ns_ - idle_ns);
 }
 
-std::string SocketConnection::local_address() const {
+template <class Sockets>
+std::string SocketConnection<Sockets>::local_address() const {
   SocketAddress address;
-  socklen_t size = sizeof address;
-  if (fd_ < 0 || ::getsockname(fd_, &address.raw, &size) != 0) return "?:0";
+  if (fd_ < 0 || !worker_.sockets().local_address(fd_, address)) return "?:0";
   return address.text();
 }
 

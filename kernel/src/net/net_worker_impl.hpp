@@ -1,31 +1,37 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-#include "net/net_worker.hpp"
-
-#include <unistd.h>
+// For the files that make a network of sockets.
+#pragma once
 
 #include <algorithm>
 
+#include "net/net_worker.hpp"
 #include "net/socket_connection.hpp"
 #include "net/socket_listener.hpp"
 #include "net/socket_net.hpp"
 
 namespace orbit::kernel {
 
-NetWorker::NetWorker(SocketNet& net, uint32_t index)
+template <class Sockets>
+NetWorker<Sockets>::NetWorker(BasicSocketNet<Sockets>& net, uint32_t index)
     : net_(net),
-      poller_(net.executor().poller(index)),
+      sockets_(net.sockets()),
+      poller_(net.sockets().poller(index)),
       receive_buffer_bytes_(net.options().receive_buffer_bytes),
       receive_buffer_(new char[net.options().receive_buffer_bytes]) {}
 
-NetWorker::~NetWorker() = default;
+template <class Sockets>
+NetWorker<Sockets>::~NetWorker() = default;
 
-Executor& NetWorker::executor() noexcept { return net_.executor(); }
+template <class Sockets>
+Executor& NetWorker<Sockets>::executor() noexcept { return net_.executor(); }
 
-uint64_t NetWorker::close_timeout_ns() const noexcept { return net_.options().close_timeout_ms * 1'000'000; }
+template <class Sockets>
+uint64_t NetWorker<Sockets>::close_timeout_ns() const noexcept { return net_.options().close_timeout_ms * 1'000'000; }
 
-void NetWorker::adopt(int fd, const SocketAddress& peer, SocketListener& listener) noexcept {
+template <class Sockets>
+void NetWorker<Sockets>::adopt(int fd, const SocketAddress& peer, Listener& listener) noexcept {
   if (stopping_ || listener.closed()) {
-    ::close(fd);
+    sockets_.close(fd);
     listener.released();
     return;
   }
@@ -34,12 +40,12 @@ void NetWorker::adopt(int fd, const SocketAddress& peer, SocketListener& listene
     tls = listener.tls()->begin(fd);
     if (tls == nullptr) {
       add(rejected_, 1);
-      ::close(fd);
+      sockets_.close(fd);
       listener.released();
       return;
     }
   }
-  SocketConnection* connection = nullptr;
+  Connection* connection = nullptr;
   if (unused_.empty()) {
     connection = &connections_.emplace_back(*this);
     unused_.reserve(connections_.size());
@@ -49,7 +55,7 @@ void NetWorker::adopt(int fd, const SocketAddress& peer, SocketListener& listene
   }
   if (!connection->open(fd, peer, listener, net_.next_id(), std::move(tls))) {
     unused_.push_back(connection);
-    ::close(fd);
+    sockets_.close(fd);
     listener.released();
     net_.warn("a connection was refused: the worker's epoll set is full (fs.epoll.max_user_watches)");
     return;
@@ -59,7 +65,8 @@ void NetWorker::adopt(int fd, const SocketAddress& peer, SocketListener& listene
   connection->begin();
 }
 
-bool NetWorker::step() noexcept {
+template <class Sockets>
+bool NetWorker<Sockets>::step() noexcept {
   // Only those that are here now: who comes back meanwhile waits for the next round.
   const size_t count = again_.size();
   for (size_t i = 0; i < count; ++i) again_[i]->deliver_again();
@@ -67,7 +74,8 @@ bool NetWorker::step() noexcept {
   return !again_.empty();
 }
 
-void NetWorker::end_of_round() noexcept {
+template <class Sockets>
+void NetWorker<Sockets>::end_of_round() noexcept {
   const size_t count = dirty_.size();
   for (size_t i = 0; i < count; ++i) dirty_[i]->flush();
   dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -75,25 +83,29 @@ void NetWorker::end_of_round() noexcept {
   doomed_.clear();
 }
 
-void NetWorker::close_all() noexcept {
+template <class Sockets>
+void NetWorker<Sockets>::close_all() noexcept {
   stopping_ = true;
-  for (SocketConnection& connection : connections_) connection.stop();
+  for (Connection& connection : connections_) connection.stop();
   end_of_round();
 }
 
-void NetWorker::close_of(const SocketListener& listener) noexcept {
-  for (SocketConnection& connection : connections_)
+template <class Sockets>
+void NetWorker<Sockets>::close_of(const Listener& listener) noexcept {
+  for (Connection& connection : connections_)
     if (connection.listener() == &listener) connection.stop();
 }
 
-void NetWorker::recycle(SocketConnection* connection) noexcept {
+template <class Sockets>
+void NetWorker<Sockets>::recycle(Connection* connection) noexcept {
   std::erase(dirty_, connection);
   std::erase(again_, connection);
   unused_.push_back(connection);
   open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
-NetCounters NetWorker::counters() const noexcept {
+template <class Sockets>
+NetCounters NetWorker<Sockets>::counters() const noexcept {
   return {open_.load(std::memory_order_relaxed), accepted_.load(std::memory_order_relaxed),
           rejected_.load(std::memory_order_relaxed), tls_handshakes_.load(std::memory_order_relaxed),
           tls_failures_.load(std::memory_order_relaxed), bytes_in_.load(std::memory_order_relaxed),

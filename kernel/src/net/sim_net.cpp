@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+#include "net/sim_net.hpp"
+
+#include "net/socket_net_impl.hpp"
+
+namespace orbit::kernel {
+
+namespace {
+constexpr uint64_t kStopStepsMax = 10'000'000;
+}
+
+template class SocketConnection<SimSockets>;
+template class SocketListener<SimSockets>;
+template class NetWorker<SimSockets>;
+template class BasicSocketNet<SimSockets>;
+
+SimSockets::SimSockets(SimExecutor& executor, SimNetwork& network) : executor_(executor), network_(network) {
+  for (uint32_t i = 0; i < executor.workers(); ++i) {
+    pollers_.push_back(std::make_unique<SimPoller>(network));
+    executor.attach(i, pollers_.back().get());
+  }
+}
+
+void SimSockets::wait(std::latch& done) noexcept {
+  executor_.run_until([&done] { return done.try_wait(); }, kStopStepsMax);
+}
+
+SimNet::SimNet(SimExecutor& executor, SimNetwork& network, SocketNetOptions options)
+    : BasicSocketNet(SimSockets(executor, network), std::move(options)) {}
+
+SimNet::~SimNet() = default;
+
+}  // namespace orbit::kernel
