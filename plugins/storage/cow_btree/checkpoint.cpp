@@ -87,6 +87,7 @@ std::unique_ptr<Engine::Checkpoint> Engine::capture(const LogStart& log) {
   reclaim();
   auto out = std::make_unique<Checkpoint>();
   const bool sealed = seals_ != nullptr;
+  const SpaceUse use(*space_, Space::Use::map);
   std::vector<PageId> fresh_index;
   std::vector<PageId> fresh(map_chunks_.size());
   std::vector<std::string> bytes(map_chunks_.size());

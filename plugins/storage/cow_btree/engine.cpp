@@ -191,7 +191,7 @@ void Engine::open_file() {
   const uint64_t pages_max = options_.file_bytes_max / kPageBytes;
   cache_ = std::make_unique<Cache>(*file_, options_.path, readers_, options_.cache_bytes, pages_max, seals_.get());
   tree_ = std::make_unique<Tree>(*cache_);
-  space_ = std::make_unique<Space>(*file_, pages_max);
+  space_ = std::make_unique<Space>(*file_, pages_max, seals_ != nullptr);
   log_ = std::make_unique<Log>(*file_, options_.path, *space_, slot_.file_id, slot_.log_segment_bytes, seals_.get());
   log_->set_spares_max(options_.log_bytes / slot_.log_segment_bytes + 2);
   load_map();
@@ -421,6 +421,7 @@ void Engine::run_group(std::span<Waiting* const> group) {
     reclaim();
     if (space_->waiting() < waiting) result = try_group(group);
   }
+  if (!result && result.error().code == Code::resource_exhausted && !stopped_.load() && make_usable()) result = try_group(group);
   if (!result && group.size() > 1 && !stopped_.load()) {
     // One batch's fault must not be the others'.
     for (Waiting* const waiting : group) run_group({&waiting, 1});
@@ -429,19 +430,36 @@ void Engine::run_group(std::span<Waiting* const> group) {
   for (Waiting* waiting : group) waiting->result = result;
 }
 
+// [writer] Writes the tree out if that leaves room that a write did not find. False: it does not.
+bool Engine::make_usable() {
+  const Result<bool> made = guarded([&] {
+    const uint64_t waiting = space_->waiting();
+    wait_for_background();
+    refuse_if_stopped();
+    if (slot_.log_page != 0 && space_->checkpoint_frees(readers_.oldest())) checkpoint_now(log_->start_here());
+    return space_->waiting() < waiting;
+  });
+  return made && *made;
+}
+
 void Engine::commit_group(std::span<Waiting* const> group) {
   refuse_if_stopped();
+  bool sync = false;
+  bool erasing = true;
+  ops_.clear();
+  for (const Waiting* waiting : group) {
+    sync = sync || waiting->sync;
+    for (size_t i = 0; i < waiting->ops->size(); ++i) {
+      ops_.push_back((*waiting->ops)[i]);
+      erasing = erasing && ops_.back().kind != WriteKind::put;
+    }
+  }
+  const SpaceUse use(*space_, erasing ? Space::Use::erasing : Space::Use::writing);
   make_room();
   ++groups_;
   // Soon, so that copies of copies neither count as changed pages nor make the file longer; not in vain each time.
   if (space_->waiting_for_readers() > left_waiting_ + kReclaimPages) reclaim();
-  bool sync = false;
   operations_.clear();
-  ops_.clear();
-  for (const Waiting* waiting : group) {
-    sync = sync || waiting->sync;
-    for (size_t i = 0; i < waiting->ops->size(); ++i) ops_.push_back((*waiting->ops)[i]);
-  }
   Txn txn(*file_, *cache_, *space_, lists_, readers_.newest(), version_ + 1, captured_version_);
   try {
     for (size_t i = 0; i < ops_.size(); ++i) {

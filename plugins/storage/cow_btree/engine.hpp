@@ -107,6 +107,7 @@ class Engine final : public Storage {
   void leave(std::span<Waiting* const> done);
   Result<> try_group(std::span<Waiting* const> group);
   void run_group(std::span<Waiting* const> group);
+  bool make_usable();
   void commit_group(std::span<Waiting* const> group);
   void commit_txn(Txn& txn);
   void sync_file();

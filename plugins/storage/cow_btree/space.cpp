@@ -38,7 +38,7 @@ void Bitmap::load_chunk(uint64_t chunk, Bytes bytes) {
 
 void Space::load(Bitmap map, uint64_t pages) {
   map_ = std::move(map);
-  pages_ = pages;
+  set_pages(pages);
   used_ = 0;
   for (const uint64_t word : map_.words()) used_ += static_cast<uint64_t>(std::popcount(word));
   hint_ = 2;
@@ -50,7 +50,7 @@ void Space::mark_used(PageId page, uint32_t count) {
     if (!map_.test(page + i)) ++used_;
     map_.set(page + i, true);
   }
-  pages_ = std::max(pages_, uint64_t{page} + count);
+  set_pages(std::max(pages_, uint64_t{page} + count));
 }
 
 void Space::grow(uint64_t pages) {
@@ -65,11 +65,25 @@ void Space::grow(uint64_t pages) {
     got = file_.allocate(pages_ * kPageBytes, (target - pages_) * kPageBytes);
   }
   must(std::move(got));
-  pages_ = target;
+  set_pages(target);
   map_.resize(pages_);
 }
 
+void Space::set_pages(uint64_t pages) noexcept {
+  pages_ = pages;
+  const uint64_t chunks = pages / map_bits(sealed_) + 1;
+  map_pages_ = chunks + chunks / map_entries(sealed_) + 1;
+}
+
+void Space::leave_reserve(uint32_t count) {
+  if (use_ == Use::map) return;
+  const uint64_t reserve = map_pages_ + (use_ == Use::writing ? kErasingPages : 0);
+  const uint64_t free = pages_ - used_;
+  if (free < count + reserve) grow(pages_ + count + reserve - free);
+}
+
 PageId Space::allocate(uint32_t count) {
+  leave_reserve(count);
   uint64_t at = map_.first_free(hint_);
   if (count == 1) hint_ = at;
   for (;;) {
@@ -143,7 +157,7 @@ void Space::trim() {
   shorter.resize(end);
   for (uint64_t i = 0; i < end; ++i) shorter.set(i, map_.test(i));
   map_ = std::move(shorter);
-  pages_ = end;
+  set_pages(end);
   hint_ = std::min(hint_, end);
 }
 

@@ -41,8 +41,16 @@ class Bitmap {
 
 class Space {
  public:
-  Space(File& file, uint64_t pages_max) : file_(file), pages_max_(pages_max) {}
+  // What pages are for: each leaves some free for those after it, so that a full file can be emptied, and written out.
+  enum class Use { writing, erasing, map };
+  static constexpr uint64_t kErasingPages = 24;  // a few paths from the root to a leaf
 
+  // `sealed`: the map's pages leave room for a seal.
+  Space(File& file, uint64_t pages_max, bool sealed) : file_(file), pages_max_(pages_max), sealed_(sealed) {}
+
+  // Of what is allocated from now on; see SpaceUse.
+  void set_use(Use use) noexcept { use_ = use; }
+  Use use() const noexcept { return use_; }
   // A run of `count` pages, the lowest. RESOURCE_EXHAUSTED: the device or `file_bytes_max`.
   PageId allocate(uint32_t count = 1);
   // Right away: nobody ever saw them.
@@ -63,6 +71,10 @@ class Space {
   uint64_t waiting_for_readers() const noexcept { return waiting_for_readers_; }
   // And what also waits for the next checkpoint.
   uint64_t waiting_for_durable() const noexcept { return waiting_ - waiting_for_readers_; }
+  // A checkpoint would make something of that usable: no reader keeps it.
+  bool checkpoint_frees(uint64_t oldest_reader) const noexcept {
+    return !committed_.empty() && committed_.front().time <= oldest_reader;
+  }
   void each_waiting(const std::function<void(PageId)>& page) const;
   bool is_used(PageId page) const noexcept { return map_.test(page); }
   // After opening.
@@ -79,11 +91,16 @@ class Space {
     uint64_t time;
   };
   void grow(uint64_t pages);
+  void leave_reserve(uint32_t count);
+  void set_pages(uint64_t pages) noexcept;
 
   File& file_;
   const uint64_t pages_max_;
+  const bool sealed_;
+  Use use_ = Use::writing;
   Bitmap map_;
-  uint64_t pages_ = 0;  // that the file has
+  uint64_t pages_ = 0;      // that the file has
+  uint64_t map_pages_ = 2;  // that a checkpoint may need at once
   uint64_t used_ = 0;
   uint64_t waiting_ = 0;
   uint64_t waiting_for_readers_ = 0;
@@ -92,6 +109,19 @@ class Space {
   std::deque<Freed> unseen_;     // in no slot
   std::deque<Freed> committed_;  // perhaps in the durable state
   std::vector<PageId> reclaimed_;
+};
+
+// Pages are for `use` while it lives.
+class SpaceUse {
+ public:
+  SpaceUse(Space& space, Space::Use use) noexcept : space_(space), before_(space.use()) { space.set_use(use); }
+  SpaceUse(const SpaceUse&) = delete;
+  SpaceUse& operator=(const SpaceUse&) = delete;
+  ~SpaceUse() { space_.set_use(before_); }
+
+ private:
+  Space& space_;
+  const Space::Use before_;
 };
 
 }  // namespace orbit::cow_btree
