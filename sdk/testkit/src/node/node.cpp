@@ -9,16 +9,24 @@
 #include <limits>
 #include <stdexcept>
 
+#include "access/access_api.hpp"
+#include "actor/descriptors_api.hpp"
+#include "actor/introspection_api.hpp"
 #include "actor/names.hpp"
 #include "actor/runtime.hpp"
 #include "executor/current_worker.hpp"
 #include "executor/sim_executor.hpp"
 #include "executor/workers_api.hpp"
+#include "net/net_api.hpp"
+#include "net/sim_net.hpp"
+#include "network_impl.hpp"
+#include "node/listeners.hpp"
 #include "node_storage_impl.hpp"
 #include "observe/log.hpp"
 #include "observe/metrics.hpp"
 #include "plugin/context.hpp"
 #include "plugin/library.hpp"
+#include "plugins.hpp"
 #include "seeds_used.hpp"
 #include "stream/stream_actor.hpp"
 
@@ -33,12 +41,9 @@ constexpr uint64_t kUnixStartMs = 1'700'000'000'000;
 constexpr uint64_t kStepsOfAMomentMax = 20'000'000;
 constexpr uint64_t kDrainPauseNs = 10'000'000;
 constexpr size_t kShownBusy = 5;
+constexpr uint64_t kNetworkSeed = 0x6e6574776f726b;  // so that it draws other numbers than the executor
 
 Node* the_node = nullptr;
-
-uint64_t ns(std::chrono::milliseconds duration) {
-  return duration.count() <= 0 ? 0 : static_cast<uint64_t>(std::chrono::nanoseconds(duration).count());
-}
 
 Log& the_log() {
   static const std::unique_ptr<Log> log = [] {
@@ -78,13 +83,31 @@ struct Life {
       each->add(ORBIT_METRICS_V1, metrics_table());
     }
   }
+  // What plugins have and modules do not need, in a node that has some.
+  void add_network(SimNetwork& network) {
+    network.attach(executor);
+    net = std::make_unique<SimNet>(executor, network, SocketNetOptions());
+    access = std::make_unique<Access>(AccessOptions(), executor, the_log().logger("audit"));
+    extensions.add(kNetExtension, static_cast<Net*>(net.get()));
+    extensions.add(ORBIT_NET_V1, watched_net_table());
+    extensions.add(kExposureExtension, &exposure);
+    extensions.add(ORBIT_LISTENERS_V1, listeners_table());
+    extensions.add(kAccessExtension, access.get());
+    extensions.add(ORBIT_ACCESS_V1, access_table());
+    extensions.add(ORBIT_INTROSPECTION_V1, introspection_table());
+    extensions.add(ORBIT_DESCRIPTORS_V1, descriptors_table());
+  }
   SimExecutor executor;
+  std::unique_ptr<SimNet> net;  // null: the node has no plugins
+  std::unique_ptr<Access> access;
+  const ExposurePolicy exposure;
   ExtensionRegistry extensions;       // as modules see them
   ExtensionRegistry test_extensions;  // as the test does, with what is linked into it
   Metrics metrics;
   std::unique_ptr<Runtime> runtime;
   std::vector<orbit_plugin_instance*> instances;
-  std::vector<std::string> modules;  // in service
+  std::vector<orbit_plugin_instance*> plugins;  // of these, those of wires
+  std::vector<std::string> modules;             // in service
 };
 
 // Lives that must not end: crashed ones, whose destructors would run code of actors, and the rest of stopped ones,
@@ -102,7 +125,9 @@ struct Node::Impl {
   uint64_t seed;
   Prng random;
   NodeStorage storage;
+  Network network;
   std::vector<Descriptor> modules;
+  std::vector<LoadedPlugin> plugins;
   std::unique_ptr<Life> life;  // null while it is down
   std::optional<CurrentWorkerScope> scope;
   uint64_t down_ns = kMonotonicStartNs;  // the time of a node that is down
@@ -129,6 +154,7 @@ struct Node::Impl {
       if (!read) throw std::runtime_error(read.error().message);
       modules.push_back(std::move(*read));
     }
+    for (const PluginOptions& plugin : options.plugins) plugins.push_back(load_plugin(plugin));
   }
 
   RuntimeOptions limits() const {
@@ -161,6 +187,8 @@ struct Node::Impl {
     static const orbit_actor_type* const own[] = {stream_type(stream_limits)};
     publish("orbit.streams", "(the test kit)", own);
     for (const Descriptor& module : modules) create(module);
+    if (!plugins.empty()) life->add_network(network.impl_->network);
+    for (const LoadedPlugin& plugin : plugins) create(plugin);
     // After the linked modules, which share the test's connection.
     const PluginContext* host =
         PluginContext::make("test", the_log().logger("test"), life->metrics, life->test_extensions);
@@ -168,6 +196,7 @@ struct Node::Impl {
     if (!options.actors.empty()) publish("(linked actors)", "(the test)", options.actors);
     life->executor.start();
     life->runtime->start();
+    for (size_t i = 0; i < plugins.size(); ++i) start_plugin(plugins[i], *life->plugins[i]);
     scope.emplace(&life->executor, 0);
     run_now();
   }
@@ -191,6 +220,17 @@ struct Node::Impl {
         static_cast<const orbit_actor_types_v1*>(instance->get_extension(instance->self, ORBIT_ACTOR_TYPES_V1));
     if (types == nullptr) refuse("is no actor module: it provides no " ORBIT_ACTOR_TYPES_V1);
     publish(module.id, module.file, {types->types, types->count});
+  }
+
+  void create(const LoadedPlugin& plugin) {
+    const PluginContext* host =
+        PluginContext::make(plugin.name, the_log().logger(plugin.name), life->metrics, life->extensions);
+    orbit_plugin_instance* const instance = create_plugin(plugin, *host);
+    life->instances.push_back(instance);
+    life->plugins.push_back(instance);
+    const auto* types =
+        static_cast<const orbit_actor_types_v1*>(instance->get_extension(instance->self, ORBIT_ACTOR_TYPES_V1));
+    if (types != nullptr) publish(plugin.name, plugin.descriptor.file, {types->types, types->count});
   }
 
   // ---- running
@@ -251,7 +291,9 @@ struct Node::Impl {
     }
     clients.clear();
   }
-  void went_down() {
+  void went_down(bool power_cut) {
+    if (life->net != nullptr) network.impl_->network.detach(power_cut);
+    forget_listeners(life->extensions);
     past = past * 31 + life->executor.trace_hash();
     down_ns = life->executor.monotonic_ns();
     storage.impl_->set_executor(nullptr);
@@ -262,21 +304,28 @@ struct Node::Impl {
     lose_clients();
     // Handles of types live on; nothing of this life is to be found through them.
     for (const std::string& module : life->modules) static_cast<void>(life->runtime->types().retire(module));
-    went_down();
+    went_down(true);
     keep_for_ever(std::move(life));
   }
   // Nothing runs any more; nobody waits.
   void end() {
     life->executor.stop();
     reap();
-    went_down();
+    went_down(false);
     life->runtime.reset();
     for (orbit_plugin_instance* instance : life->instances) instance->destroy(instance->self);
     life->instances.clear();
+    life->plugins.clear();
     keep_for_ever(std::move(life));
   }
   Result<> stop() {
     begin();
+    if (life->net != nullptr) {
+      // A plugin's stop may wait for its connections, and nothing runs while it does.
+      life->net->stop();
+      for (auto plugin = life->plugins.rbegin(); plugin != life->plugins.rend(); ++plugin)
+        (*plugin)->stop((*plugin)->self);
+    }
     const uint64_t end_ns = now_ns() + ns(options.patience);
     life->runtime->begin_drain();
     for (;;) {
@@ -299,12 +348,19 @@ struct Node::Impl {
 };
 
 Node::Node(NodeOptions options, Connect connect)
-    : impl_(new Impl{.options = std::move(options), .connect = connect, .seed = 0, .random = Prng(0), .storage = {}}) {
+    : impl_(new Impl{.options = std::move(options),
+                     .connect = connect,
+                     .seed = 0,
+                     .random = Prng(0),
+                     .storage = {},
+                     .network = {}}) {
   if (the_node != nullptr) throw std::logic_error("the test kit: one Node at a time; another one is still there");
   if (impl_->options.workers == 0) impl_->options.workers = 1;
   impl_->seed = impl_->options.seed ? *impl_->options.seed : default_seed();
   impl_->random = Prng(~impl_->seed);
   impl_->storage.impl_ = std::make_unique<NodeStorage::Impl>(impl_->random.next());
+  impl_->network.impl_ = std::make_shared<Network::Impl>(impl_->seed ^ kNetworkSeed, this);
+  impl_->network.impl_->network.advance_to(kMonotonicStartNs);
   detail::note_seed(impl_->seed);
   impl_->load_modules();
   the_node = this;
@@ -327,12 +383,22 @@ Node::~Node() {
     else
       impl_->crash(Unsynced::kept);  // what they refer to may be gone already
   }
+  impl_->network.impl_->node = nullptr;
   the_node = nullptr;
 }
 
 uint64_t Node::seed() const noexcept { return impl_->seed; }
 bool Node::is_up() const noexcept { return impl_->life != nullptr; }
 NodeStorage& Node::storage() noexcept { return impl_->storage; }
+Network& Node::network() noexcept { return impl_->network; }
+
+Connection Node::connect(std::string_view address, std::string_view from) {
+  if (impl_->plugins.empty()) throw std::invalid_argument("connect: the node has no plugins, so nobody listens");
+  const auto& network = impl_->network.impl_;
+  auto client = network->network.connect(std::string(address), std::string(from));
+  if (!client) throw std::invalid_argument("connect: " + client.error().message);
+  return Connection(std::unique_ptr<Connection::Impl>(new Connection::Impl{network, std::move(*client)}));
+}
 
 void Node::go_up() { impl_->go_up(); }
 
@@ -351,7 +417,10 @@ Result<> Node::wait_for(const detail::Client& client) {
 }
 
 bool Node::run_while_not(bool (*done)(void*), void* ctx) {
-  if (!is_up()) return done(ctx);
+  if (!is_up()) {
+    impl_->network.impl_->network.advance_to(impl_->down_ns);
+    return done(ctx);
+  }
   return impl_->run_until([&] { return done(ctx); });
 }
 
@@ -386,6 +455,7 @@ Result<std::string> Node::result_json(std::string_view type, std::string_view ke
 void Node::advance(std::chrono::milliseconds duration) {
   if (!is_up()) {
     impl_->down_ns += ns(duration);
+    impl_->network.impl_->network.advance_to(impl_->down_ns);
     return;
   }
   impl_->begin();
@@ -398,7 +468,8 @@ void Node::advance(std::chrono::milliseconds duration) {
 }
 
 void Node::run_until_idle() {
-  if (is_up()) impl_->run_now();
+  if (is_up()) return impl_->run_now();
+  impl_->network.impl_->network.advance_to(impl_->down_ns);
 }
 
 bool Node::step() {

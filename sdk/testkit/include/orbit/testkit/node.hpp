@@ -35,10 +35,22 @@
 #include <orbit/plugin.hpp>
 
 #include "api.hpp"
+#include "network.hpp"
 #include "node_storage.hpp"
 #include "seeds.hpp"
 
 namespace orbit::testkit {
+
+// A plugin of the node, as a [[plugin]] of a configuration: one that serves a wire (network.hpp has the clients), or any that
+// needs no more than orbit.net/1, actors, workers, streams, the log, metrics, access (without access control), listeners,
+// introspection and descriptors. TLS is refused. The node waits for no thread, so a `stop` that waits for its connections finds
+// them closed.
+struct PluginOptions {
+  std::string file = {};                            // its shared object
+  const orbit_plugin_descriptor* linked = nullptr;  // instead: one that is linked into the test
+  std::string config = {};                          // its settings in TOML, checked as those of a node
+  std::string name = {};                            // of the instance; its id when there is none
+};
 
 struct NodeOptions {
   std::optional<uint64_t> seed = {};                        // default_seed() when there is none
@@ -46,6 +58,7 @@ struct NodeOptions {
   std::vector<std::string> modules = {};                    // files of actor modules
   std::vector<const orbit_plugin_descriptor*> linked = {};  // of modules that are linked into the test
   std::vector<const orbit_actor_type*> actors = {};         // of classes that are linked into the test: actors<...>()
+  std::vector<PluginOptions> plugins = {};                  // started in this order
   std::chrono::milliseconds idle_timeout = std::chrono::minutes(5);  // of types that say none
   std::chrono::milliseconds flush_delay = std::chrono::seconds(1);   // as well, for DURABILITY_ASYNC
   uint32_t mailbox_max = 10'000;                                     // as well
@@ -145,7 +158,7 @@ class Pending {
 
 class ORBIT_TESTKIT_API Node {
  public:
-  // Throws std::runtime_error when a module cannot be loaded.
+  // Throws std::runtime_error when a module or plugin cannot be loaded or does not start.
   explicit Node(NodeOptions options = {}) : Node(std::move(options), &connect_module) {}
   // Without an orderly stop; see stop().
   ~Node();
@@ -220,6 +233,13 @@ class ORBIT_TESTKIT_API Node {
     go_up();
   }
   bool is_up() const noexcept;
+
+  // ---- clients ------------------------------------------------------------------------------------------------------
+  // Asks for a connection, as a client on the host `from` does: it is refused (Connection::closed) if nobody listens there
+  // when that arrives. Also while the node is down. Throws std::invalid_argument when an address is none, or the node has no
+  // plugins.
+  Connection connect(std::string_view address, std::string_view from = "127.0.0.1");
+  Network& network() noexcept;
 
   // ---- inside -------------------------------------------------------------------------------------------------------
   NodeStorage& storage() noexcept;
