@@ -8,6 +8,7 @@ namespace {
 
 // u32 check of the length, u32 length of the payload, u64 checksum of the payload
 constexpr size_t kHeaderBytes = 16;
+constexpr uint64_t kZerosUnsynced = 64 << 10;
 constexpr uint64_t kZerosMin = 256 << 10;
 constexpr uint64_t kZerosMax = 4 << 20;
 
@@ -74,14 +75,15 @@ void LogWriter::append(uint64_t sequence, LogPosition synced, Bytes operations, 
   const uint64_t end = offset_ + buffer_.size();
   failed_ = true;
   if (end > file_bytes_) {
-    // Zeros that are synced now need no change of the file's size, nor new blocks, when records are put over them.
-    const uint64_t zeros = will_sync ? std::clamp(end, kZerosMin, kZerosMax) : 0;
+    // Zeros that are synced now need no change of the file's size, nor new blocks, when records are put over them; and
+    // where the file has been written, a small record needs no call of the system.
+    const uint64_t zeros = will_sync ? std::clamp(end, kZerosMin, kZerosMax) : kZerosUnsynced;
     const std::string fill(zeros, '\0');
     const Bytes parts[] = {buffer_, fill};
     must(file_->write(offset_, parts));
     file_bytes_ = end + zeros;
   } else {
-    must(file_->write(offset_, buffer_));
+    must(file_->overwrite(offset_, buffer_));
   }
   offset_ = end;
   failed_ = false;

@@ -94,9 +94,7 @@ class FileWindow {
   bool write(int fd, uint64_t offset, Bytes data) noexcept {
     if (data.size() > kPieceBytesMax) return false;
     while (!data.empty()) {
-      if (offset < offset_ || offset >= offset_ + bytes_) {
-        if (!map(fd, offset)) return false;
-      }
+      if ((offset < offset_ || offset >= offset_ + bytes_) && !map(fd, offset)) return false;
       const Bytes part = data.substr(0, offset_ + bytes_ - offset);
       if (!GuardedCopy::run(data_ + (offset - offset_), part)) return false;
       offset += part.size();
@@ -114,7 +112,10 @@ class FileWindow {
     const uint64_t begin = offset / kBytes * kBytes;
     const uint64_t bytes = std::min(kBytes, static_cast<uint64_t>(info.st_size) - begin);
     void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(begin));
-    if (at == MAP_FAILED) return false;
+    if (at == MAP_FAILED) {
+      cannot_map_ = true;
+      return false;
+    }
     data_ = static_cast<char*>(at);
     offset_ = begin;
     bytes_ = bytes;
@@ -127,7 +128,8 @@ class FileWindow {
 
   char* data_ = nullptr;
   uint64_t offset_ = 0;
-  uint64_t bytes_ = 0;  // 0: nothing is mapped
+  uint64_t bytes_ = 0;       // 0: nothing is mapped
+  bool cannot_map_ = false;  // a file system that does not offer it, or want of address space: asked once
 };
 
 }  // namespace orbit::detail
