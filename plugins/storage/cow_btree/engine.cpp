@@ -478,7 +478,7 @@ void Engine::commit_group(std::span<Waiting* const> group) {
     }
     if (!operations_.empty()) {
       try {
-        log_->append(operations_);
+        log_->append(operations_, sync);
       } catch (const Failure& failure) {
         if (failure.error.code != Code::resource_exhausted) stop(failure.error);
         throw;

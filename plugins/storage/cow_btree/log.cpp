@@ -88,7 +88,7 @@ LogStart Log::start_here() {
   return {lsn_, previous_, segments_[lsn_ / capacity() - segments_.front().index].page};
 }
 
-void Log::append(Bytes operations) {
+void Log::append(Bytes operations, bool will_sync) {
   const size_t content = operations.size() + (seals_ != nullptr ? kSealBytes : 0);
   const uint64_t bytes = aligned(sizeof(RecordHeader) + content);
   prepare(lsn_ + bytes);
@@ -109,7 +109,8 @@ void Log::append(Bytes operations) {
   Result<> put;
   uint64_t done = 0;
   pieces(lsn_, bytes, [&](uint64_t offset, uint64_t part) {
-    if (put) put = file_.overwrite(offset, Bytes(buffer_).substr(done, part));
+    const Bytes piece = Bytes(buffer_).substr(done, part);
+    if (put) put = will_sync ? file_.write(offset, piece) : file_.overwrite(offset, piece);
     done += part;
   });
   must(std::move(put));

@@ -31,8 +31,8 @@ class Log {
   // all of that. DATA_LOSS: a record is damaged that was synced.
   void replay(const LogStart& start, const std::function<void(Bytes operations)>& record);
 
-  // Writes a record; it is in the log once this returns. After an error the log is as before.
-  void append(Bytes operations);
+  // Writes a record; it is in the log once this returns. After an error the log is as before. `will_sync`: a sync follows at once.
+  void append(Bytes operations, bool will_sync);
   // Where a slot that contains everything appended so far says that reading begins. Prepares segments.
   LogStart start_here();
   struct End {

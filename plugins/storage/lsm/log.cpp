@@ -83,7 +83,7 @@ void LogWriter::append(uint64_t sequence, LogPosition synced, Bytes operations, 
     must(file_->write(offset_, parts));
     file_bytes_ = end + zeros;
   } else {
-    must(file_->overwrite(offset_, buffer_));
+    must(will_sync ? file_->write(offset_, buffer_) : file_->overwrite(offset_, buffer_));
   }
   offset_ = end;
   failed_ = false;

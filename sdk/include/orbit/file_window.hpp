@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Small writes to a file through a mapping of the part that is being written, without a call of the system for each.
+// Small writes to a file through a mapping of the part that is being written, without a call of the system for each. After a
+// sync the first write to a page costs a fault, which takes longer than a call.
 //
 // What cannot be written there (a damaged or full device, a file that was cut) ends in SIGBUS in place of an error. The
 // copy is guarded: the signal takes the thread back out of it, and the caller writes the same bytes with a call, which

@@ -27,7 +27,7 @@ class File {
   virtual Result<> write(uint64_t offset, std::span<const Bytes> parts) = 0;
   Result<> write(uint64_t offset, Bytes data) { return write(offset, std::span<const Bytes>(&data, 1)); }
   // The same, for a log that puts many small pieces one after the other where the file has been written before: a real file
-  // needs no call of the system for each. From one thread at a time.
+  // needs no call of the system for each. Where a sync follows each piece, a write is faster. From one thread at a time.
   virtual Result<> overwrite(uint64_t offset, Bytes data) { return write(offset, data); }
   // Every write that returned before the call survives a power cut. After an error nothing is known of any write since the
   // last sync that succeeded, and a later sync does not make up for it: write the bytes again.
