@@ -16,9 +16,21 @@ template class BasicSocketNet<SimSockets>;
 
 SimSockets::SimSockets(SimExecutor& executor, SimNetwork& network) : executor_(executor), network_(network) {
   for (uint32_t i = 0; i < executor.workers(); ++i) {
-    pollers_.push_back(std::make_unique<SimPoller>(network));
+    pollers_.push_back(std::make_unique<SimPoller>(network, executor, i));
     executor.attach(i, pollers_.back().get());
   }
+}
+
+bool SimSockets::Output::step() noexcept {
+  const bool runs = inner_->pending();
+  const bool more = inner_->step();
+  if (runs) executor_.wake(worker_);
+  return more;
+}
+
+void SimSockets::attach(uint32_t worker, Resident* resident) {
+  outputs_.push_back(std::make_unique<Output>(executor_, worker, resident));
+  executor_.attach(worker, outputs_.back().get());
 }
 
 void SimSockets::wait(std::latch& done) noexcept {

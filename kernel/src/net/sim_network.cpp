@@ -91,6 +91,7 @@ bool SimPoller::step() noexcept {
   const auto chosen = std::next(ready_.begin(), static_cast<std::ptrdiff_t>(network_.random().below(ready_.size())));
   const Watched watched = watched_.at(*chosen);
   watched.pollable->ready(watched.events & (watched.wanted | kAlwaysTold));
+  executor_.wake(worker_);
   return false;
 }
 

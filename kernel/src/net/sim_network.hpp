@@ -30,10 +30,12 @@ namespace orbit::kernel {
 
 class SimNetwork;
 
-// A worker's epoll set. A step hands one event, of a socket that the seed chooses, to its owner.
+// A worker's epoll set. A step hands one event, of a socket that the seed chooses, to its owner; the worker's residents have
+// a round after it, as after any I/O.
 class SimPoller final : public Resident {
  public:
-  explicit SimPoller(SimNetwork& network) noexcept : network_(network) {}
+  SimPoller(SimNetwork& network, SimExecutor& executor, uint32_t worker) noexcept
+      : network_(network), executor_(executor), worker_(worker) {}
 
   // As Poller's.
   int add(int fd, uint32_t events, Pollable* pollable) noexcept;
@@ -57,6 +59,8 @@ class SimPoller final : public Resident {
   void look(int fd, const Watched& watched) noexcept;
 
   SimNetwork& network_;
+  SimExecutor& executor_;
+  const uint32_t worker_;
   std::map<int, Watched> watched_;
   std::set<int> ready_;
 };

@@ -21,7 +21,7 @@ class SimSockets {
 
   SimExecutor& executor() noexcept { return executor_; }
   SimPoller& poller(uint32_t worker) noexcept { return *pollers_[worker]; }
-  void attach(uint32_t worker, Resident* resident) { executor_.attach(worker, resident); }
+  void attach(uint32_t worker, Resident* resident);
   void wait(std::latch& done) noexcept;
 
   ssize_t send(int fd, iovec* parts, size_t count) noexcept { return network_.send(fd, parts, count); }
@@ -34,9 +34,25 @@ class SimSockets {
   int spare() noexcept { return -1; }  // descriptors do not run out
 
  private:
+  // In a worker's loop the others' end of the round comes after this one's step, whose work may need it.
+  class Output final : public Resident {
+   public:
+    Output(SimExecutor& executor, uint32_t worker, Resident* inner) noexcept
+        : executor_(executor), worker_(worker), inner_(inner) {}
+    bool step() noexcept override;
+    void end_of_round() noexcept override { inner_->end_of_round(); }
+    bool pending() const noexcept override { return inner_->pending(); }
+
+   private:
+    SimExecutor& executor_;
+    const uint32_t worker_;
+    Resident* const inner_;
+  };
+
   SimExecutor& executor_;
   SimNetwork& network_;
   std::vector<std::unique_ptr<SimPoller>> pollers_;
+  std::vector<std::unique_ptr<Output>> outputs_;
 };
 
 }  // namespace orbit::kernel
