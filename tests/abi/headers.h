@@ -9,6 +9,7 @@
 #include <orbit/ext/actors.h>
 #include <orbit/ext/call_filter.h>
 #include <orbit/ext/descriptors.h>
+#include <orbit/ext/erasing.h>
 #include <orbit/ext/introspection.h>
 #include <orbit/ext/listeners.h>
 #include <orbit/ext/net.h>

@@ -51,6 +51,7 @@ struct alignas(64) orbit_activation {
   uint8_t linked : 2 = 0;                  // bit p: in the cut list of parity p
   bool told : 1 = false;                   // the actor knows that it leaves
   bool stays : 1 = false;                  // Scheduler::stays_until_ says how long
+  bool no_holds : 1 = false;               // held by one that may erase types: other holds must not wait for it
   uint8_t worker = 0;
   bool has_main = false;                   // a main record is stored, or on its way; a byte of its own, see above
 

@@ -9,49 +9,11 @@
 #include <algorithm>
 #include <atomic>
 
+#include "actor/hold.hpp"
 #include "actor/runtime.hpp"
-#include "actor/scheduler.hpp"
 #include "state/record_format.hpp"
 
 using namespace orbit::kernel;
-
-struct orbit_hold {
-  struct Item {
-    orbit_type* type = nullptr;
-    uint64_t hash = 0;
-    uint64_t mixed = 0;
-    uint32_t worker = 0;
-    bool dirty = false;
-    std::string_view key;
-    std::string owned_key;
-    orbit_activation* a = nullptr;
-  };
-
-  Scheduler* home = nullptr;
-  std::vector<Item> items;         // sorted, unique
-  std::vector<uint32_t> item_of;   // refs[i] is items[item_of[i]]
-  std::vector<void*> actors;
-  std::vector<uint32_t> order;
-  size_t next = 0;                 // items before it are held
-  bool remote = false;
-  uint64_t deadline_ns = 0;
-  orbit_hold_granted granted = nullptr;
-  void* ctx = nullptr;
-  orbit_envelope marker{};         // what `current` of a held activation points to
-  orbit_hold_committed committed = nullptr;
-  void* committed_ctx = nullptr;
-
-  void advance() noexcept;
-  void take(orbit_activation* a) noexcept {
-    items[next].a = a;
-    ++next;
-  }
-  void own_keys();
-  // Lets go of everything and begins again a moment later.
-  void back_off() noexcept;
-  void give_up(orbit_code code, std::string_view message) noexcept;
-  void give_back(bool failed) noexcept;
-};
 
 namespace {
 
@@ -82,7 +44,6 @@ void refused(void* ctx, orbit_envelope* envelope) {
 
 }  // namespace
 
-// Takes as many of the remaining items as possible; the last one taken grants the hold.
 void orbit_hold::advance() noexcept {
   while (next < items.size()) {
     Item& item = items[next];
@@ -107,6 +68,7 @@ void orbit_hold::advance() noexcept {
       if (a->idle() && a->version == a->type->current.load(std::memory_order_acquire)) {
         if (a->dirty != 0) home->before_change(a);
         a->current = &marker;
+        a->no_holds = erasing != nullptr;
         a->last_used = home->now_tick_;
         take(a);
         continue;
@@ -126,12 +88,18 @@ void orbit_hold::advance() noexcept {
     return;
   }
   home->submit_before(*this);
+  if (erasing != nullptr) return home->settle_erasing(this);
+  grant();
+}
+
+void orbit_hold::grant() noexcept {
   for (size_t i = 0; i < item_of.size(); ++i) actors[i] = items[item_of[i]].a->actor;
   ++home->granted_holds_;
   // `home` outlives this hold, which granted may release.
   Scheduler* const scheduler = home;
   const Store* const outer = scheduler->held_in_;
-  if (!items.empty()) scheduler->held_in_ = &scheduler->store_of(items[0].a);
+  if (erasing != nullptr) scheduler->held_in_ = erasing->store;
+  else if (!items.empty()) scheduler->held_in_ = &scheduler->store_of(items[0].a);
   granted(ctx, this, actors.data(), actors.size(), ORBIT_OK, "");
   scheduler->held_in_ = outer;
 }
@@ -161,7 +129,6 @@ void orbit_hold::give_up(orbit_code code, std::string_view message) noexcept {
   home->recycle(this);
 }
 
-// Opens what is held, each on its own worker.
 void orbit_hold::give_back(bool failed) noexcept {
   for (size_t i = 0; i < next; ++i) {
     Item& item = items[i];
@@ -184,6 +151,12 @@ namespace orbit::kernel {
 
 void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted,
                      void* ctx) noexcept {
+  if (orbit_hold* hold = prepare_hold(refs, count, {}, deadline_ns, granted, ctx)) hold->advance();
+}
+
+// Null: it was refused, and `granted` said so.
+orbit_hold* Scheduler::prepare_hold(const orbit_actor_ref* refs, size_t count, std::span<const orbit_type* const> erased,
+                                    uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept {
   orbit_hold* hold = nullptr;
   if (spare_holds_.empty()) {
     hold = new orbit_hold;
@@ -218,7 +191,7 @@ void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadlin
       granted(ctx, nullptr, nullptr, 0, ORBIT_FAILED_PRECONDITION,
               ("actors of the stateless type " + item.type->name + " cannot be held").c_str());
       recycle(hold);
-      return;
+      return nullptr;
     }
     // Two engines cannot be written as one: better refused than torn.
     const uint32_t its_store = version != nullptr ? version->store : runtime_.store_of(*item.type).number;
@@ -227,7 +200,7 @@ void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadlin
       granted(ctx, nullptr, nullptr, 0, ORBIT_FAILED_PRECONDITION,
               several_storages(runtime_, *hold->items[0].type, *item.type).c_str());
       recycle(hold);
-      return;
+      return nullptr;
     }
     hold->order[i] = static_cast<uint32_t>(i);
     if (item.key.size() > ORBIT_ACTOR_KEY_MAX) {
@@ -235,8 +208,15 @@ void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadlin
               ("an actor key has " + std::to_string(item.key.size()) + " bytes, at most " + std::to_string(ORBIT_ACTOR_KEY_MAX) +
                " are allowed").c_str());
       recycle(hold);
-      return;
+      return nullptr;
     }
+  }
+  for (const orbit_type* type : erased) {
+    const orbit_type& first = count != 0 ? *refs[0].type : *erased[0];
+    if (&runtime_.store_of(*type) == &runtime_.store_of(first)) continue;
+    granted(ctx, nullptr, nullptr, 0, ORBIT_FAILED_PRECONDITION, several_storages(runtime_, first, *type).c_str());
+    recycle(hold);
+    return nullptr;
   }
   auto& items = hold->items;
   std::sort(hold->order.begin(), hold->order.end(), [&items](uint32_t x, uint32_t y) {
@@ -255,7 +235,7 @@ void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadlin
     hold->item_of[i] = static_cast<uint32_t>(sorted.size() - 1);
   }
   items.swap(sorted);
-  hold->advance();
+  return hold;
 }
 
 // Whether all changes of an activation are on their way: a closing cut has what it has collected, but goes out later.
@@ -285,23 +265,29 @@ TurnId Scheduler::hold_of(const orbit_envelope* envelope) noexcept {
 void Scheduler::refuse_holds(const orbit_type* type) noexcept {
   std::vector<orbit_envelope*> refused;
   table_.for_each([&](orbit_activation* a) {
-    if (a->type != type) return;
-    EnvelopeQueue kept;
-    while (!a->mailbox.empty()) {
-      orbit_envelope* envelope = a->mailbox.pop();
-      if (envelope->method == kMethodHold) {
-        --a->queued;
-        refused.push_back(envelope);
-      } else {
-        kept.push(envelope);
-      }
-    }
-    a->mailbox = kept;
+    if (a->type == type) take_holds_out(a, refused);
   });
-  for (orbit_envelope* envelope : refused) {
-    set_error(envelope, kHoldMeetsFrozen, {});
-    reply(envelope);
+  for (orbit_envelope* envelope : refused) refuse_hold(envelope);
+}
+
+// Of its mailbox.
+void Scheduler::take_holds_out(orbit_activation* a, std::vector<orbit_envelope*>& out) {
+  EnvelopeQueue kept;
+  while (!a->mailbox.empty()) {
+    orbit_envelope* envelope = a->mailbox.pop();
+    if (envelope->method == kMethodHold) {
+      --a->queued;
+      out.push_back(envelope);
+    } else {
+      kept.push(envelope);
+    }
   }
+  a->mailbox = kept;
+}
+
+void Scheduler::refuse_hold(orbit_envelope* envelope) noexcept {
+  set_error(envelope, kHoldMeetsFrozen, {});
+  reply(envelope);
 }
 
 void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept {
@@ -312,6 +298,12 @@ void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noex
   if (a->dirty != 0) before_change(a);
   a->current = &hold->marker;
   a->last_used = now_tick_;
+  a->no_holds = hold->erasing != nullptr;
+  if (a->no_holds) {
+    std::vector<orbit_envelope*> refused;
+    take_holds_out(a, refused);
+    for (orbit_envelope* other : refused) refuse_hold(other);
+  }
   if (hold->home == this) {
     hold->take(a);
     hold->advance();
@@ -345,6 +337,7 @@ void Scheduler::gate_behind_hold(orbit_activation* a) noexcept {
 
 void Scheduler::unhold(orbit_activation* a, bool failed) noexcept {
   a->current = nullptr;
+  a->no_holds = false;
   if (failed || a->doomed) {
     drop_actor(a);
     start_load(a);
@@ -382,10 +375,7 @@ void Scheduler::release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_commi
       if (before == nullptr || pending->seq > before->seq) before = pending;
     }
   }
-  if (doomed) {
-    abort(hold, committed, ctx, ORBIT_ABORTED, "an earlier change of one of the actors could not be stored; nothing was changed");
-    return;
-  }
+  if (doomed) return abort_doomed(hold, committed, ctx);
   if (changed && (hold->remote || !one_class)) {
     // What was there before the grant has been submitted then, see submit_before.
     if (before == nullptr) {
@@ -426,6 +416,20 @@ void Scheduler::abort(orbit_hold* hold, orbit_hold_committed committed, void* ct
   recycle(hold);
 }
 
+void Scheduler::abort_doomed(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept {
+  abort(hold, committed, ctx, ORBIT_ABORTED, "an earlier change of one of the actors could not be stored; nothing was changed");
+}
+
+// Writes what a hold has changed of one actor into a batch that is of its own.
+void Scheduler::collect_held(orbit_activation* a, Pending& pending) noexcept {
+  // Its owner may be telling it to an operator.
+  std::atomic_ref(a->record_version).fetch_add(1, std::memory_order_relaxed);
+  collect(a, pending);
+  if (a->worker != worker_) return;
+  a->gate = pending.seq;
+  account_memory(a);
+}
+
 void Scheduler::release_together(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept {
   bool sync = false;
   // All of a hold lies in one storage, see hold().
@@ -435,13 +439,7 @@ void Scheduler::release_together(orbit_hold* hold, orbit_hold_committed committe
   Pending* pending = make_submission(store, sync, !sync);
   for (orbit_hold::Item& item : hold->items) {
     if (!item.dirty) continue;
-    // Its owner may be telling it to an operator.
-    std::atomic_ref(item.a->record_version).fetch_add(1, std::memory_order_relaxed);
-    collect(item.a, *pending);
-    if (item.worker == worker_) {
-      item.a->gate = pending->seq;
-      account_memory(item.a);
-    }
+    collect_held(item.a, *pending);
     if (item.a->version->def->durability == ORBIT_DURABILITY_ASYNC) sync_soon(flush_class(item.a->version->flush_class));
   }
   if (!sync) {
@@ -462,6 +460,10 @@ void Scheduler::release_together(orbit_hold* hold, orbit_hold_committed committe
 }
 
 void Scheduler::recycle(orbit_hold* hold) noexcept {
+  if (hold->erasing != nullptr) {
+    if (hold->erasing->in_turn) runtime_.erasing_turns().leave();
+    hold->erasing.reset();
+  }
   if (hold->items.size() <= 256 && spare_holds_.size() < 64)
     spare_holds_.push_back(hold);
   else

@@ -476,7 +476,7 @@ void Scheduler::try_leave_all() noexcept {
   if (!when_empty_.empty()) {
     auto conditions = std::move(when_empty_);
     when_empty_.clear();
-    for (auto& [type, then] : conditions) when_empty(type, std::move(then));
+    for (auto& [types, except, then] : conditions) when_empty(std::move(types), except, std::move(then));
   }
 }
 
@@ -504,16 +504,21 @@ void Scheduler::unfreeze(orbit_type* type) {
   }
 }
 
-void Scheduler::when_empty(orbit_type* type, std::function<void()> then) {
-  bool empty = true;
-  table_.for_each([&](const orbit_activation* a) {
-    if (a->type == type && (a->actor != nullptr || a->scheduled || a->leaving)) empty = false;
-  });
-  // A load that began before the freeze has no actor yet.
-  if (empty && loading_ == 0)
+void Scheduler::when_empty(std::vector<orbit_type*> types, const orbit_envelope* except, std::function<void()> then) {
+  const auto is_one = [&](const orbit_activation* a) {
+    return std::find(types.begin(), types.end(), a->type) != types.end() && (a->current == nullptr || a->current != except);
+  };
+  // A load that began before the freeze has no actor yet. Those that leave are looked at first: they are the usual reason.
+  bool empty = loading_ == 0 &&
+               std::none_of(leaving_.begin(), leaving_.end(), [&](const Leaving& each) { return is_one(each.a); });
+  if (empty)
+    table_.for_each([&](const orbit_activation* a) {
+      if ((a->actor != nullptr || a->scheduled || a->leaving) && is_one(a)) empty = false;
+    });
+  if (empty)
     then();
   else
-    when_empty_.emplace_back(type, std::move(then));
+    when_empty_.push_back({std::move(types), except, std::move(then)});
 }
 
 // How long unused an activation must be to leave under pressure: about as many are older as have to leave, judged by a sample.

@@ -143,43 +143,4 @@ void count_actors_of_types(const orbit_type* const* types, size_t type_count, ui
   Scan::start(std::move(scan));
 }
 
-// Freeze, save and drop the activations, delete what is stored, open again. Expiry index entries stay behind; the sweeper
-// finds their actors gone and removes them.
-void erase_all_actors(const orbit_type* const_type, void (*done)(void*, orbit_code, const char*), void* ctx) {
-  Runtime* runtime = this_runtime();
-  const uint32_t home = this_scheduler()->worker();
-  auto* type = const_cast<orbit_type*>(const_type);
-  Store& store = runtime->store_of(*type);
-  if (!store.committer.writable()) {
-    done(ctx, ORBIT_UNAVAILABLE, store.committer.reason().c_str());
-    return;
-  }
-  auto unfreeze = [runtime, home, type, done, ctx](orbit_code code, const std::string& message) {
-    runtime->on_all_workers(
-        home,
-        [type](Scheduler& scheduler, std::function<void()> finished) {
-          scheduler.unfreeze(type);
-          finished();
-        },
-        [done, ctx, code, message] { done(ctx, code, message.c_str()); });
-  };
-  runtime->on_all_workers(
-      home,
-      [type](Scheduler& scheduler, std::function<void()> finished) {
-        scheduler.freeze(type);
-        scheduler.leave_all([type](const orbit_activation& a) { return a.type == type; }, ORBIT_DEACTIVATION_ERASED);
-        scheduler.when_empty(type, std::move(finished));
-      },
-      [runtime, home, type, unfreeze, &store] {
-        Scheduler& scheduler = runtime->scheduler(home);
-        Pending* pending = scheduler.make_submission(store, true, false);
-        pending->batch.remove_range(type->main_prefix, prefix_end(type->main_prefix));
-        pending->batch.remove_range(type->sub_prefix, prefix_end(type->sub_prefix));
-        pending->batch.remove_range(type->index_prefix, prefix_end(type->index_prefix));
-        pending->batch.count_none(&type->name);
-        pending->then.emplace_back(unfreeze);
-        scheduler.submit(pending);
-      });
-}
-
 }  // namespace orbit::kernel

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "actor/erasing.hpp"
 #include "actor/scheduler.hpp"
 #include "actor/types.hpp"
 #include "executor/executor.hpp"
@@ -115,6 +116,7 @@ class Runtime {
   UniqueClaims& claims() noexcept { return *claims_; }
   EnvelopeMemory& envelope_memory() noexcept { return envelope_memory_; }
   TurnWatch& turn_watch() noexcept { return *turn_watch_; }
+  ErasingTurns& erasing_turns() noexcept { return erasing_turns_; }
   Scheduler& scheduler(uint32_t worker) noexcept { return *schedulers_[worker]; }
   uint32_t workers() const noexcept { return static_cast<uint32_t>(schedulers_.size()); }
   uint32_t worker_of(uint64_t mixed) const noexcept {
@@ -144,6 +146,7 @@ class Runtime {
   std::unique_ptr<Indexes> indexes_;
   std::unique_ptr<UniqueClaims> claims_;
   std::unique_ptr<TurnWatch> turn_watch_;
+  ErasingTurns erasing_turns_;
 };
 
 // The runtime of this process, or null.

@@ -96,7 +96,7 @@ bool Scheduler::pending() const noexcept {
 
 void Scheduler::end_of_round() noexcept {
   commit_round();
-  if (!leaving_.empty()) try_leave_all();
+  if (!leaving_.empty() || !when_empty_.empty()) try_leave_all();
   if (owes_) [[unlikely]] give_back();
   if (outbox_used_) flush_outboxes();
   for (const auto& store : runtime_.stores()) store->committer.nudge();
@@ -303,9 +303,8 @@ void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept 
     --depth_;
     return;
   }
-  if (envelope->method == kMethodHold && frozen(a->type)) {
-    set_error(envelope, kHoldMeetsFrozen, {});
-    reply(envelope);
+  if (envelope->method == kMethodHold && (a->no_holds || frozen(a->type))) {
+    refuse_hold(envelope);
     return;
   }
   if (a->queued >= (a->stage == Stage::active ? a->version->mailbox_max : runtime_.mailbox_max()) && !make_room(a, envelope))

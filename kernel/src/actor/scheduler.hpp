@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -139,6 +140,11 @@ class Scheduler final : public Resident {
   // ---- holds (hold.cpp) ---------------------------------------------------------------------------------------------
   void hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept;
   void release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept;
+  // orbit.erasing/1 (erasing.cpp)
+  void hold_erasing(const orbit_actor_ref* refs, size_t count, std::span<const orbit_type* const> types, uint64_t deadline_ns,
+                    orbit_hold_granted granted, void* ctx) noexcept;
+  void release_erasing(orbit_hold* hold, const uint8_t* dirty, const uint8_t* erase, orbit_hold_committed committed,
+                       void* ctx) noexcept;
   // The storage that what runs now is about: of the actor whose turn it is, or of a hold that is being granted. Null: neither.
   const Store* store_at_hand() const noexcept { return current_ != nullptr ? &store_of(current_) : held_in_; }
 
@@ -184,8 +190,8 @@ class Scheduler final : public Resident {
   bool frozen(const orbit_type* type) const noexcept;
   void freeze(orbit_type* type);
   void unfreeze(orbit_type* type);
-  // Runs `then` once no activation of the type has an actor object.
-  void when_empty(orbit_type* type, std::function<void()> then);
+  // Runs `then` once no activation of the types has an actor object, but those that have `except` open.
+  void when_empty(std::vector<orbit_type*> types, const orbit_envelope* except, std::function<void()> then);
 
   ActivationTable& table() noexcept { return table_; }
   EnvelopePool& pool() noexcept { return pool_; }
@@ -302,7 +308,11 @@ class Scheduler final : public Resident {
 
   // hold.cpp
   friend struct ::orbit_hold;
+  orbit_hold* prepare_hold(const orbit_actor_ref* refs, size_t count, std::span<const orbit_type* const> erased,
+                           uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept;
   void refuse_holds(const orbit_type* type) noexcept;
+  static void take_holds_out(orbit_activation* a, std::vector<orbit_envelope*>& out);
+  void refuse_hold(orbit_envelope* envelope) noexcept;
   // Names the hold that an envelope waits for a place for, as what its activations have open does.
   static TurnId hold_of(const orbit_envelope* envelope) noexcept;
   void hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept;
@@ -312,8 +322,14 @@ class Scheduler final : public Resident {
   void unhold(orbit_activation* a, bool failed) noexcept;
   void release_together(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept;
   void abort(orbit_hold* hold, orbit_hold_committed committed, void* ctx, orbit_code code, const char* message) noexcept;
+  void collect_held(orbit_activation* a, Pending& pending) noexcept;
+  void abort_doomed(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept;
   void recycle(orbit_hold* hold) noexcept;
   void delete_holds() noexcept;
+
+  // erasing.cpp
+  void settle_erasing(orbit_hold* hold) noexcept;
+  void commit_erasing(orbit_hold* hold) noexcept;
 
   // commit.cpp
   // Has the engine sync within the class's delay although no activation is dirty.
@@ -439,7 +455,12 @@ class Scheduler final : public Resident {
   uint32_t least_age_ = 0;       // see least_age_to_leave
   uint32_t least_age_tick_ = 0;  // when it was found
   std::vector<orbit_type*> frozen_;
-  std::vector<std::pair<orbit_type*, std::function<void()>>> when_empty_;
+  struct WhenEmpty {
+    std::vector<orbit_type*> types;
+    const orbit_envelope* except;
+    std::function<void()> then;
+  };
+  std::vector<WhenEmpty> when_empty_;
   size_t sweep_at_ = 0;
   uint64_t memory_bytes_ = 0;
   orbit_timer tick_timer_ = 0;

@@ -147,6 +147,7 @@ Result<> Node::make_parts(Mistakes& mistakes) {
   extensions_.add(ORBIT_NET_V1, watched_net_table());
   extensions_.add(kExposureExtension, &exposure_policy_);
   extensions_.add(ORBIT_ACTORS_V1, Runtime::api());
+  extensions_.add(ORBIT_ERASING_V1, erasing_table());
   extensions_.add(ORBIT_STREAMS_V1, streams_table());
   extensions_.add(ORBIT_LOG_V1, log_table());
   extensions_.add(ORBIT_METRICS_V1, metrics_table());

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT OR BSD-3-Clause
+// Holds that erase whole types in one batch with what they change.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "actor/erasing.hpp"
+#include "effort.hpp"
+#include "sim_node.hpp"
+#include "state/record_format.hpp"
+
+using namespace test;
+using orbit::testing::with_effort;
+
+namespace {
+
+struct Erasure {
+  std::vector<std::string> types;                           // to erase
+  std::vector<std::pair<std::string, std::string>> actors;  // to hold: type, key
+  int64_t value = 0;                                        // that they get, cleared before if their type is erased
+  bool erase = true;                                        // false: releases without
+  bool finished = false;
+  bool granted = false;
+  orbit_code code = ORBIT_OK;
+  std::string message;
+};
+
+bool erased(const Erasure& its, const std::string& type) {
+  return its.erase && std::find(its.types.begin(), its.types.end(), type) != its.types.end();
+}
+
+void granted(void* ctx, orbit_hold* hold, void* const* actors, size_t count, orbit_code code, const char* message) {
+  auto* its = static_cast<Erasure*>(ctx);
+  const auto end = [](void* raw, orbit_code ended, const char* why) {
+    auto* done = static_cast<Erasure*>(raw);
+    CHECK_FALSE(done->finished);
+    done->code = ended;
+    done->message = why;
+    done->finished = true;
+  };
+  if (code != ORBIT_OK) return end(its, code, message);
+  its->granted = true;
+  for (size_t i = 0; i < count; ++i) {
+    auto* cell = static_cast<Cell*>(actors[i]);
+    if (erased(*its, its->actors[i].first)) *cell = Cell{cell->activation, cell->key};
+    cell->value = its->value;
+    cell->exists = true;
+  }
+  const std::vector<uint8_t> dirty(count, 1);
+  const std::vector<uint8_t> erase(its->types.size(), its->erase ? 1 : 0);
+  erasing_table()->release(hold, dirty.data(), erase.data(), end, its);
+}
+
+void start(SimNode& node, uint32_t worker, Erasure& its) {
+  node.runtime.post(worker, [&its] {
+    const orbit_actors_v1* api = Runtime::api();
+    std::vector<orbit_actor_ref> refs;
+    for (const auto& [type, key] : its.actors) refs.push_back({api->type(type.c_str()), orbit::to_c(key)});
+    std::vector<const orbit_type*> types;
+    for (const std::string& type : its.types) types.push_back(api->type(type.c_str()));
+    erasing_table()->hold(refs.data(), refs.size(), types.data(), types.size(), 0, &granted, &its);
+  });
+}
+
+orbit_code run(SimNode& node, uint32_t worker, Erasure& its) {
+  start(node, worker, its);
+  REQUIRE(node.run_until([&] { return its.finished; }));
+  return its.code;
+}
+
+// What is stored of a type: values by key.
+std::map<std::string, int64_t> stored(const Disk& disk, const std::string& type) {
+  std::map<std::string, int64_t> out;
+  for (const auto& [key, value] : disk.data) {
+    if (key[0] != kMainSpace) continue;
+    std::string_view address = std::string_view(key).substr(1);
+    const auto actor = take_actor(address);
+    REQUIRE(actor);
+    if (actor->type != type) continue;
+    std::string_view in = value;
+    REQUIRE(take_main_header(in));
+    int64_t number = 0;
+    std::memcpy(&number, in.data(), sizeof number);
+    out[std::string(actor->key)] = number;
+  }
+  return out;
+}
+
+uint64_t counted(SimNode& node, const std::string& type) {
+  uint64_t count = UINT64_MAX;
+  node.on_worker(0, [&] {
+    const orbit_actors_v1* api = Runtime::api();
+    api->count(
+        api->type(type.c_str()),
+        [](void* ctx, uint64_t found, orbit_code code, const char*) {
+          CHECK(code == ORBIT_OK);
+          *static_cast<uint64_t*>(ctx) = found;
+        },
+        &count);
+  });
+  REQUIRE(node.run_until([&] { return count != UINT64_MAX; }));
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("types are erased and other actors changed as one, whatever crashes") {
+  for (uint64_t seed = 1; seed <= with_effort(60); ++seed) {
+    CAPTURE(seed);
+    const uint32_t workers = 1 + seed % 3;
+    constexpr int64_t kActors = 12;
+    Disk disk;
+    SimNode node(disk, seed, workers);
+    for (int64_t i = 0; i < kActors; ++i) {
+      node.call("async", "k" + std::to_string(i), kAdd, 1);
+      node.call("none", "k" + std::to_string(i), kSetSub, 1 + i);
+    }
+    node.call("sync", "mark", kAdd, 7);
+    node.pass_ms(500);
+    REQUIRE(stored(disk, "async").size() == kActors);
+    // Some of them have changes that are not stored yet, and some are not in memory.
+    for (uint64_t i = 0; i < seed % 7; ++i)
+      node.send(static_cast<uint32_t>(i) % workers, "async", "k" + std::to_string(i), kAdd, 1);
+    Erasure erasure{{"async", "none"}, {{"async", "k3"}, {"sync", "mark"}, {"async", "new"}, {"none", "k4"}}, 100};
+    start(node, static_cast<uint32_t>(seed) % workers, erasure);
+    std::vector<std::vector<std::shared_ptr<Answer>>> meanwhile(
+        workers);  // by sending worker, whose messages keep their order
+    for (int step = 0; step < 200'000 && !erasure.finished; ++step) {
+      node.executor.step();
+      const uint32_t from = static_cast<uint32_t>(step) % workers;
+      if (step % 5 == 0 && meanwhile[from].size() < 20) meanwhile[from].push_back(node.send(from, "async", "k5", kGet));
+      const auto async = stored(disk, "async");
+      const auto none = stored(disk, "none");
+      if (stored(disk, "sync").at("mark") == 7) {
+        REQUIRE(async.size() == kActors);
+        REQUIRE(async.count("new") == 0);
+      } else {
+        REQUIRE(stored(disk, "sync").at("mark") == 100);
+        REQUIRE(async == std::map<std::string, int64_t>{{"k3", 100}, {"new", 100}});
+        REQUIRE(none == std::map<std::string, int64_t>{{"k4", 100}});
+        for (const auto& [key, value] : disk.data) REQUIRE(key[0] != kSubSpace);
+      }
+    }
+    REQUIRE(erasure.finished);
+    CHECK(erasure.code == ORBIT_OK);
+    CHECK(node.call("async", "k3", kGet).value == 100);
+    CHECK(node.call("async", "k5", kGet).value == 0);
+    CHECK(node.call("none", "k4", kAdd, 1).value == 101);
+    for (const auto& answers : meanwhile) {
+      bool gone = false;
+      for (const auto& answer : answers) {
+        const int64_t value = node.wait(answer).value;
+        CHECK((value == 0 || (!gone && (value == 1 || value == 2))));
+        gone = gone || value == 0;
+      }
+    }
+    CHECK(counted(node, "async") == 2);
+    CHECK(counted(node, "none") == 1);
+    SimNode again(disk, seed + 1, workers);
+    CHECK(again.call("async", "k3", kGet).value == 100);
+    CHECK(again.call("async", "k5", kGet).value == 0);
+    CHECK(counted(again, "async") == 2);
+  }
+}
+
+TEST_CASE("an erasure whose commit fails changes nothing, in memory or stored") {
+  for (const uint32_t workers : {1u, 2u, 3u}) {
+    Disk disk;
+    SimNode node(disk, workers, workers);
+    for (int i = 0; i < 6; ++i) node.call("async", "k" + std::to_string(i), kAdd, 5);
+    node.call("sync", "mark", kAdd, 5);
+    node.pass_ms(500);
+    node.call("async", "k1", kAdd, 1);  // unsaved when the hold comes
+    // The hold's flush passes, its own batch does not.
+    disk.fail_after_writes = 1;
+    Erasure erasure{{"async"}, {{"async", "k1"}, {"sync", "mark"}, {"async", "new"}}, 100};
+    CHECK(run(node, 0, erasure) != ORBIT_OK);
+    CHECK(erasure.granted);
+    disk.fail_after_writes = -1;
+    node.pass_ms(5000);
+    CHECK(node.call("async", "k0", kGet).value == 5);
+    CHECK(node.call("async", "k1", kGet).value == 6);
+    CHECK(node.call("async", "new", kGet).value == 0);
+    CHECK(node.call("sync", "mark", kGet).value == 5);
+    CHECK(counted(node, "async") == 6);
+    // And it may be tried again.
+    Erasure second{{"async"}, {{"async", "k1"}}, 1};
+    CHECK(run(node, 0, second) == ORBIT_OK);
+    CHECK(stored(disk, "async") == std::map<std::string, int64_t>{{"k1", 1}});
+    disk.full = true;
+    node.call("async", "k1", kAdd, 1);
+    node.pass_ms(500);
+    Erasure refused{{"async"}, {}, 1};
+    CHECK(run(node, 0, refused) == ORBIT_UNAVAILABLE);
+    CHECK_FALSE(refused.granted);
+    disk.full = false;
+    node.pass_ms(5000);
+    CHECK(node.call("async", "k1", kGet).value == 2);
+  }
+}
+
+TEST_CASE("a hold that may erase and does not is a hold") {
+  Disk disk;
+  SimNode node(disk, 3, 2);
+  for (int i = 0; i < 6; ++i) node.call("async", "k" + std::to_string(i), kAdd, 5);
+  Erasure none{{"async"}, {{"async", "k1"}, {"sync", "mark"}}, 100, false};
+  CHECK(run(node, 0, none) == ORBIT_OK);
+  CHECK(stored(disk, "async").size() == 6);
+  CHECK(stored(disk, "async").at("k1") == 100);
+  CHECK(stored(disk, "sync").at("mark") == 100);
+  Erasure without_types{{}, {{"async", "k2"}, {"sync", "mark"}}, 101};
+  CHECK(run(node, 1, without_types) == ORBIT_OK);
+  CHECK(stored(disk, "async").at("k2") == 101);
+}
+
+TEST_CASE("holds that erase, holds that do not and erase_all over the same actors never wait in a circle") {
+  for (uint64_t seed = 1; seed <= with_effort(80); ++seed) {
+    CAPTURE(seed);
+    std::mt19937_64 random(seed);
+    const uint32_t workers = 1 + seed % 3;
+    const char* names[] = {"sync", "async", "none"};
+    Disk disk;
+    SimNode node(disk, seed, workers);
+    std::vector<Erasure> all(50);
+    int erasures = 0;
+    int wanted = 0;
+    for (size_t i = 0; i < all.size(); ++i) {
+      Erasure& its = all[i];
+      its.value = static_cast<int64_t>(i);
+      for (uint64_t left = random() % 4; left > 0; --left)
+        its.actors.push_back({names[random() % 3], "k" + std::to_string(random() % 4)});
+      const bool plain = random() % 2 == 0;
+      for (const char* name : names)
+        if (!plain && random() % 2 == 0) its.types.push_back(name);
+      its.erase = random() % 4 != 0;
+      if (its.actors.empty() && its.types.empty()) its.types.push_back("async");
+      const auto worker = static_cast<uint32_t>(random() % workers);
+      if (its.types.empty()) {
+        node.runtime.post(worker, [&its] {
+          const orbit_actors_v1* api = Runtime::api();
+          std::vector<orbit_actor_ref> refs;
+          for (const auto& [type, key] : its.actors) refs.push_back({api->type(type.c_str()), orbit::to_c(key)});
+          api->hold(
+              refs.data(), refs.size(), 0,
+              [](void* ctx, orbit_hold* hold, void* const*, size_t count, orbit_code code, const char*) {
+                auto* done = static_cast<Erasure*>(ctx);
+                done->code = code;
+                if (code != ORBIT_OK) return void(done->finished = true);
+                const std::vector<uint8_t> dirty(count, 1);
+                Runtime::api()->release(
+                    hold, dirty.data(),
+                    [](void* raw, orbit_code committed, const char*) {
+                      auto* ended = static_cast<Erasure*>(raw);
+                      ended->code = committed;
+                      ended->finished = true;
+                    },
+                    done);
+              },
+              &its);
+        });
+      } else {
+        start(node, worker, its);
+      }
+      if (random() % 8 == 0) {
+        ++wanted;
+        node.runtime.post(worker, [&erasures, name = names[random() % 3]] {
+          const orbit_actors_v1* api = Runtime::api();
+          api->erase_all(
+              api->type(name),
+              [](void* ctx, orbit_code code, const char*) {
+                CHECK(code == ORBIT_OK);
+                ++*static_cast<int*>(ctx);
+              },
+              &erasures);
+        });
+      }
+      for (uint64_t step = random() % 12; step > 0; --step) node.executor.step();
+    }
+    REQUIRE(node.run_until([&] {
+      return erasures == wanted && std::all_of(all.begin(), all.end(), [](const Erasure& one) { return one.finished; });
+    }));
+    for (const Erasure& one : all) CHECK(one.code == ORBIT_OK);
+    // Nothing stays closed, and memory is what is stored.
+    for (const char* name : names) {
+      for (int k = 0; k < 4; ++k) node.call(name, "k" + std::to_string(k), kAdd, 1);
+      CHECK(counted(node, name) == 4);
+      const auto values = stored(disk, name);
+      for (const auto& [key, value] : values) CHECK(node.call(name, key, kGet).value == value);
+    }
+  }
+}
+
+TEST_CASE("an erasure waits for a running turn of an actor that it does not hold") {
+  Disk disk;
+  SimNode node(disk, 4, 2);
+  const auto sleeper = node.send(0, "async", "k1", kSleep);
+  asleep(node, "async", "k1");
+  Erasure erasure{{"async"}, {{"async", "k2"}}, 3};
+  start(node, 1, erasure);
+  node.pass_ms(200);
+  CHECK(erasure.granted);
+  CHECK_FALSE(erasure.finished);
+  node.wake("async", "k1");
+  REQUIRE(node.run_until([&] { return erasure.finished; }));
+  CHECK(erasure.code == ORBIT_OK);
+  CHECK(sleeper->arrived);
+  CHECK(stored(disk, "async") == std::map<std::string, int64_t>{{"k2", 3}});
+}
+
+TEST_CASE("an erasure over types of two storages is refused by a message that names both") {
+  Disk first;
+  Disk second;
+  Engine one = first.engine();
+  Engine other = second.engine();
+  one.name = "first";
+  other.name = "second";
+  SimNode node({one, other}, [](std::string_view type) -> uint32_t { return type == "none" ? 1 : 0; }, 5, 2);
+  for (Erasure its : {Erasure{{"async", "none"}, {}}, Erasure{{"none"}, {{"sync", "mark"}}}}) {
+    CHECK(run(node, 0, its) == ORBIT_FAILED_PRECONDITION);
+    CHECK_FALSE(its.granted);
+    for (const char* word : {"'first'", "'second'", "none"}) CHECK(its.message.find(word) != std::string::npos);
+  }
+  Erasure good{{"none"}, {{"none", "k"}}, 3};
+  CHECK(run(node, 0, good) == ORBIT_OK);
+  CHECK(stored(second, "none").at("k") == 3);
+}
