@@ -30,18 +30,20 @@ BlockedCall::BlockedCall(Session& session, const CommandEntry& entry, Args args,
       entry_(entry),
       id_(session.id()),
       home_(session.worker()),
+      database_(session.database()),
       type_(starts_with(entry.spec->name, "bz") ? ValueType::zset : ValueType::list),
       only_source_(std::string_view(entry.spec->name) == "blmove" ||
                    std::string_view(entry.spec->name) == "brpoplpush"),
       args_(place_->keep(args)),
       positions_(positions.begin(), positions.end()) {
-  const orbit_type* database = session.server().database(session.database());
+  const orbit_type* database = session.server().database(database_);
   for (const uint32_t position : positions_) refs_.push_back({database, to_c(args_[position])});
 }
 
 void BlockedCall::start() {
   client_.set_waiting(this);
   home_.blocked.emplace(id_, this);
+  home_.server.blocking_calls.fetch_add(1, std::memory_order_relaxed);
   trying_ = true;
   begin(home_, nullptr, nullptr, home_.deadline_ns());
 }
@@ -74,7 +76,29 @@ void BlockedCall::try_again() {
   begin(home_, nullptr, nullptr, 0);
 }
 
+void BlockedCall::settle(Settling what, std::shared_ptr<void> until) {
+  until_settled_.push_back(std::move(until));
+  to_settle_ |= what;
+  if (!trying_) begin_settling();
+}
+
+void BlockedCall::begin_settling() {
+  settles_ = std::exchange(to_settle_, uint8_t{0});
+  trying_ = true;
+  home_.began();
+  begin(home_, nullptr, nullptr, 0);
+}
+
+// Its database is another type than when it began to wait.
+bool BlockedCall::moved() const noexcept { return database() != home_.server.database(database_); }
+
 void BlockedCall::use(KeyActor* const* actors) {
+  if (settles_ != 0) {
+    if (moved()) return forget(actors);
+    if ((settles_ & kBeKnown) != 0) be_known(actors);
+    if ((settles_ & kHaveWoken) != 0) have_woken(actors);
+    return;
+  }
   Reply reply(place_->out, client_.protocol());
   if (cancelled_) {
     forget(actors);
@@ -91,7 +115,8 @@ void BlockedCall::use(KeyActor* const* actors) {
     attempt(actors);
     if (is_null(place_->out.view())) {
       place_->out.clear();
-      remember(actors);
+      be_known(actors);
+      have_woken(actors);
       return;
     }
   } catch (const std::exception&) {
@@ -150,13 +175,22 @@ bool BlockedCall::narrow(KeyActor* const* actors) {
   return true;
 }
 
-void BlockedCall::remember(KeyActor* const* actors) {
+void BlockedCall::be_known(KeyActor* const* actors) {
   if (marks_.empty()) {
+    if (since_ == 0) since_ = 1 + home_.server.waits_begun.fetch_add(1, std::memory_order_relaxed);
     const size_t count = only_source_ ? 1 : positions_.size();
     marks_.reserve(count);
-    for (size_t i = 0; i < count; ++i) marks_.push_back(actors[i]->wait({id_, home_.index, type_}));
+    for (size_t i = 0; i < count; ++i) marks_.push_back(actors[i]->wait({id_, home_.index, type_, since_}));
   }
-  // Elements that this client cannot take may be for the next one.
+  // Actors whose database was erased know nobody any more. Of a key that is named twice each mark counts.
+  for (size_t i = 0; i < marks_.size(); ++i) {
+    if (actors[i]->watch_mark().incarnation == marks_[i].incarnation) continue;
+    marks_[i] = actors[i]->wait({id_, home_.index, type_, since_});
+  }
+}
+
+// Elements that this client cannot take may be for the next one.
+void BlockedCall::have_woken(KeyActor* const* actors) const {
   for (size_t i = 0; i < marks_.size(); ++i) actors[i]->wake_next();
 }
 
@@ -178,6 +212,17 @@ void BlockedCall::failed(orbit_code code, const char* message) {
 void BlockedCall::ended() {
   trying_ = false;
   if (answered_) return finish();
+  if (settles_ != 0 && moved()) {
+    for (orbit_actor_ref& ref : refs_) ref.type = home_.server.database(database_);
+    to_settle_ |= settles_;
+  }
+  if (to_settle_ != 0) {
+    Worker& home = home_;
+    begin_settling();
+    return home.ran();
+  }
+  settles_ = 0;
+  until_settled_.clear();
   home_.ran();  // a gate that closes need not wait for who waits himself
   if (cancelled_ || again_) return try_again();
   if (waiting_) return;
@@ -203,6 +248,7 @@ void BlockedCall::finish() {
   if (timer_ != 0) node.workers->cancel(node.host, timer_);
   if (waiting_) home_.server.blocked_clients.fetch_sub(1, std::memory_order_relaxed);
   home_.blocked.erase(id_);
+  home_.server.blocking_calls.fetch_sub(1, std::memory_order_relaxed);
   Session& client = client_;
   Slot* const place = place_;
   client.set_waiting(nullptr);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "databases.hpp"
 #include "multi_key.hpp"
 #include "numbers.hpp"
 #include "orbit/result.hpp"
@@ -23,24 +24,43 @@ void selected(const QueuedCommand& command, uint32_t& database) {
 
 bool is_operation(const QueuedCommand& command) { return command.entry->is_operation(command.args, true); }
 
-// Commands that name their keys, one after another over one hold; before them the watches of the transaction, if any.
+// Whether it is over whole databases and commits with the commands around it.
+bool joins(const QueuedCommand& command) { return command.entry->session != nullptr && command.entry->session->joins; }
+
+// Commands that name their keys, erase databases or exchange them, one after another over one hold; before them the
+// watches of the transaction, if any. Which actors a key after an exchange is, is known beforehand, so that they can be
+// held; that the databases are exchanged is one more actor that changes.
 class HeldCommands : public HoldCall {
  public:
   HeldCommands(Session& session, std::span<const QueuedCommand> commands, std::vector<WatchedKey> watches)
-      : commands_(commands), watches_(std::move(watches)) {
+      : server_(session.server()), commands_(commands), watches_(std::move(watches)), order_(server_.database_order()) {
     for (const WatchedKey& watch : watches_) refs_.push_back({watch.type, to_c(std::string_view(watch.key))});
-    const Server& server = session.server();
     uint32_t database = session.database();
+    Server::DatabaseOrder order = order_;
+    TypeSet erased = 0;
+    TypeSet exchanged = 0;
     for (const QueuedCommand& command : commands_) {
       const CommandSpec& spec = *command.entry->spec;
       writes_ |= (spec.flags & kWrite) != 0;
+      if (joins(command)) {
+        const DatabaseChange change = read_database_change(spec.name, command.args, database, order);
+        changes_.push_back({change, order});
+        erased |= change.erased;
+        exchanged |= change.exchanged;
+        continue;
+      }
       const int other = spec.other_database != nullptr ? spec.other_database(command.args) : -1;
       for (size_t i = 0; i < command.keys.size(); ++i) {
         const uint32_t of = i != 0 && other >= 0 ? static_cast<uint32_t>(other) : database;
-        refs_.push_back({server.database(of), to_c(command.args[command.keys[i]])});
+        refs_.push_back({server_.type(order[of]), to_c(command.args[command.keys[i]])});
       }
       selected(command, database);
     }
+    if (exchanged != 0) refs_.push_back({server_.databases_type(), {}});
+    for (uint32_t i = 0; i < kDatabaseCount; ++i) {
+      if ((erased >> i & 1) != 0) erasable_.push_back(server_.type(i));
+    }
+    may_erase_ = exchanged != 0 || erased != 0;
   }
 
  protected:
@@ -60,12 +80,15 @@ class HeldCommands : public HoldCall {
 
   void run_commands(Session& session, Reply& reply, KeyActor* const* actors) {
     size_t at = watches_.size();
+    size_t change = 0;
     std::vector<OpenKey> open;
     for (const QueuedCommand& command : commands_) {
       reply.clear_failed();
       reply.set_protocol(session.protocol());
       const CommandEntry& entry = *command.entry;
-      if (entry.kind == CommandKind::kFunction) {
+      if (joins(command)) {
+        change_databases(changes_[change++], reply, actors);
+      } else if (entry.kind == CommandKind::kFunction) {
         // Nobody reads the reply of a connection that is gone, and it cannot be asked any more.
         if (session.gone() && entry.session->connection) continue;
         entry.session->function(session, command.args, reply);
@@ -78,15 +101,64 @@ class HeldCommands : public HoldCall {
     }
   }
 
-  void give_watches_back() {
+  // What was done to whole databases is stored: from here on everybody sees it.
+  bool lingers() override {
+    if (refused_ || (flushed_ == 0 && exchanged_ == 0)) return false;
+    if (exchanged_ != 0) server_.set_database_order(order_);
+    tell_clients(server_, flushed_, exchanged_, [this] { end_now(); });
+    return true;
+  }
+
+  // To be called from failed().
+  void refused() {
+    refused_ = true;
     if (!watches_done_) unwatch_later(*worker_, std::exchange(watches_, {}));
     watches_done_ = true;
   }
 
+  Server& server_;
   std::span<const QueuedCommand> commands_;
   std::vector<WatchedKey> watches_;
   bool writes_ = false;
   bool watches_done_ = false;
+
+ private:
+  struct Change {
+    DatabaseChange change;
+    Server::DatabaseOrder order;  // behind it
+  };
+
+  void change_databases(const Change& it, Reply& reply, KeyActor* const* actors) {
+    const auto& [change, order] = it;
+    if (change.error != nullptr) return reply.error(change.error);
+    if (change.exchanged != 0) {
+      actors[refs_.size() - 1]->value.assign_string(write_order(order));
+      changed_.back() = 1;
+      order_ = order;
+      exchanged_ |= change.exchanged;
+    }
+    if (change.erased != 0) erase(change.erased, actors);
+    reply.ok();
+  }
+  void erase(TypeSet types, KeyActor* const* actors) {
+    flushed_ |= types;
+    for (size_t i = 0; i < erasable_.size(); ++i) {
+      if (has(server_, types, erasable_[i])) erased_[i] = 1;
+    }
+    for (size_t i = 0; i < refs_.size(); ++i) {
+      if (!has(server_, types, refs_[i].type)) continue;
+      if (!actors[i]->value.is_none()) actors[i]->touch();
+      actors[i]->value.clear();
+      changed_[i] = 1;
+    }
+  }
+
+  std::vector<Change> changes_;  // of the commands that are over whole databases
+  // What those that have run did.
+  TypeSet flushed_ = 0;
+  TypeSet exchanged_ = 0;
+  Server::DatabaseOrder order_;
+  bool refused_ = false;
 };
 
 struct Queue {
@@ -126,7 +198,7 @@ class WholeExec final : private Queue, public HeldCommands {
     reply.array(commands_.size());
     run_commands(*session_, reply, actors);
   }
-  void failed(orbit_code, const char*) override { give_watches_back(); }
+  void failed(orbit_code, const char*) override { refused(); }
   void ended() override { delete this; }
 
   const bool watches_broken_;
@@ -145,7 +217,7 @@ class SteppedExec::Step final : public HeldCommands {
   void start() {
     Session& session = exec_.session_;
     Slot* const part = session.begin_operation();
-    if (!refs_.empty()) {
+    if (!refs_.empty() || may_erase_) {
       begin(session.worker(), &session, part, session.worker().deadline_ns());
       return;
     }
@@ -177,7 +249,7 @@ class SteppedExec::Step final : public HeldCommands {
     run_commands(*session_, reply, actors);
   }
   void failed(orbit_code code, const char* message) override {
-    give_watches_back();
+    refused();
     exec_.failed_ = exec_.failed_ || first_;
     if (first_) return;
     // As many errors as there are commands, so that the array keeps its length.
@@ -239,7 +311,7 @@ bool SteppedExec::begin_next() {
   const bool first = slot_->out.empty();
   if (failed_ || (!first && next_ == queue_.size())) return false;
   size_t last = next_;
-  while (last < queue_.size() && !is_operation(queue_[last])) ++last;
+  while (last < queue_.size() && (!is_operation(queue_[last]) || joins(queue_[last]))) ++last;
   if (first || last != next_) {
     const std::span<const QueuedCommand> commands(queue_.data() + next_, last - next_);
     next_ = last;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Running a transaction. When all its commands name their keys, one hold over these is the transaction, one batch
 // commits it. When some are over whole databases or other actors, it has all keys for itself (gate.hpp) and runs in
-// steps: each run of commands that name their keys is a hold and a batch of its own, each other command runs as it does
-// alone.
+// steps: each run of commands that name their keys, erase databases or exchange them is a hold and a batch of its own,
+// each other command runs as it does alone.
 #pragma once
 
 #include <cstdint>

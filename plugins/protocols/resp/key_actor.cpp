@@ -173,7 +173,9 @@ void KeyActor::touch_watched() noexcept {
 KeyActor::WatchMark KeyActor::wait(const Waiter& waiter) {
   const WatchMark mark = watch();
   try {
-    watch_->waiters.push_back(waiter);
+    auto& waiters = watch_->waiters;
+    const auto behind = std::ranges::find_if(waiters, [&](const Waiter& one) { return one.since > waiter.since; });
+    waiters.insert(behind, waiter);
   } catch (...) {
     unwatch(mark);
     throw;

@@ -88,6 +88,7 @@ class KeyActor {
     uint64_t client;
     uint32_t worker;
     ValueType type;
+    uint64_t since;  // who has the least waits longest
   };
   // As watch(): the actor stays in memory.
   WatchMark wait(const Waiter& waiter);

@@ -17,9 +17,15 @@ void HoldCall::begin(Worker& worker, Session* session, Slot* slot, uint64_t dead
   session_ = session;
   slot_ = slot;
   changed_.assign(refs_.size(), 0);
+  erased_.assign(erasable_.size(), 0);
   bool inside = false;  // granted() may run, end and recycle this object inside hold()
   inside_ = &inside;
-  worker.server.interfaces().actors->hold(refs_.data(), refs_.size(), deadline_ns, &granted, this);
+  const Interfaces& node = worker.server.interfaces();
+  if (may_erase_) {
+    node.erasing->hold(refs_.data(), refs_.size(), erasable_.data(), erasable_.size(), deadline_ns, &granted, this);
+  } else {
+    node.actors->hold(refs_.data(), refs_.size(), deadline_ns, &granted, this);
+  }
   if (inside) return;
   inside_ = nullptr;
   try {
@@ -47,7 +53,12 @@ void HoldCall::granted(void* ctx, orbit_hold* hold, void* const* actors, size_t,
     self->use_safely(reinterpret_cast<KeyActor* const*>(actors));
   // This only marks: what follows on the connection runs after the release, when the keys are open again.
   if (self->slot_ != nullptr) self->session_->executed(self->slot_);
-  self->worker_->server.interfaces().actors->release(hold, self->changed_.data(), &committed, self);
+  const Interfaces& node = self->worker_->server.interfaces();
+  if (self->may_erase_) {
+    node.erasing->release(hold, self->changed_.data(), self->erased_.data(), &committed, self);
+  } else {
+    node.actors->release(hold, self->changed_.data(), &committed, self);
+  }
 }
 
 void HoldCall::committed(void* ctx, orbit_code code, const char* message) {
@@ -79,6 +90,10 @@ void HoldCall::refuse(orbit_code code, const char* message) noexcept {
 }
 
 void HoldCall::end() {
+  if (!lingers()) end_now();
+}
+
+void HoldCall::end_now() {
   Session* const session = session_;
   Slot* const slot = slot_;
   ended();

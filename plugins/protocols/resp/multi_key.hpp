@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // Commands over several keys: all their actors are held, the command runs over the opened values, and what changed
-// commits as one batch.
+// commits as one batch, with whole databases that are erased.
 #pragma once
 
 #include <cstdint>
@@ -37,14 +37,20 @@ class HoldCall {
   virtual bool writes() const = 0;
   // The kernel has not granted the hold yet: copy what is borrowed.
   virtual void retain() {}
+  // The hold is over. True: end_now() follows, later, before which ended() and the end of the slot do not come.
+  virtual bool lingers() { return false; }
   // Last call; the object may delete itself.
   virtual void ended() = 0;
+  void end_now();
 
   // False: the storage refuses writes now, and the reply says so.
   bool check_writable(Reply& reply);
 
   std::vector<orbit_actor_ref> refs_;
   std::vector<uint8_t> changed_;
+  bool may_erase_ = false;                   // the hold is one of orbit.erasing/1
+  std::vector<const orbit_type*> erasable_;  // types that use() may have erased
+  std::vector<uint8_t> erased_;              // erased_[i]: erasable_[i] is; its held actors are cleared and changed
   Worker* worker_ = nullptr;
   Session* session_ = nullptr;
   Slot* slot_ = nullptr;

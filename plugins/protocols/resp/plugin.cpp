@@ -92,7 +92,7 @@ class RespPlugin final : public Plugin {
       .version = "0.1.0",
       .doc = "The Redis wire: every key is an actor.",
       .provides = {ORBIT_ACTOR_TYPES_V1},
-      .needs = {ORBIT_ACCESS_V1, ORBIT_NET_V1, ORBIT_ACTORS_V1, ORBIT_WORKERS_V1, ORBIT_METRICS_V1},
+      .needs = {ORBIT_ACCESS_V1, ORBIT_NET_V1, ORBIT_ACTORS_V1, ORBIT_ERASING_V1, ORBIT_WORKERS_V1, ORBIT_METRICS_V1},
       .options = kOptions,
   };
 
@@ -110,7 +110,7 @@ class RespPlugin final : public Plugin {
   RespPlugin(Host host, const Config& config)
       : host_(host),
         server_({host.raw(), host.require<orbit_net_v1>(ORBIT_NET_V1), host.require<orbit_actors_v1>(ORBIT_ACTORS_V1),
-                 host.require<orbit_workers_v1>(ORBIT_WORKERS_V1), host.require<orbit_metrics_v1>(ORBIT_METRICS_V1),
+                 host.require<orbit_erasing_v1>(ORBIT_ERASING_V1), host.require<orbit_workers_v1>(ORBIT_WORKERS_V1), host.require<orbit_metrics_v1>(ORBIT_METRICS_V1),
                  host.extension<orbit_node_v1>(ORBIT_NODE_V1), host.extension<orbit_listeners_v1>(ORBIT_LISTENERS_V1)},
                 Access(host), read_settings(config)) {}
 

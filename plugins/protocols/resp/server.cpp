@@ -66,7 +66,7 @@ Server::Server(const Interfaces& interfaces, const Access& access, Settings sett
 Server::~Server() = default;
 
 void Server::start() {
-  const auto& [host, net, actors, workers, metrics, node, listeners] = interfaces_;
+  const auto& [host, net, actors, erasing, workers, metrics, node, listeners] = interfaces_;
   for (uint32_t i = 0; i < kDatabaseCount; ++i) types_[i] = actors->type(key_types_.name(i));
   databases_type_ = actors->type(key_types_.order_name());
   DatabaseOrder order;

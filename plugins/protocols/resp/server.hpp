@@ -17,6 +17,7 @@
 #include "gate.hpp"
 #include "key_actor.hpp"
 #include "orbit/access.hpp"
+#include "orbit/ext/erasing.h"
 #include "orbit/ext/listeners.h"
 #include "orbit/ext/net.h"
 #include "orbit/ext/node.h"
@@ -61,6 +62,7 @@ struct Interfaces {
   const orbit_host* host = nullptr;
   const orbit_net_v1* net = nullptr;
   const orbit_actors_v1* actors = nullptr;
+  const orbit_erasing_v1* erasing = nullptr;
   const orbit_workers_v1* workers = nullptr;
   const orbit_metrics_v1* metrics = nullptr;
   const orbit_node_v1* node = nullptr;
@@ -84,6 +86,8 @@ struct SessionCommand {
   // For commands that are over values as well: whether these arguments need the operation.
   bool (*wanted)(Args args) = nullptr;
   bool never_in_exec = false;  // inside EXEC it is the command over values, whatever the arguments
+  // Operation over whole databases: inside EXEC it commits with the commands around it (exec.cpp).
+  bool joins = false;
 };
 
 // kEither: over values, or an operation, as `wanted` says. kTwoDatabases: its second key may be of another database.
@@ -146,6 +150,7 @@ class Server {
   const orbit_type* database(uint32_t index) const noexcept { return databases_[index]; }
   // Which actor type each database is; changes only while the gate is closed.
   using DatabaseOrder = std::array<uint8_t, kDatabaseCount>;
+  const orbit_type* type(uint32_t number) const noexcept { return types_[number]; }
   const DatabaseOrder& database_order() const noexcept { return order_; }
   void set_database_order(const DatabaseOrder& order) noexcept;
   // The type of the actor that keeps the order.
@@ -179,6 +184,8 @@ class Server {
   PubSubIndex pubsub;
   std::atomic<uint64_t> connections{0};
   std::atomic<uint64_t> blocked_clients{0};
+  std::atomic<uint64_t> blocking_calls{0};  // that wait, and those that do not know yet whether they have to
+  std::atomic<uint64_t> waits_begun{0};
   std::atomic<bool> stopping{false};
   std::atomic<uint64_t> connections_total{0};
   std::atomic<uint64_t> errors_total{0};

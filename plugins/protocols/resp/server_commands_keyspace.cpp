@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Commands over all keys of a database: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SAVE, BGSAVE. A
-// database is an actor type; its keys are listed in the order of their hashes, and a SCAN cursor is the hash to go on
-// from, without its low bits: some clients keep cursors in doubles, which are exact to 53 bits.
+// Commands over all keys of a database: SCAN, KEYS, RANDOMKEY, DBSIZE, SAVE, BGSAVE. A database is an actor type; its
+// keys are listed in the order of their hashes, and a SCAN cursor is the hash to go on from, without its low bits: some
+// clients keep cursors in doubles, which are exact to 53 bits.
 #include <algorithm>
 #include <charconv>
 #include <exception>
@@ -297,25 +297,6 @@ struct Several {
   }
 };
 
-bool flush_options(Args args) {
-  return args.size() == 1 ||
-         (args.size() == 2 && (equal_ignoring_case(args[1], "sync") || equal_ignoring_case(args[1], "async")));
-}
-
-void flushdb(Session& session, Args args) {
-  if (!flush_options(args)) return answer(session, [](Reply& reply) { reply.syntax_error(); });
-  auto* several = new Several{session.server(), &session, session.begin_operation(), 1, true, nullptr, ORBIT_OK, {}};
-  actors_of(session).erase_all(session.server().database(session.database()), &Several::done, several);
-}
-
-void flushall(Session& session, Args args) {
-  if (!flush_options(args)) return answer(session, [](Reply& reply) { reply.syntax_error(); });
-  const orbit_actors_v1& actors = actors_of(session);
-  Server& server = session.server();
-  auto* several = new Several{server, &session, session.begin_operation(), kDatabaseCount, true, nullptr, ORBIT_OK, {}};
-  for (uint32_t i = 0; i < kDatabaseCount; ++i) actors.erase_all(server.database(i), &Several::done, several);
-}
-
 // Listing a type writes out what its actors have in memory.
 void write_out(Server& server, Several* several) {
   for (uint32_t i = 0; i < kDatabaseCount; ++i) {
@@ -347,8 +328,6 @@ constexpr SessionCommand kKeyspaceCommands[] = {
     {.name = "keys", .operation = &keys},
     {.name = "randomkey", .operation = &randomkey},
     {.name = "dbsize", .operation = &dbsize},
-    {.name = "flushdb", .operation = &flushdb},
-    {.name = "flushall", .operation = &flushall},
     {.name = "save", .operation = &save},
     {.name = "bgsave", .function = &bgsave},
 };

@@ -43,6 +43,43 @@ TEST_CASE("a client that waits gets the element that is pushed, from any worker,
   CHECK(pusher({"INFO", "clients"}).find("blocked_clients:0") != std::string::npos);
 }
 
+TEST_CASE("clients that wait for keys of a database go on waiting when it is erased, each at its place") {
+  TestNode node;
+  Client other(node);
+  const std::vector<std::vector<std::vector<std::string>>> erasures = {
+      {{"FLUSHDB"}}, {{"FLUSHALL"}}, {{"MULTI"}, {"SET", "s", "1"}, {"FLUSHDB"}, {"EXEC"}},
+      {{"MULTI"}, {"FLUSHALL"}, {"RPUSH", "other", "1"}, {"DBSIZE"}, {"EXEC"}},
+  };
+  for (const auto& erasure : erasures) {
+    CAPTURE(erasure.back()[0]);
+    std::vector<std::unique_ptr<Client>> waiting;
+    for (int i = 0; i < 5; ++i) {
+      waiting.push_back(std::make_unique<Client>(node));
+      waiting.back()->send({"BLPOP", "none", "queue", "queue", "0"});
+      wait_for_blocked(other, i + 1);
+    }
+    for (const auto& command : erasure) CHECK(other(command).at(0) != '-');
+    for (int i = 0; i < 5; ++i) {
+      CHECK(other({"RPUSH", "queue", std::to_string(i)}) == ":1");
+      CHECK(waiting[static_cast<size_t>(i)]->read() == "[$queue, $" + std::to_string(i) + "]");
+    }
+    CHECK(other({"EXISTS", "queue"}) == ":0");
+  }
+}
+
+TEST_CASE("an EXEC that erases and pushes serves who waits") {
+  TestNode node;
+  Client other(node);
+  Client waiting(node);
+  waiting.send({"BLPOP", "queue", "0"});
+  wait_for_blocked(other, 1);
+  for (const auto& command : std::vector<std::vector<std::string>>{
+           {"MULTI"}, {"RPUSH", "queue", "gone"}, {"FLUSHALL"}, {"RPUSH", "queue", "a", "b"}, {"EXEC"}})
+    CHECK(other(command).at(0) != '-');
+  CHECK(waiting.read() == "[$queue, $a]");
+  CHECK(other({"LRANGE", "queue", "0", "-1"}) == "[$b]");
+}
+
 TEST_CASE("one push of several elements serves as many clients, and the rest stays") {
   TestNode node;
   Client pusher(node);

@@ -94,6 +94,111 @@ TEST_CASE("a transaction runs commands over whole databases as redis-server does
   });
 }
 
+TEST_CASE("a transaction erases and exchanges databases between commands on keys as redis-server does") {
+  same_conversation({
+      "a: MSET x 1 y 2 far 3",
+      "a: SELECT 1",
+      "a: SET x one",
+      "a: RPUSH l 1 2 3",
+      "a: SELECT 2",
+      "a: HSET h f v",
+      "a: SELECT 0",
+      "b: WATCH far",
+      "c: SELECT 1",
+      "c: WATCH l",
+      "d: SELECT 3",
+      "d: WATCH nothing",
+      "a: WATCH x y",
+      "a: MULTI",
+      "a: SET x 5",
+      "a: GET x",
+      "a: FLUSHDB",
+      "a: GET x",
+      "a: EXISTS y",
+      "a: SET z 1 EX 1000",
+      "a: INCR x",
+      "a: SELECT 1",
+      "a: GET x",
+      "a: SWAPDB 0 1",
+      "a: GET x",
+      "a: TTL z",
+      "a: LRANGE l 0 -1",
+      "a: SELECT 0",
+      "a: LRANGE l 0 -1",
+      "a: RPUSH l 4",
+      "a: MOVE x 2",
+      "a: COPY l l2 DB 5",
+      "a: FLUSHDB nonsense",
+      "a: FLUSHALL ASYNC x",
+      "a: SWAPDB 0 99",
+      "a: SWAPDB 0 0",
+      "a: HSET h f v g w",
+      "a: SWAPDB 0 5",
+      "a: LRANGE l2 0 -1",
+      "a: HGETALL h",
+      "a: SELECT 5",
+      "a: HGETALL h",
+      "a: FLUSHDB ASYNC",
+      "a: HGETALL h",
+      "a: HSET h f again",
+      "a: EXEC",
+      "a: HGETALL h",
+      "a: DBSIZE",
+      "a: SELECT 0",
+      "a: LRANGE l2 0 -1",
+      "a: DBSIZE",
+      "a: SELECT 1",
+      "a: KEYS x",
+      "a: DBSIZE",
+      "a: SELECT 2",
+      "a: DBSIZE",
+      "a: GET x",
+      "b: MULTI",
+      "b: PING",
+      "b: EXEC",
+      "c: MULTI",
+      "c: PING",
+      "c: EXEC",
+      "d: MULTI",
+      "d: PING",
+      "d: EXEC",
+      "b: SELECT 2",
+      "b: WATCH x",
+      "a: MULTI",
+      "a: FLUSHALL SYNC",
+      "a: SET last 1",
+      "a: SWAPDB 2 3",
+      "a: GET last",
+      "a: SELECT 3",
+      "a: GET last",
+      "a: FLUSHDB",
+      "a: SET later 1",
+      "a: SWAPDB 3 4",
+      "a: SWAPDB 4 2",
+      "a: EXEC",
+      "a: DBSIZE",
+      "a: SELECT 2",
+      "a: KEYS *",
+      "b: MULTI",
+      "b: PING",
+      "b: EXEC",
+      "b: GET later",
+      "a: MULTI",
+      "a: FLUSHALL",
+      "a: EXEC",
+      "a: MULTI",
+      "a: SWAPDB 2 3",
+      "a: EXEC",
+      "a: DBSIZE",
+      "b: WATCH here",
+      "a: SET here 1",
+      "b: MULTI",
+      "b: FLUSHALL",
+      "b: EXEC",
+      "a: GET here",
+  });
+}
+
 TEST_CASE("a transaction runs commands of the connection as redis-server does") {
   same_conversation({
       "a: MULTI",
@@ -197,6 +302,58 @@ TEST_CASE("SWAPDB exchanges databases and breaks watches, as redis-server does")
       "b: SELECT 5",
       "b: DBSIZE",
   });
+}
+
+TEST_CASE("who waits for keys of exchanged or erased databases is served as redis-server serves") {
+  TestNode node;
+  RedisOracle redis(2);
+  std::vector<std::string> heard[2];
+  for (const uint16_t port : {node.port(), redis.port()}) {
+    std::vector<std::string>& replies = heard[port == node.port() ? 0 : 1];
+    Client a(port);
+    Client first(port);
+    Client second(port);
+    Client elsewhere(port);
+    const auto wait_for_blocked = [&](int count) {
+      const std::string wanted = "blocked_clients:" + std::to_string(count) + "\r\n";
+      for (int i = 0; i < 100'000; ++i)
+        if (a({"INFO", "clients"}).find(wanted) != std::string::npos) return;
+      FAIL("the clients do not wait");
+    };
+    const auto say = [&](const std::vector<std::string>& command) { replies.push_back(a(command)); };
+    first.send({"BLPOP", "q", "0"});
+    wait_for_blocked(1);
+    second.send({"BLPOP", "p", "q", "0"});
+    wait_for_blocked(2);
+    elsewhere.send({"SELECT", "1"});
+    replies.push_back(elsewhere.read());
+    elsewhere.send({"BLPOP", "q", "0"});
+    wait_for_blocked(3);
+    // Elements that an exchange brings.
+    say({"SELECT", "3"});
+    say({"RPUSH", "q", "brought"});
+    say({"SWAPDB", "0", "3"});
+    replies.push_back(first.read());
+    // Those of another database are not theirs any more, those of the same are.
+    say({"RPUSH", "q", "of3"});
+    say({"MULTI"});
+    say({"SWAPDB", "0", "1"});
+    say({"SWAPDB", "1", "2"});
+    say({"FLUSHDB"});
+    say({"SELECT", "0"});
+    say({"RPUSH", "q", "of0"});
+    say({"EXEC"});
+    replies.push_back(second.read());
+    say({"EXISTS", "q"});
+    say({"FLUSHALL"});
+    say({"SELECT", "1"});
+    say({"RPUSH", "q", "of1"});
+    replies.push_back(elsewhere.read());
+    say({"DBSIZE"});
+    wait_for_blocked(0);
+  }
+  REQUIRE(heard[0].size() == heard[1].size());
+  for (size_t i = 0; i < heard[1].size(); ++i) CHECK(heard[0][i] == heard[1][i]);
 }
 
 TEST_CASE("SORT reads the keys that its patterns name, as redis-server does") {
