@@ -106,7 +106,7 @@ struct Life {
   Metrics metrics;
   std::unique_ptr<Runtime> runtime;
   std::vector<orbit_plugin_instance*> instances;
-  std::vector<orbit_plugin_instance*> plugins;  // of these, those of wires
+  std::vector<orbit_plugin_instance*> plugins;  // of these, those to stop
   std::vector<std::string> modules;             // in service
 };
 
@@ -307,25 +307,26 @@ struct Node::Impl {
     went_down(true);
     keep_for_ever(std::move(life));
   }
+  void stop_plugins() {
+    if (life->net == nullptr) return;
+    // A plugin's stop may wait for its connections, and nothing runs while it does.
+    life->net->stop();
+    for (; !life->plugins.empty(); life->plugins.pop_back()) life->plugins.back()->stop(life->plugins.back()->self);
+  }
   // Nothing runs any more; nobody waits.
   void end() {
+    stop_plugins();
     life->executor.stop();
     reap();
     went_down(false);
     life->runtime.reset();
     for (orbit_plugin_instance* instance : life->instances) instance->destroy(instance->self);
     life->instances.clear();
-    life->plugins.clear();
     keep_for_ever(std::move(life));
   }
   Result<> stop() {
     begin();
-    if (life->net != nullptr) {
-      // A plugin's stop may wait for its connections, and nothing runs while it does.
-      life->net->stop();
-      for (auto plugin = life->plugins.rbegin(); plugin != life->plugins.rend(); ++plugin)
-        (*plugin)->stop((*plugin)->self);
-    }
+    stop_plugins();
     const uint64_t end_ns = now_ns() + ns(options.patience);
     life->runtime->begin_drain();
     for (;;) {
