@@ -11,6 +11,7 @@
 
 #include "access/access_api.hpp"
 #include "actor/descriptors_api.hpp"
+#include "actor/erasing.hpp"
 #include "actor/introspection_api.hpp"
 #include "actor/names.hpp"
 #include "actor/runtime.hpp"
@@ -96,6 +97,7 @@ struct Life {
     extensions.add(ORBIT_ACCESS_V1, access_table());
     extensions.add(ORBIT_INTROSPECTION_V1, introspection_table());
     extensions.add(ORBIT_DESCRIPTORS_V1, descriptors_table());
+    extensions.add(ORBIT_ERASING_V1, erasing_table());
   }
   SimExecutor executor;
   std::unique_ptr<SimNet> net;  // null: the node has no plugins
