@@ -57,6 +57,25 @@ class Routing(unittest.TestCase):
             redis.call("SET", "a", "3")
             redis.call("SET", "b", "3")
             self.assertEqual(redis.call("EXEC"), ["OK", "OK"])
+            # Whole databases among the keys: those of one storage go, all of them or an exchange would be two changes.
+            for command in (["FLUSHALL"], ["SWAPDB", "1", "2"]):
+                redis.call("MULTI")
+                redis.call("SET", "b", "4")
+                redis.call(*command)
+                with self.assertRaisesRegex(RuntimeError, "'hot'|'ledger'"):
+                    redis.call("EXEC")
+                self.assertEqual(redis.call("GET", "b"), "3")
+            redis.call("MULTI")
+            redis.call("SET", "a", "5")
+            redis.call("FLUSHDB")
+            redis.call("SET", "c", "5")
+            self.assertEqual(redis.call("EXEC"), ["OK", "OK", "OK"])
+            self.assertEqual(redis.call("KEYS", "*"), ["c"])
+            # Alone it erases one storage after the other.
+            self.assertEqual(redis.call("FLUSHALL"), "OK")
+            for database in (0, 1):
+                redis.call("SELECT", database)
+                self.assertEqual(redis.call("DBSIZE"), 0)
             redis.close()
 
     def test_a_type_whose_state_is_elsewhere_is_refused_until_it_is_migrated(self):
