@@ -82,7 +82,7 @@ void Scheduler::release_erasing(orbit_hold* hold, const uint8_t* dirty, const ui
       worker_,
       [hold](Scheduler& scheduler, std::function<void()> finished) {
         const std::vector<orbit_type*>& types = hold->erasing->erased;
-        for (orbit_type* type : types) scheduler.freeze(type);
+        scheduler.freeze(types);
         scheduler.leave_all(
             [hold, &types](const orbit_activation& a) {
               return a.current != &hold->marker && std::find(types.begin(), types.end(), a.type) != types.end();
@@ -112,7 +112,7 @@ void Scheduler::commit_erasing(orbit_hold* hold) noexcept {
     runtime_.on_all_workers(
         worker_,
         [hold](Scheduler& scheduler, std::function<void()> finished) {
-          for (orbit_type* type : hold->erasing->erased) scheduler.unfreeze(type);
+          scheduler.unfreeze(hold->erasing->erased);
           finished();
         },
         [hold, code, message] {

@@ -262,10 +262,10 @@ TurnId Scheduler::hold_of(const orbit_envelope* envelope) noexcept {
 }
 
 // What freezes a type waits for its actors; a hold that waits for one of them while it holds another would never end.
-void Scheduler::refuse_holds(const orbit_type* type) noexcept {
+void Scheduler::refuse_holds(const std::vector<orbit_type*>& types) noexcept {
   std::vector<orbit_envelope*> refused;
   table_.for_each([&](orbit_activation* a) {
-    if (a->type == type) take_holds_out(a, refused);
+    if (!a->mailbox.empty() && std::find(types.begin(), types.end(), a->type) != types.end()) take_holds_out(a, refused);
   });
   for (orbit_envelope* envelope : refused) refuse_hold(envelope);
 }

@@ -484,17 +484,18 @@ bool Scheduler::frozen(const orbit_type* type) const noexcept {
   return std::find(frozen_.begin(), frozen_.end(), type) != frozen_.end();
 }
 
-void Scheduler::freeze(orbit_type* type) {
-  frozen_.push_back(type);
-  refuse_holds(type);
+void Scheduler::freeze(const std::vector<orbit_type*>& types) {
+  frozen_.insert(frozen_.end(), types.begin(), types.end());
+  refuse_holds(types);
 }
 
-void Scheduler::unfreeze(orbit_type* type) {
-  frozen_.erase(std::find(frozen_.begin(), frozen_.end(), type));
-  if (frozen(type)) return;
+void Scheduler::unfreeze(const std::vector<orbit_type*>& types) {
+  for (orbit_type* type : types) frozen_.erase(std::find(frozen_.begin(), frozen_.end(), type));
   std::vector<orbit_activation*> waiting;
   table_.for_each([&](orbit_activation* a) {
-    if (a->type == type && a->stage == Stage::loading && a->actor == nullptr && !a->scheduled && !a->leaving) waiting.push_back(a);
+    if (a->stage == Stage::loading && a->actor == nullptr && !a->scheduled && !a->leaving &&
+        std::find(types.begin(), types.end(), a->type) != types.end() && !frozen(a->type))
+      waiting.push_back(a);
   });
   for (orbit_activation* a : waiting) {
     if (a->mailbox.empty())

@@ -186,10 +186,10 @@ class Scheduler final : public Resident {
   uint64_t keep(orbit_activation* a, uint64_t duration_ns);
   // Another version of a module may succeed where the last one failed.
   void forget_failures() noexcept { failed_loads_.clear(); }
-  // While frozen no actor of the type is activated; mailboxes wait.
+  // While frozen no actor of the types is activated; mailboxes wait.
   bool frozen(const orbit_type* type) const noexcept;
-  void freeze(orbit_type* type);
-  void unfreeze(orbit_type* type);
+  void freeze(const std::vector<orbit_type*>& types);
+  void unfreeze(const std::vector<orbit_type*>& types);
   // Runs `then` once no activation of the types has an actor object, but those that have `except` open.
   void when_empty(std::vector<orbit_type*> types, const orbit_envelope* except, std::function<void()> then);
 
@@ -310,7 +310,7 @@ class Scheduler final : public Resident {
   friend struct ::orbit_hold;
   orbit_hold* prepare_hold(const orbit_actor_ref* refs, size_t count, std::span<const orbit_type* const> erased,
                            uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept;
-  void refuse_holds(const orbit_type* type) noexcept;
+  void refuse_holds(const std::vector<orbit_type*>& types) noexcept;
   static void take_holds_out(orbit_activation* a, std::vector<orbit_envelope*>& out);
   void refuse_hold(orbit_envelope* envelope) noexcept;
   // Names the hold that an envelope waits for a place for, as what its activations have open does.
