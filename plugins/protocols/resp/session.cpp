@@ -150,7 +150,7 @@ void Session::abandon(const char* why) noexcept {
 void Session::closed() {
   gone_ = true;
   worker_.sessions.erase(id_);
-  reset_state();
+  let_go();  // and no more: an EXEC under way is in its database, and of its user, until it ends
   if (waiting_ != nullptr) return waiting_->cancel();  // whose end deletes the session
   if (first_ == nullptr) delete this;
 }
@@ -167,10 +167,14 @@ void Session::kill() {
   server().interfaces().net->close(connection_);
 }
 
-void Session::reset_state() {
+void Session::let_go() {
   subscriptions_.drop_all(*this);
   discard_transaction(*this);
   unwatch_all(*this);
+}
+
+void Session::reset_state() {
+  let_go();
   mode_ &= kWritesPaused;
   begin_as_nobody();
   database_ = 0;

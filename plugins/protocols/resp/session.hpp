@@ -150,6 +150,8 @@ class Session {
 
   ~Session();
 
+  // Ends what others know of it: subscriptions, watches, a transaction that nobody has executed.
+  void let_go();
   void set_mode(uint32_t bit, bool on) noexcept { mode_ = on ? mode_ | bit : mode_ & ~bit; }
 
   bool must_wait(const CommandEntry& entry, Args args);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "node_reply.hpp"
 
@@ -85,21 +86,44 @@ std::string ask(testkit::Node& node, testkit::Connection& connection, const Args
 // ---- what is shared
 // ---------------------------------------------------------------------------------------------------
 
-void Shared::counted(int64_t value) {
-  CHECK_MESSAGE(counts_.insert(value).second, "INCR has answered " << value << " twice");
+void Shared::counted(const std::string& counter, int64_t value) {
+  CHECK_MESSAGE(counters_[counter].answered.insert(value).second,
+                "INCR " << counter << " has answered " << value << " twice");
 }
 
-void Shared::check_counter(const std::string& reply) const {
+void Shared::taken(const std::string& token) {
+  CHECK_MESSAGE(tokens_sent_.contains(token), "the queue had " << token << ", which nobody has sent");
+  CHECK_MESSAGE(taken_.insert(token).second, "the queue has given " << token << " twice");
+}
+
+void Shared::check_queue(const std::string& reply, uint64_t under_way) const {
+  const auto stored = bulks(reply);
+  REQUIRE_MESSAGE(stored, "LRANGE of the queue: " << reply);
+  std::set<std::string> seen = taken_;
+  for (const auto& token : *stored) {
+    CHECK_MESSAGE(tokens_sent_.contains(*token), "the queue has " << *token << ", which nobody has sent");
+    CHECK_MESSAGE(seen.insert(*token).second, "the queue has " << *token << ", which is there twice or was taken");
+  }
+  uint64_t missing = 0;
+  for (const std::string& token : queued_) missing += !seen.contains(token);
+  CHECK_MESSAGE(missing <= maybe_taken_ + under_way,
+                "the queue has lost " << missing << " tokens that were acknowledged, and " << maybe_taken_ << " + "
+                                      << under_way << " may have been taken");
+}
+
+void Shared::check_counter(const std::string& counter, const std::string& reply) const {
+  const auto known = counters_.find(counter);
+  const Counter its = known == counters_.end() ? Counter() : known->second;
   int64_t value = 0;
   if (reply != "$-1\r\n") {
     const auto stored = bulks("*1\r\n" + reply);
-    REQUIRE_MESSAGE(stored, "GET of the counter: " << reply);
+    REQUIRE_MESSAGE(stored, "GET " << counter << ": " << reply);
     value = std::stoll(*stored->at(0));
   }
-  CHECK_MESSAGE(value >= (counts_.empty() ? 0 : *counts_.rbegin()),
-                "the counter is " << value << ", but it has been " << *counts_.rbegin());
-  CHECK_MESSAGE(static_cast<uint64_t>(value) <= counts_sent_,
-                "the counter is " << value << " after " << counts_sent_ << " commands");
+  const int64_t least = its.answered.empty() ? 0 : *its.answered.rbegin();
+  CHECK_MESSAGE(value >= least, counter << " is " << value << ", but it has been " << least);
+  CHECK_MESSAGE(static_cast<uint64_t>(value) <= its.sent,
+                counter << " is " << value << " after " << its.sent << " commands");
 }
 
 void Shared::check_list(const std::string& reply) const {
@@ -142,6 +166,7 @@ SimulatedClient::SimulatedClient(testkit::Node& node, Shared& shared, size_t num
       shared_(shared),
       number_(number),
       host_("10.0.0." + std::to_string(number + 1)),
+      database_(std::to_string(number + 1)),
       dice_(seed),
       connection_(node.connect("127.0.0.1:6379", host_)) {
   using Kind = Own::Kind;
@@ -150,6 +175,8 @@ SimulatedClient::SimulatedClient(testkit::Node& node, Shared& shared, size_t num
                                    std::pair("counter", Kind::counter), std::pair("list", Kind::list)})
     stored_.emplace(prefix + name, Own{.kind = kind, .string = {}, .list = {}});
   sent_ = stored_;
+  add_exact({"SELECT", database_}, "+OK\r\n");
+  connection_->send(std::exchange(out_, {}));
 }
 
 std::string SimulatedClient::Own::reply() const {
@@ -239,7 +266,23 @@ std::string SimulatedClient::command_for_own(const std::string& name, Own& own, 
   return integer(static_cast<int64_t>(own.list.size()) + 1);
 }
 
+void SimulatedClient::add_flush(std::vector<Write>& writes) {
+  for (auto& [name, own] : sent_) {
+    std::function<void(Own&)> apply = [](Own& it) { it = Own{.kind = it.kind, .string = {}, .list = {}}; };
+    apply(own);
+    writes.push_back({name, std::move(apply), groups_});
+  }
+}
+
 void SimulatedClient::add_own() {
+  if (dice_.one_in(30)) {
+    ++groups_;
+    std::vector<Write> writes;
+    add_flush(writes);
+    add_exact({"FLUSHDB"}, "+OK\r\n", writes.size());
+    for (Write& write : writes) open_.push_back(std::move(write));
+    return;
+  }
   const auto chosen = std::next(sent_.begin(), static_cast<std::ptrdiff_t>(dice_.below(sent_.size())));
   Args args;
   std::function<void(Own&)> apply;
@@ -257,6 +300,12 @@ void SimulatedClient::add_own_transaction() {
   std::vector<Write> writes;
   ++groups_;
   for (uint64_t i = 0, count = 1 + dice_.below(5); i < count; ++i) {
+    if (dice_.one_in(30)) {
+      add_exact({"FLUSHDB"}, "+QUEUED\r\n");
+      replies.push_back("+OK\r\n");
+      add_flush(writes);
+      continue;
+    }
     const auto chosen = std::next(sent_.begin(), static_cast<std::ptrdiff_t>(dice_.below(sent_.size())));
     Args args;
     std::function<void(Own&)> apply;
@@ -274,18 +323,57 @@ void SimulatedClient::add_own_transaction() {
   for (Write& write : writes) open_.push_back(std::move(write));
 }
 
+void SimulatedClient::counted(const std::string& counter, int64_t value) {
+  int64_t& last = last_count_[counter];
+  CHECK_MESSAGE(value > last,
+                "client " << number_ << " has counted " << last << " before " << value << " of " << counter);
+  last = value;
+  shared_.counted(counter, value);
+}
+
+// Happens as a whole, or not at all because another client came in between.
+void SimulatedClient::add_count_under_watch() {
+  shared_.count_sent("watched");
+  add_exact({"WATCH", "watched"}, "+OK\r\n");
+  add_exact({"MULTI"}, "+OK\r\n");
+  add_exact({"INCR", "watched"}, "+QUEUED\r\n");
+  add({"EXEC"}, "EXEC under WATCH", [this](const std::string& reply) {
+    if (reply == "*-1\r\n") return shared_.not_counted("watched");
+    REQUIRE_MESSAGE(reply.starts_with("*1\r\n"), "EXEC under WATCH: " << reply);
+    const auto value = number(std::string_view(reply).substr(4));
+    REQUIRE_MESSAGE(value, "EXEC under WATCH: " << reply);
+    counted("watched", *value);
+  });
+}
+
+void SimulatedClient::add_blocking() {
+  if (dice_.one_in(2)) {
+    const std::string token = shared_.next_token(number_);
+    shared_.token_sent(token);
+    return add({"RPUSH", "queue", token}, "RPUSH queue", [this, token](const std::string& reply) {
+      REQUIRE_MESSAGE(number(reply), "RPUSH to the queue: " << reply);
+      shared_.queued(token);
+    });
+  }
+  add({"BLPOP", "queue", dice_.one_in(2) ? "0.05" : "2"}, "BLPOP queue", [this](const std::string& reply) {
+    if (reply == "*-1\r\n") return;
+    const auto taken = bulks(reply);
+    REQUIRE_MESSAGE((taken && taken->size() == 2 && taken->at(0) == "queue"), "BLPOP: " << reply);
+    shared_.taken(*taken->at(1));
+  });
+  awaited_.back().takes = true;
+}
+
 void SimulatedClient::add_shared() {
   const auto [left, right] = Shared::kPair;
-  switch (dice_.below(7)) {
+  switch (dice_.below(8)) {
     case 0:
-      shared_.count_sent();
+      if (dice_.one_in(2)) return add_count_under_watch();
+      shared_.count_sent("counter");
       return add({"INCR", "counter"}, "INCR counter", [this](const std::string& reply) {
         const auto value = number(reply);
         REQUIRE_MESSAGE(value, "INCR of the counter: " << reply);
-        CHECK_MESSAGE(*value > last_count_,
-                      "client " << number_ << " has counted " << last_count_ << " before " << *value);
-        last_count_ = *value;
-        shared_.counted(*value);
+        counted("counter", *value);
       });
     case 1: {
       const std::string token = shared_.next_token(number_);
@@ -323,6 +411,8 @@ void SimulatedClient::add_shared() {
         CHECK_MESSAGE(reply.starts_with("*2\r\n:"), "a transfer: " << reply);
       });
     }
+    case 6:
+      return add_blocking();
     default: {
       Args args{"MGET"};
       for (uint64_t i = 0; i < Shared::kAccounts; ++i) args.push_back(shared_.account(i));
@@ -334,15 +424,17 @@ void SimulatedClient::add_shared() {
 void SimulatedClient::send_some() {
   if (lost() || awaited_.size() > kUnansweredMax) return;
   for (uint64_t i = 0, count = 1 + dice_.below(12); i < count; ++i) {
-    if (dice_.one_in(5))
+    if (dice_.one_in(5)) {
       add_own_transaction();
-    else if (dice_.one_in(2))
+    } else if (dice_.one_in(2)) {
       add_own();
-    else
+    } else {
+      add_exact({"SELECT", "0"}, "+OK\r\n");
       add_shared();
+      add_exact({"SELECT", database_}, "+OK\r\n");
+    }
   }
-  connection_->send(out_);
-  out_.clear();
+  connection_->send(std::exchange(out_, {}));
 }
 
 void SimulatedClient::take_answers() {
@@ -372,9 +464,16 @@ void SimulatedClient::await_all() {
                 "client " << number_ << " waits in vain for the answer to " << awaited_.front().what);
 }
 
+uint64_t SimulatedClient::takes_under_way() const {
+  return static_cast<uint64_t>(
+      std::count_if(awaited_.begin(), awaited_.end(), [](const Awaited& one) { return one.takes; }));
+}
+
 void SimulatedClient::recover() {
+  shared_.maybe_taken(takes_under_way());
   awaited_.clear();
   connection_.emplace(node_.connect("127.0.0.1:6379", host_));
+  CHECK(ask(node_, *connection_, {"SELECT", database_}) == "+OK\r\n");
   // How many of its writes each key has: all that might be, first.
   std::map<std::string, std::vector<size_t>> may_have;
   std::map<std::string, std::vector<uint64_t>> groups;

@@ -2,8 +2,9 @@
 // Clients of a simulated node, and what they know: which answers must come, and what may and must be stored when their
 // connection is lost with commands under way.
 //
-// Each has keys that nobody else writes; what they hold is known to the byte. All share some: a counter, a list, a pair
-// of keys that are written together, and accounts whose sum does not change.
+// Each has keys that nobody else writes, in a database of its own; what they hold is known to the byte. All share some,
+// in database 0: a counter, one that is counted under WATCH, a list, a queue, a pair of keys that are written together,
+// and accounts whose sum does not change.
 #pragma once
 
 #include <cstdint>
@@ -49,25 +50,39 @@ class Shared {
   std::string account(uint64_t index) const { return "account." + std::to_string(index); }
   std::string next_token(size_t client) { return std::to_string(client) + "." + std::to_string(++tokens_); }
 
-  void count_sent() { ++counts_sent_; }
-  // An INCR of the counter was answered.
-  void counted(int64_t value);
+  // A counter, by its name: a command was sent, and answered; or it did not happen.
+  void count_sent(const std::string& counter) { ++counters_[counter].sent; }
+  void counted(const std::string& counter, int64_t value);
+  void not_counted(const std::string& counter) { --counters_[counter].sent; }
   // A token was sent to, and one was acknowledged by, the list.
   void token_sent(const std::string& token) { tokens_sent_.insert(token); }
   void token_stored(const std::string& token) { tokens_stored_.insert(token); }
 
+  // The same of the queue, from which tokens are taken: an answer to a BLPOP, and one whose connection was lost.
+  void queued(const std::string& token) { queued_.insert(token); }
+  void taken(const std::string& token);
+  void maybe_taken(uint64_t count) { maybe_taken_ += count; }
+
   // These look at the reply to what reads it.
-  void check_counter(const std::string& reply) const;
+  void check_counter(const std::string& counter, const std::string& reply) const;
+  // under_way: BLPOPs that are not answered yet.
+  void check_queue(const std::string& reply, uint64_t under_way) const;
   void check_list(const std::string& reply) const;
   void check_pair(const std::string& reply) const;
   void check_accounts(const std::string& reply) const;
 
  private:
   uint64_t tokens_ = 0;
-  uint64_t counts_sent_ = 0;
-  std::set<int64_t> counts_;
+  struct Counter {
+    uint64_t sent = 0;
+    std::set<int64_t> answered;
+  };
+  std::map<std::string, Counter> counters_;
   std::set<std::string> tokens_sent_;
   std::set<std::string> tokens_stored_;
+  std::set<std::string> queued_;
+  std::set<std::string> taken_;
+  uint64_t maybe_taken_ = 0;
 };
 
 class SimulatedClient {
@@ -88,6 +103,7 @@ class SimulatedClient {
   testkit::Connection* connection() { return connection_ ? &*connection_ : nullptr; }
   const std::string& host() const { return host_; }
   uint64_t answered() const { return answered_; }
+  uint64_t takes_under_way() const;
 
  private:
   // What a key of its own holds, as the reply to its reading command.
@@ -109,13 +125,18 @@ class SimulatedClient {
   struct Awaited {
     std::string what;
     std::function<void(const std::string&)> check;
-    size_t writes = 0;  // own ones that are stored when it is answered
+    size_t writes = 0;   // own ones that are stored when it is answered
+    bool takes = false;  // from the queue
   };
 
   void add(const Args& args, std::string what, std::function<void(const std::string&)> check, size_t writes = 0);
   void add_exact(const Args& args, std::string reply, size_t writes = 0);
   std::string command_for_own(const std::string& name, Own& own, Args& args, std::function<void(Own&)>& apply);
   void add_own();
+  void add_flush(std::vector<Write>& writes);
+  void counted(const std::string& counter, int64_t value);
+  void add_count_under_watch();
+  void add_blocking();
   void add_own_transaction();
   void add_shared();
   std::string text(size_t size);
@@ -124,6 +145,7 @@ class SimulatedClient {
   Shared& shared_;
   const size_t number_;
   const std::string host_;
+  const std::string database_;
   Dice dice_;
   std::optional<testkit::Connection> connection_;
   std::string out_;
@@ -132,7 +154,7 @@ class SimulatedClient {
   std::map<std::string, Own> sent_;    // once all that was sent has run
   std::deque<Write> open_;             // the difference
   uint64_t groups_ = 0;
-  int64_t last_count_ = 0;
+  std::map<std::string, int64_t> last_count_;
   uint64_t answered_ = 0;
 };
 

@@ -187,7 +187,12 @@ class Simulation {
 
   void check() {
     Connection checker = node_.connect("127.0.0.1:6379");
-    shared_.check_counter(ask(node_, checker, {"GET", "counter"}));
+    for (const char* counter : {"counter", "watched"})
+      shared_.check_counter(counter, ask(node_, checker, {"GET", counter}));
+    const std::string queue = ask(node_, checker, {"LRANGE", "queue", "0", "-1"});
+    uint64_t under_way = 0;
+    for (const auto& client : clients_) under_way += client->takes_under_way();
+    shared_.check_queue(queue, under_way);
     shared_.check_list(ask(node_, checker, {"LRANGE", "list", "0", "-1"}));
     shared_.check_pair(ask(node_, checker, {"MGET", Shared::kPair[0], Shared::kPair[1]}));
     Args accounts{"MGET"};
@@ -226,6 +231,32 @@ TEST_CASE(
   });
   MESSAGE(answered << " answers, " << crashes << " power cuts");
   if (!testkit::seed_is_given()) CHECK(crashes > 0);
+}
+
+TEST_CASE("an EXEC whose connection ends before its turn comes is in the database of its connection all the same") {
+  size_t flushed = 0;
+  constexpr size_t kSeeds = orbit::testing::with_effort(100);
+  testkit::for_seeds(kSeeds, [&](uint64_t seed) {
+    Node node({.seed = seed, .plugins = {{.file = RESP_PLUGIN, .config = "listen = '127.0.0.1:6379'"}}});
+    Connection other = node.connect("127.0.0.1:6379");
+    REQUIRE(ask(node, other, {"SET", "key", "zero"}) == "+OK\r\n");
+    REQUIRE(ask(node, other, {"SELECT", "1"}) == "+OK\r\n");
+    REQUIRE(ask(node, other, {"SET", "key", "one"}) == "+OK\r\n");
+    Connection leaves = node.connect("127.0.0.1:6379");
+    for (const Args& args :
+         {Args{"SELECT", "1"}, Args{"MULTI"}, Args{"FLUSHDB"}, Args{"SET", "new", "one"}, Args{"EXEC"}})
+      leaves.send(command_text(args));
+    for (uint64_t steps = seed; steps != 0 && node.step(); --steps) {
+    }
+    leaves.reset();
+    node.advance(1s);
+    const std::string one = ask(node, other, {"MGET", "key", "new"});
+    flushed += one == "*2\r\n$-1\r\n$3\r\none\r\n";
+    CHECK((one == "*2\r\n$-1\r\n$3\r\none\r\n" || one == "*2\r\n$3\r\none\r\n$-1\r\n"));
+    REQUIRE(ask(node, other, {"SELECT", "0"}) == "+OK\r\n");
+    CHECK(ask(node, other, {"MGET", "key", "new"}) == "*2\r\n$4\r\nzero\r\n$-1\r\n");
+  });
+  if (!testkit::seed_is_given()) CHECK((flushed > 0 && flushed < kSeeds));
 }
 
 TEST_CASE("the same seed gives the same history, and another seed another one") {
