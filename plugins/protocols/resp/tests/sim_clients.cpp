@@ -355,7 +355,7 @@ void SimulatedClient::add_blocking() {
       shared_.queued(token);
     });
   }
-  add({"BLPOP", "queue", dice_.one_in(2) ? "0.05" : "2"}, "BLPOP queue", [this](const std::string& reply) {
+  add({"BLPOP", "queue", dice_.one_in(2) ? "0.05" : "0.2"}, "BLPOP queue", [this](const std::string& reply) {
     if (reply == "*-1\r\n") return;
     const auto taken = bulks(reply);
     REQUIRE_MESSAGE((taken && taken->size() == 2 && taken->at(0) == "queue"), "BLPOP: " << reply);
