@@ -45,7 +45,8 @@ Cache::Cache(File& file, std::string path, Readers& readers, uint64_t bytes, uin
       table_(reinterpret_cast<std::atomic<uint32_t>*>(table_memory_.data())),
       sums_(reinterpret_cast<std::atomic<uint64_t>*>(sums_memory_.data())),
       hot_(new std::atomic<uint8_t>[frames_]()),
-      dirty_(new std::atomic<uint8_t>[frames_]()),
+      dirty_(new std::atomic<PageId>[frames_]()),
+      created_for_(new uint64_t[frames_]()),
       pins_(new std::atomic<uint32_t>[frames_]()),
       owner_(frames_) {
   free_.reserve(frames_);
@@ -165,13 +166,14 @@ uint32_t Cache::take_frame(PageId owner) {
   }
 }
 
-char* Cache::create(PageId id) {
+char* Cache::create(PageId id, uint64_t version) {
   if (dirty_count_.load(std::memory_order_relaxed) + 16 > frames_)
     raise(Code::resource_exhausted, "cache_bytes: a batch changes more pages than the cache of " + std::to_string(frames_) + " pages holds");
   const uint32_t taken = take_frame(id);
   sums_[id].store(0, std::memory_order_relaxed);
   hot_[taken].store(1, std::memory_order_relaxed);
-  dirty_[taken].store(1, std::memory_order_relaxed);
+  created_for_[taken] = version;
+  dirty_[taken].store(id, std::memory_order_relaxed);
   dirty_count_.fetch_add(1, std::memory_order_relaxed);
   table_[id].store(taken + 1, std::memory_order_release);
   return frame(taken);

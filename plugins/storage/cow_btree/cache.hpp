@@ -108,8 +108,9 @@ class Cache final : public KeyTails {
   std::string key_tail(const ExternalRef& ref) override;
 
   // ---- [writer] ----
-  // A frame for a page that is not in the file yet; others see it when a parent leads to it. It stays until it is clean.
-  char* create(PageId id);
+  // A frame for a page of `version` that is not in the file yet; others see it when a parent leads to it. It stays until it is
+  // clean.
+  char* create(PageId id, uint64_t version);
   char* writable(PageId id) noexcept { return frame(table_[id].load(std::memory_order_relaxed) - 1); }
   // The newest state does without the page: among the first to be evicted.
   void cool(PageId id) noexcept {
@@ -124,12 +125,18 @@ class Cache final : public KeyTails {
     const uint64_t known = sums_[id].load(std::memory_order_acquire);
     return known != 0 ? known : said;
   }
-  bool dirty(PageId id) const noexcept {
+  // The page, if it is changed and not in the file; it stays while nobody cleans or forgets it. Otherwise null.
+  const char* dirty_page(PageId id) const noexcept {
     const uint32_t at = table_[id].load(std::memory_order_acquire);
-    return at != 0 && dirty_[at - 1].load(std::memory_order_acquire) != 0;
+    // Evicted after that, the frame may hold another page by now.
+    return at != 0 && dirty_[at - 1].load(std::memory_order_acquire) == id ? frame(at - 1) : nullptr;
   }
-  // The frame of a page that is known to be in memory and to stay: a dirty one.
-  const char* dirty_page(PageId id) const noexcept { return frame(table_[id].load(std::memory_order_acquire) - 1); }
+  bool dirty(PageId id) const noexcept { return dirty_page(id) != nullptr; }
+  // Created for this version, and not clean yet. [writer]
+  bool created_for(PageId id, uint64_t version) const noexcept {
+    const uint32_t at = table_[id].load(std::memory_order_acquire);
+    return at != 0 && dirty_[at - 1].load(std::memory_order_acquire) == id && created_for_[at - 1] == version;
+  }
   void set_clean(std::span<const PageId> ids);
   size_t dirty_pages() const noexcept { return dirty_count_.load(std::memory_order_relaxed); }
   size_t frames() const noexcept { return frames_; }
@@ -157,7 +164,8 @@ class Cache final : public KeyTails {
   std::atomic<uint32_t>* table_;  // frame + 1; 0: not in memory
   std::atomic<uint64_t>* sums_;   // of pages written since the engine was opened; 0: the parent knows
   std::unique_ptr<std::atomic<uint8_t>[]> hot_;
-  std::unique_ptr<std::atomic<uint8_t>[]> dirty_;
+  std::unique_ptr<std::atomic<PageId>[]> dirty_;  // the changed page that is in the frame; 0: none
+  std::unique_ptr<uint64_t[]> created_for_;       // [writer]
   std::unique_ptr<std::atomic<uint32_t>[]> pins_;
   std::atomic<size_t> dirty_count_{0};
   std::atomic<uint64_t> loads_{0};

@@ -18,8 +18,8 @@ class PageWriter {
 
   // What changed of the page and below; without a sync.
   void write(PageId id, bool leaves_only) {
-    if (id == 0 || !cache_.dirty(id)) return;
-    visit(id, leaves_only);
+    if (id == 0) return;
+    if (const char* page = cache_.dirty_page(id)) visit(id, page, leaves_only);
     flush();
   }
 
@@ -29,13 +29,12 @@ class PageWriter {
     const char* page;
   };
 
-  void visit(PageId id, bool leaves_only) {
-    const char* page = cache_.dirty_page(id);
+  void visit(PageId id, const char* page, bool leaves_only) {
     const PageView view(page);
     std::unique_ptr<char[]> copy;
     if (!view.is_leaf()) {
       for (uint32_t i = 0; i < view.count(); ++i)
-        if (cache_.dirty(view.child(i))) visit(view.child(i), leaves_only);
+        if (const char* child = cache_.dirty_page(view.child(i))) visit(view.child(i), child, leaves_only);
       if (leaves_only) return;
       copy.reset(new char[kPageBytes]);
       std::memcpy(copy.get(), page, kPageBytes);
@@ -237,8 +236,8 @@ void Engine::write_again() {
   char buffer[kLevelsMax + 1][kPageBytes];
   const auto visit = [&](const auto& self, PageId id, uint64_t sum, uint32_t level) -> void {
     char* page = buffer[level];
-    if (cache_->dirty(id)) {
-      std::memcpy(page, cache_->dirty_page(id), kPageBytes);
+    if (const char* dirty = cache_->dirty_page(id)) {
+      std::memcpy(page, dirty, kPageBytes);
     } else {
       // Nobody wrote it since the file was opened.
       if (cache_->sum_of(id, 0) == 0) return;

@@ -7,12 +7,12 @@ namespace orbit::cow_btree {
 
 // ---- pages ---------------------------------------------------------------------------------------------------------
 
-bool Txn::own(PageId id) const noexcept { return cache_.dirty(id) && header_of(cache_.dirty_page(id)).version == version_; }
+bool Txn::own(PageId id) const noexcept { return cache_.created_for(id, version_); }
 
 PageId Txn::new_page() {
   const PageId id = space_.allocate();
   try {
-    cache_.create(id);
+    cache_.create(id, version_);
   } catch (...) {
     space_.give_back(id);
     throw;

@@ -655,6 +655,41 @@ TEST_CASE("a snapshot does not hold up writers that replace many times what the 
   CHECK(*content(*engine) == after);
 }
 
+// While the thread in the background asks which pages are changed, frames go from one page to another.
+TEST_CASE("pages that leave memory while the tree is written out are not taken for the changed ones that come into their frames") {
+  FaultyFiles files;
+  EngineOptions options = tiny_cache_options();
+  options.background = true;
+  const auto engine = open(files, options);
+  Map map = fill(*engine, 8000, 1 << 20);
+  const auto keys = [&] {
+    std::vector<std::string> out;
+    for (const auto& [key, value] : map) out.push_back(key);
+    return out;
+  }();
+  std::atomic<bool> done{false};
+  std::thread reader([&] {
+    std::mt19937_64 random(3);
+    while (!done.load()) {
+      std::string value;
+      const auto found = engine->get(nullptr, keys[random() % keys.size()],
+                                     orbit::ValueSink({&value, [](void* into, orbit_bytes part) { static_cast<std::string*>(into)->append(part.data, part.size); }}));
+      if (!found || !*found) return;
+    }
+  });
+  std::mt19937_64 random(4);
+  const int steps = static_cast<int>(orbit::testing::with_effort(60'000));
+  for (int i = 0; i < steps; ++i) {
+    const std::string& key = keys[random() % keys.size()];
+    REQUIRE(put(*engine, key, std::to_string(i)));
+    map[key] = std::to_string(i);
+  }
+  done = true;
+  reader.join();
+  CHECK(*content(*engine) == map);
+  CHECK(engine->verify());
+}
+
 TEST_CASE("keys of all lengths are found by get, multi-get and scans both ways, in a large cache and in a small one") {
   const uint64_t seed = orbit::testing::seed_of_this_run();
   CAPTURE(seed);
