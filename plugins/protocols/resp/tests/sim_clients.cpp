@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "node_reply.hpp"
@@ -216,15 +217,14 @@ void SimulatedClient::add_exact(const Args& args, std::string reply, size_t writ
       writes);
 }
 
-// Makes a command over the key, and says what it answers and does; no `apply`: it only reads.
+// One over that key; no `apply`: it only reads.
 std::string SimulatedClient::command_for_own(const std::string& name, Own& own, Args& args,
                                              std::function<void(Own&)>& apply) {
   using Kind = Own::Kind;
   if (dice_.one_in(12)) {
-    const bool there = own.kind == Kind::list ? !own.list.empty() : own.exists;
     args = {"DEL", name};
     apply = [](Own& it) { it = Own{.kind = it.kind, .string = {}, .list = {}}; };
-    return integer(there ? 1 : 0);
+    return integer(own.is_there() ? 1 : 0);
   }
   if (dice_.one_in(3)) {
     args = own.reader(name);
@@ -266,31 +266,47 @@ std::string SimulatedClient::command_for_own(const std::string& name, Own& own, 
   return integer(static_cast<int64_t>(own.list.size()) + 1);
 }
 
-void SimulatedClient::add_flush(std::vector<Write>& writes) {
-  for (auto& [name, own] : sent_) {
-    std::function<void(Own&)> apply = [](Own& it) { it = Own{.kind = it.kind, .string = {}, .list = {}}; };
-    apply(own);
+// Makes a command over keys of its own, and notes what it does; says what it answers.
+std::string SimulatedClient::command_for_own(Args& args, std::vector<Write>& writes) {
+  const auto write = [&](const std::string& name, std::function<void(Own&)> apply) {
+    apply(sent_.at(name));
     writes.push_back({name, std::move(apply), groups_});
+  };
+  const auto nothing = [](Own& it) { it = Own{.kind = it.kind, .string = {}, .list = {}}; };
+  if (dice_.one_in(30)) {
+    args = {"FLUSHDB"};
+    for (const auto& [name, own] : stored_) write(name, nothing);
+    return "+OK\r\n";
   }
+  if (dice_.one_in(30)) {
+    args = {"DBSIZE"};
+    ++groups_;  // with it an EXEC commits in steps
+    return integer(std::count_if(sent_.begin(), sent_.end(), [](const auto& one) { return one.second.is_there(); }));
+  }
+  if (dice_.one_in(20)) {
+    const auto from =
+        std::find_if(sent_.begin(), sent_.end(), [](const auto& one) { return one.second.kind == Own::Kind::string; });
+    const auto to = std::next(from);
+    args = {"RENAME", from->first, to->first};
+    if (!from->second.exists) return "-ERR no such key\r\n";
+    write(to->first, [now = from->second](Own& it) { it = now; });
+    write(from->first, nothing);
+    return "+OK\r\n";
+  }
+  const auto chosen = std::next(sent_.begin(), static_cast<std::ptrdiff_t>(dice_.below(sent_.size())));
+  std::function<void(Own&)> apply;
+  std::string reply = command_for_own(chosen->first, chosen->second, args, apply);
+  if (apply) write(chosen->first, std::move(apply));
+  return reply;
 }
 
 void SimulatedClient::add_own() {
-  if (dice_.one_in(30)) {
-    ++groups_;
-    std::vector<Write> writes;
-    add_flush(writes);
-    add_exact({"FLUSHDB"}, "+OK\r\n", writes.size());
-    for (Write& write : writes) open_.push_back(std::move(write));
-    return;
-  }
-  const auto chosen = std::next(sent_.begin(), static_cast<std::ptrdiff_t>(dice_.below(sent_.size())));
+  ++groups_;
   Args args;
-  std::function<void(Own&)> apply;
-  std::string reply = command_for_own(chosen->first, chosen->second, args, apply);
-  add_exact(args, std::move(reply), apply ? 1 : 0);
-  if (!apply) return;
-  apply(chosen->second);
-  open_.push_back({chosen->first, std::move(apply), ++groups_});
+  std::vector<Write> writes;
+  std::string reply = command_for_own(args, writes);
+  add_exact(args, std::move(reply), writes.size());
+  std::move(writes.begin(), writes.end(), std::back_inserter(open_));
 }
 
 void SimulatedClient::add_own_transaction() {
@@ -300,27 +316,16 @@ void SimulatedClient::add_own_transaction() {
   std::vector<Write> writes;
   ++groups_;
   for (uint64_t i = 0, count = 1 + dice_.below(5); i < count; ++i) {
-    if (dice_.one_in(30)) {
-      add_exact({"FLUSHDB"}, "+QUEUED\r\n");
-      replies.push_back("+OK\r\n");
-      add_flush(writes);
-      continue;
-    }
-    const auto chosen = std::next(sent_.begin(), static_cast<std::ptrdiff_t>(dice_.below(sent_.size())));
     Args args;
-    std::function<void(Own&)> apply;
-    replies.push_back(command_for_own(chosen->first, chosen->second, args, apply));
+    replies.push_back(command_for_own(args, writes));
     add_exact(args, "+QUEUED\r\n");
-    if (!apply) continue;
-    apply(chosen->second);
-    writes.push_back({chosen->first, std::move(apply), groups_});
   }
   if (dice_.one_in(8)) {
     sent_ = before;
     return add_exact({"DISCARD"}, "+OK\r\n");
   }
   add_exact({"EXEC"}, array(replies), writes.size());
-  for (Write& write : writes) open_.push_back(std::move(write));
+  std::move(writes.begin(), writes.end(), std::back_inserter(open_));
 }
 
 void SimulatedClient::counted(const std::string& counter, int64_t value) {

@@ -114,13 +114,14 @@ class SimulatedClient {
     int64_t counter = 0;
     std::deque<std::string> list;
     std::string reply() const;
+    bool is_there() const { return kind == Kind::list ? !list.empty() : exists; }
     Args reader(const std::string& name) const;
   };
   // One write of one own key: to be done again on what is known to be stored.
   struct Write {
     std::string key;
     std::function<void(Own&)> apply;
-    uint64_t group;  // writes of one EXEC
+    uint64_t group;  // those of one command, or one step of an EXEC, happen together
   };
   struct Awaited {
     std::string what;
@@ -131,9 +132,9 @@ class SimulatedClient {
 
   void add(const Args& args, std::string what, std::function<void(const std::string&)> check, size_t writes = 0);
   void add_exact(const Args& args, std::string reply, size_t writes = 0);
+  std::string command_for_own(Args& args, std::vector<Write>& writes);
   std::string command_for_own(const std::string& name, Own& own, Args& args, std::function<void(Own&)>& apply);
   void add_own();
-  void add_flush(std::vector<Write>& writes);
   void counted(const std::string& counter, int64_t value);
   void add_count_under_watch();
   void add_blocking();

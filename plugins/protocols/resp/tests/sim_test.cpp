@@ -174,7 +174,8 @@ class Simulation {
     for (auto& client : clients_) client->take_answers();
   }
 
-  // Nobody may be in the middle of what a lost connection has asked for; of one that vanished the node serves what it has.
+  // Nobody may be in the middle of what a lost connection has asked for; of one that vanished the node serves what it
+  // has.
   void recover() {
     calm();
     node_.advance(6s);
