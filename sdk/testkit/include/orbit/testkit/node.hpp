@@ -214,8 +214,8 @@ class ORBIT_TESTKIT_API Node {
   void advance(std::chrono::milliseconds duration);
   // Runs what can run at this moment, time stands still.
   void run_until_idle();
-  // Runs one thing that can run at this moment: a worker's messages, a round of its actors, a job of the I/O pool.
-  // False: there is none.
+  // Runs one thing that can run at this moment: a worker's messages, a round of its actors, a job of the I/O pool, the
+  // arrival of a piece, what a socket has to tell. False: there is none.
   bool step();
   uint64_t unix_ms() const noexcept;
 
