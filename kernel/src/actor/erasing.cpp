@@ -56,12 +56,6 @@ void Scheduler::hold_erasing(const orbit_actor_ref* refs, size_t count, std::spa
   runtime_.erasing_turns().enter(hold);
 }
 
-// Its failure has to undo the hold's changes by reading what is stored: what was there before must be that.
-void Scheduler::settle_erasing(orbit_hold* hold) noexcept {
-  if (hold->items.empty()) return hold->grant();
-  runtime_.flush_everywhere(worker_, Stores{1} << hold->erasing->store->number, [hold] { hold->grant(); });
-}
-
 void Scheduler::release_erasing(orbit_hold* hold, const uint8_t* dirty, const uint8_t* erase,
                                 orbit_hold_committed committed, void* ctx) noexcept {
   Erasing& erasing = *hold->erasing;
@@ -102,10 +96,11 @@ void Scheduler::commit_erasing(orbit_hold* hold) noexcept {
     pending->batch.remove_range(type->index_prefix, prefix_end(type->index_prefix));
     pending->batch.count_none(&type->name);
   }
-  for (orbit_hold::Item& item : hold->items) {
+  for (size_t i = 0; i < hold->items.size(); ++i) {
+    const orbit_hold::Item& item = hold->items[i];
     const bool erased = std::find(erasing.erased.begin(), erasing.erased.end(), item.type) != erasing.erased.end();
     if (erased) item.a->has_main = false;
-    if (item.dirty) collect_held(item.a, *pending);
+    if (item.dirty) collect_held(hold, i, *pending);
   }
   pending->then.push_back([this, hold](orbit_code code, const std::string& message) {
     hold->give_back(code != ORBIT_OK);

@@ -19,6 +19,9 @@ namespace {
 
 constexpr uint64_t kBackOffNs = 1'000'000;
 
+// What `current` points to where an actor whose change is undone stays closed.
+orbit_envelope undoing{};
+
 // In the room of a hold's envelope.
 struct Ticket {
   orbit_hold* hold;
@@ -88,7 +91,6 @@ void orbit_hold::advance() noexcept {
     return;
   }
   home->submit_before(*this);
-  if (erasing != nullptr) return home->settle_erasing(this);
   grant();
 }
 
@@ -134,6 +136,7 @@ void orbit_hold::give_back(bool failed) noexcept {
     Item& item = items[i];
     const bool drop = failed && item.dirty;
     if (item.worker == home->worker()) {
+      if (drop && item.collected) item.a->gate = item.gate_before;
       home->unhold(item.a, drop);
       continue;
     }
@@ -183,7 +186,7 @@ orbit_hold* Scheduler::prepare_hold(const orbit_actor_ref* refs, size_t count, s
     item.hash = key_hash(item.key);
     item.mixed = ActivationTable::mix(item.type, item.hash);
     item.worker = runtime_.worker_of(item.mixed);
-    item.dirty = false;
+    item.dirty = item.collected = false;
     item.a = nullptr;
     hold->remote = hold->remote || item.worker != worker_;
     const TypeVersion* version = item.type->current.load(std::memory_order_acquire);
@@ -336,8 +339,14 @@ void Scheduler::gate_behind_hold(orbit_activation* a) noexcept {
 }
 
 void Scheduler::unhold(orbit_activation* a, bool failed) noexcept {
-  a->current = nullptr;
   a->no_holds = false;
+  // What was acknowledged before may not be stored yet (not SYNC): the actor would start again without it.
+  if (Pending* before = failed ? find_pending(a->gate) : nullptr) {
+    a->current = &undoing;
+    before->then.push_back([this, a](orbit_code, const std::string&) { unhold(a, true); });
+    return;
+  }
+  a->current = nullptr;
   if (failed || a->doomed) {
     drop_actor(a);
     start_load(a);
@@ -421,7 +430,11 @@ void Scheduler::abort_doomed(orbit_hold* hold, orbit_hold_committed committed, v
 }
 
 // Writes what a hold has changed of one actor into a batch that is of its own.
-void Scheduler::collect_held(orbit_activation* a, Pending& pending) noexcept {
+void Scheduler::collect_held(orbit_hold* hold, size_t number, Pending& pending) noexcept {
+  orbit_hold::Item& item = hold->items[number];
+  orbit_activation* const a = item.a;
+  item.gate_before = a->gate;
+  item.collected = true;
   // Its owner may be telling it to an operator.
   std::atomic_ref(a->record_version).fetch_add(1, std::memory_order_relaxed);
   collect(a, pending);
@@ -437,9 +450,10 @@ void Scheduler::release_together(orbit_hold* hold, orbit_hold_committed committe
   for (const orbit_hold::Item& item : hold->items)
     sync = sync || (item.dirty && item.a->version->def->durability == ORBIT_DURABILITY_SYNC);
   Pending* pending = make_submission(store, sync, !sync);
-  for (orbit_hold::Item& item : hold->items) {
+  for (size_t i = 0; i < hold->items.size(); ++i) {
+    const orbit_hold::Item& item = hold->items[i];
     if (!item.dirty) continue;
-    collect_held(item.a, *pending);
+    collect_held(hold, i, *pending);
     if (item.a->version->def->durability == ORBIT_DURABILITY_ASYNC) sync_soon(flush_class(item.a->version->flush_class));
   }
   if (!sync) {

@@ -28,6 +28,8 @@ struct orbit_hold {
     uint64_t mixed = 0;
     uint32_t worker = 0;
     bool dirty = false;
+    bool collected = false;    // into a submission of the hold's own
+    uint64_t gate_before = 0;  // the activation's, where the hold's worker owns it
     std::string_view key;
     std::string owned_key;
     orbit_activation* a = nullptr;

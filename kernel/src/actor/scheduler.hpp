@@ -322,13 +322,12 @@ class Scheduler final : public Resident {
   void unhold(orbit_activation* a, bool failed) noexcept;
   void release_together(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept;
   void abort(orbit_hold* hold, orbit_hold_committed committed, void* ctx, orbit_code code, const char* message) noexcept;
-  void collect_held(orbit_activation* a, Pending& pending) noexcept;
+  void collect_held(orbit_hold* hold, size_t number, Pending& pending) noexcept;
   void abort_doomed(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept;
   void recycle(orbit_hold* hold) noexcept;
   void delete_holds() noexcept;
 
   // erasing.cpp
-  void settle_erasing(orbit_hold* hold) noexcept;
   void commit_erasing(orbit_hold* hold) noexcept;
 
   // commit.cpp

@@ -129,6 +129,31 @@ TEST_CASE("a hold whose commit fails changes nothing") {
   }
 }
 
+TEST_CASE("a hold whose commit fails undoes its own change only, not an acknowledged one that waits for its flush") {
+  for (const uint32_t workers : {1u, 2u, 3u}) {
+    CAPTURE(workers);
+    Disk disk;
+    SimNode node(disk, workers, workers);
+    node.call("sync", "a", kAdd, 100);
+    node.call("async", "b", kAdd, 5);
+    disk.full = true;
+    Transfer transfer;
+    transfer.amount = 10;
+    start_transfer(node, 0, "sync", "a", "async", "b", &transfer);
+    REQUIRE(node.run_until([&] { return transfer.finished; }));
+    CHECK(transfer.code != ORBIT_OK);
+    const auto meanwhile = node.send(0, "async", "b", kGet);
+    node.pass_ms(500);
+    disk.full = false;
+    node.pass_ms(5000);
+    CHECK(meanwhile->value == 5);
+    CHECK(node.call("async", "b", kAdd, 1).value == 6);
+    CHECK(node.call("sync", "a", kGet).value == 100);
+    node.pass_ms(500);
+    CHECK(stored_sum(disk) == 106);
+  }
+}
+
 TEST_CASE("holds wait for a busy actor and for each other, never in a circle") {
   Disk disk;
   SimNode node(disk, 11, 3);
