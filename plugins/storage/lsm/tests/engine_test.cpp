@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "effort.hpp"
 #include "subject.hpp"
 #include "support/engine_content.hpp"
 #include "support/group_commit.hpp"
@@ -24,6 +25,9 @@ using orbit::lsm::testing::small_options;
 using orbit::testkit::FaultyFiles;
 using orbit::test::content;
 using orbit::testkit::FileOperation;
+
+// Of the operations that fail in turn, how many are left out.
+constexpr int kNthStep = 300 / static_cast<int>(orbit::testing::with_effort(100));
 
 using Map = std::map<std::string, std::string>;
 
@@ -189,7 +193,7 @@ TEST_CASE("a missing table, log or manifest is an error that names it") {
 
 TEST_CASE("each failing operation gives an error, loses nothing, and recover goes on") {
   for (const Code code : {Code::data_loss, Code::resource_exhausted}) {
-    for (int nth = 1; nth < 300; nth += 3) {
+    for (int nth = 1; nth < 300; nth += kNthStep) {
       FaultyFiles files;
       auto engine = open(files);
       std::mt19937_64 random(orbit::testing::seed_of_this_run() + static_cast<uint64_t>(nth));
