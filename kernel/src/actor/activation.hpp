@@ -36,7 +36,7 @@ struct alignas(64) orbit_activation {
   void* actor = nullptr;
   const orbit::kernel::TypeVersion* version = nullptr;
   orbit::kernel::EnvelopeQueue mailbox;
-  orbit_envelope* current = nullptr;       // the running or pending turn, or a hold
+  orbit_envelope* current = nullptr;       // the running or pending turn, or a hold (mark_of in hold.hpp)
   orbit_activation* run_next = nullptr;
   uint32_t queued = 0;
   uint32_t last_used = 0;                  // the worker's coarse tick

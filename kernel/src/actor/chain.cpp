@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "actor/hold.hpp"
 #include "actor/names.hpp"
 #include "actor/runtime.hpp"
 #include "actor/scheduler.hpp"
@@ -83,7 +84,7 @@ void Scheduler::leave_chain(orbit_envelope* envelope) noexcept {
 
 // Whether `call`, which waits for a place in the actor of that open turn, may run while the turn waits.
 static bool passes(const TypeVersion& version, const orbit_envelope* open, const orbit_envelope* call) noexcept {
-  if (open->type == nullptr) return false;  // a hold
+  if (is_mark(open)) return false;
   const orbit_method* method = version.method(open->method);
   const uint32_t flags = method != nullptr ? method->flags : 0;
   if ((flags & ORBIT_METHOD_REENTRANT) != 0) return true;

@@ -15,6 +15,22 @@
 #include "actor/runtime.hpp"
 #include "state/record_format.hpp"
 
+using namespace orbit::kernel;
+
+void orbit_hold::end_erasing(orbit_code code, const std::string& message) noexcept {
+  give_back(code != ORBIT_OK);
+  home->runtime().on_all_workers(
+      home->worker(),
+      [this](Scheduler& scheduler, std::function<void()> finished) {
+        scheduler.unfreeze(erasing->erased);
+        finished();
+      },
+      [this, code, message] {
+        if (committed != nullptr) committed(committed_ctx, code, message.c_str());
+        home->recycle(this);
+      });
+}
+
 namespace orbit::kernel {
 
 void ErasingTurns::enter(orbit_hold* hold) {
@@ -63,13 +79,10 @@ void Scheduler::release_erasing(orbit_hold* hold, const uint8_t* dirty, const ui
     if (erase != nullptr && erase[i] != 0) erasing.erased.push_back(erasing.types[i]);
   if (erasing.erased.empty()) return release(hold, dirty, committed, ctx);
   --granted_holds_;
-  bool doomed = false;
   for (size_t i = 0; i < hold->item_of.size(); ++i) {
     orbit_hold::Item& item = hold->items[hold->item_of[i]];
     item.dirty = item.dirty || (dirty != nullptr && dirty[i] != 0);
-    doomed = doomed || (item.worker == worker_ && item.a->doomed);
   }
-  if (doomed) return abort_doomed(hold, committed, ctx);
   hold->committed = committed;
   hold->committed_ctx = ctx;
   runtime_.on_all_workers(
@@ -79,15 +92,18 @@ void Scheduler::release_erasing(orbit_hold* hold, const uint8_t* dirty, const ui
         scheduler.freeze(types);
         scheduler.leave_all(
             [hold, &types](const orbit_activation& a) {
-              return a.current != &hold->marker && std::find(types.begin(), types.end(), a.type) != types.end();
+              return a.current != mark_of(hold) && std::find(types.begin(), types.end(), a.type) != types.end();
             },
             ORBIT_DEACTIVATION_ERASED);
-        scheduler.when_empty(types, &hold->marker, std::move(finished));
+        scheduler.when_empty(types, mark_of(hold), std::move(finished));
       },
       [this, hold] { commit_erasing(hold); });
 }
 
 void Scheduler::commit_erasing(orbit_hold* hold) noexcept {
+  // Known only now: a change from before the hold may have failed while turns of the types were waited for.
+  for (const orbit_hold::Item& item : hold->items)
+    if (item.worker == worker_ && item.a->doomed) return hold->end_erasing(ORBIT_ABORTED, kHoldDoomed);
   const Erasing& erasing = *hold->erasing;
   Pending* pending = make_submission(*erasing.store, true, false);
   for (const orbit_type* type : erasing.erased) {
@@ -102,19 +118,7 @@ void Scheduler::commit_erasing(orbit_hold* hold) noexcept {
     if (erased) item.a->has_main = false;
     if (item.dirty) collect_held(hold, i, *pending);
   }
-  pending->then.push_back([this, hold](orbit_code code, const std::string& message) {
-    hold->give_back(code != ORBIT_OK);
-    runtime_.on_all_workers(
-        worker_,
-        [hold](Scheduler& scheduler, std::function<void()> finished) {
-          scheduler.unfreeze(hold->erasing->erased);
-          finished();
-        },
-        [hold, code, message] {
-          if (hold->committed != nullptr) hold->committed(hold->committed_ctx, code, message.c_str());
-          hold->home->recycle(hold);
-        });
-  });
+  pending->then.push_back([hold](orbit_code code, const std::string& message) { hold->end_erasing(code, message); });
   submit(pending);
 }
 

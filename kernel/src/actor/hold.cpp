@@ -19,9 +19,6 @@ namespace {
 
 constexpr uint64_t kBackOffNs = 1'000'000;
 
-// What `current` points to where an actor whose change is undone stays closed.
-orbit_envelope undoing{};
-
 // In the room of a hold's envelope.
 struct Ticket {
   orbit_hold* hold;
@@ -70,7 +67,7 @@ void orbit_hold::advance() noexcept {
       }
       if (a->idle() && a->version == a->type->current.load(std::memory_order_acquire)) {
         if (a->dirty != 0) home->before_change(a);
-        a->current = &marker;
+        a->current = mark_of(this);
         a->no_holds = erasing != nullptr;
         a->last_used = home->now_tick_;
         take(a);
@@ -261,7 +258,7 @@ void Scheduler::submit_before(const orbit_hold& hold) noexcept {
 }
 
 TurnId Scheduler::hold_of(const orbit_envelope* envelope) noexcept {
-  return &reinterpret_cast<const Ticket*>(envelope->room)->hold->marker;
+  return mark_of(reinterpret_cast<const Ticket*>(envelope->room)->hold);
 }
 
 // What freezes a type waits for its actors; a hold that waits for one of them while it holds another would never end.
@@ -299,7 +296,7 @@ void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noex
   // What was changed before must reach the engine before the hold's changes, which the other worker submits.
   if (hold->home != this && !submitted(a)) close_all_cuts(kAllStores);
   if (a->dirty != 0) before_change(a);
-  a->current = &hold->marker;
+  a->current = mark_of(hold);
   a->last_used = now_tick_;
   a->no_holds = hold->erasing != nullptr;
   if (a->no_holds) {
@@ -342,7 +339,7 @@ void Scheduler::unhold(orbit_activation* a, bool failed) noexcept {
   a->no_holds = false;
   // What was acknowledged before may not be stored yet (not SYNC): the actor would start again without it.
   if (Pending* before = failed ? find_pending(a->gate) : nullptr) {
-    a->current = &undoing;
+    a->current = mark_of(nullptr);
     before->then.push_back([this, a](orbit_code, const std::string&) { unhold(a, true); });
     return;
   }
@@ -426,7 +423,7 @@ void Scheduler::abort(orbit_hold* hold, orbit_hold_committed committed, void* ct
 }
 
 void Scheduler::abort_doomed(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept {
-  abort(hold, committed, ctx, ORBIT_ABORTED, "an earlier change of one of the actors could not be stored; nothing was changed");
+  abort(hold, committed, ctx, ORBIT_ABORTED, kHoldDoomed);
 }
 
 // Writes what a hold has changed of one actor into a batch that is of its own.

@@ -19,6 +19,18 @@ struct Erasing {
   bool in_turn = false;             // see ErasingTurns
 };
 
+// Why a hold is undone whose ground has failed.
+inline constexpr const char* kHoldDoomed =
+    "an earlier change of one of the actors could not be stored; nothing was changed";
+
+// What `current` of a held activation is. It tells holds apart and is never followed: an activation of another worker
+// hears of a hold's end later than its home, where the memory may be another's by then. Null: a hold whose change is
+// being undone.
+inline orbit_envelope* mark_of(const orbit_hold* hold) noexcept {
+  return reinterpret_cast<orbit_envelope*>(reinterpret_cast<uintptr_t>(hold) | 1);
+}
+inline bool is_mark(const orbit_envelope* open) noexcept { return (reinterpret_cast<uintptr_t>(open) & 1) != 0; }
+
 }  // namespace orbit::kernel
 
 struct orbit_hold {
@@ -45,7 +57,6 @@ struct orbit_hold {
   uint64_t deadline_ns = 0;
   orbit_hold_granted granted = nullptr;
   void* ctx = nullptr;
-  orbit_envelope marker{};  // what `current` of a held activation points to
   orbit_hold_committed committed = nullptr;
   void* committed_ctx = nullptr;
   std::unique_ptr<orbit::kernel::Erasing> erasing;
@@ -63,4 +74,6 @@ struct orbit_hold {
   void give_up(orbit_code code, std::string_view message) noexcept;
   // Opens what is held, each on its own worker.
   void give_back(bool failed) noexcept;
+  // Of a hold whose types are frozen everywhere: gives everything back and says so.
+  void end_erasing(orbit_code code, const std::string& message) noexcept;
 };

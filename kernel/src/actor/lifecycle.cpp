@@ -498,6 +498,7 @@ void Scheduler::unfreeze(const std::vector<orbit_type*>& types) {
       waiting.push_back(a);
   });
   for (orbit_activation* a : waiting) {
+    deliver_hinted();  // perhaps to this one
     if (a->mailbox.empty())
       table_.erase(a);
     else

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "actor/hold.hpp"
 #include "actor/names.hpp"
 #include "actor/runtime.hpp"
 #include "actor/scheduler.hpp"
@@ -19,15 +20,15 @@ constexpr size_t kQueuedLookedAtMax = 1000;  // messages of one mailbox
 
 std::string key_text(orbit_bytes key) { return short_key(from_c(key)); }
 
-uint64_t began_ns(const orbit_envelope* turn) { return turn->type != nullptr ? turn->hash : 0; }
+uint64_t began_ns(const orbit_envelope* turn) { return is_mark(turn) ? 0 : turn->hash; }
 
 std::string method_of(const orbit_envelope* turn) {
-  return turn->type != nullptr ? method_name(turn->type, turn->method) : "(hold)";
+  return is_mark(turn) ? "(hold)" : method_name(turn->type, turn->method);
 }
 
 template <class Visit>
 void each_call(const FanOuts& fan_outs, const orbit_envelope* turn, Visit visit) {
-  if (turn->type == nullptr || children_of(turn) == 0) return;
+  if (is_mark(turn) || children_of(turn) == 0) return;
   const auto several = fan_outs.find(turn);
   if (several == fan_outs.end()) return visit(static_cast<const orbit_envelope*>(turn->target));
   size_t shown = 0;
@@ -91,7 +92,7 @@ void Scheduler::describe_turns(const orbit_activation* a, std::vector<TurnView>&
     });
     const auto [first, last] = storage_waits_.equal_range(turn);
     for (auto at = first; at != last; ++at) view.storage.push_back(at->second);
-    if (turn->type == nullptr) return;
+    if (is_mark(turn)) return;
     for (const orbit_envelope* step = turn; step->chain != 0; step = awaiting_turn(step)) {
       if (view.chain.size() == kStepsShownMax) {
         view.chain_is_longer = true;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "actor/hold.hpp"
 #include "effort.hpp"
 #include "sim_node.hpp"
 #include "state/record_format.hpp"
@@ -96,6 +97,61 @@ TEST_CASE("a hold over several actors commits as one, whatever crashes") {
       node.pass_ms(500);
     }
     CHECK(stored_sum(disk) == 0);
+  }
+}
+
+TEST_CASE("what looks at an actor of another worker does not follow a hold that is over") {
+  constexpr size_t kActors = 300;  // a hold of so many is not kept for the next one
+  struct Wide {
+    SimNode* node;
+    orbit_hold* hold = nullptr;
+    WaitsOfWorker seen;
+    std::vector<char> next;  // what gets the memory of the hold
+    bool finished = false;
+  };
+  for (uint64_t seed = 1; seed <= with_effort(10); ++seed) {
+    CAPTURE(seed);
+    Disk disk;
+    SimNode node(disk, seed, 2);
+    Wide wide{&node};
+    wide.seen.turns_max = kActors;
+    node.on_worker(1, [&wide] {
+      const orbit_actors_v1* api = Runtime::api();
+      std::vector<std::string> keys;
+      for (size_t i = 0; i < kActors; ++i) keys.push_back("k" + std::to_string(i));
+      std::vector<orbit_actor_ref> refs;
+      for (const std::string& key : keys) refs.push_back({api->type("async"), orbit::to_c(key)});
+      api->hold(
+          refs.data(), refs.size(), 0,
+          [](void* ctx, orbit_hold* hold, void* const*, size_t, orbit_code code, const char*) {
+            REQUIRE(code == ORBIT_OK);
+            static_cast<Wide*>(ctx)->hold = hold;
+          },
+          &wide);
+    });
+    REQUIRE(node.run_until([&] { return wide.hold != nullptr; }));
+    std::vector<std::shared_ptr<Answer>> answers;
+    for (size_t i = 0; i < 40; ++i) {
+      answers.push_back(node.relay("none/r" + std::to_string(i) + " async/k" + std::to_string(i), kGet));
+      for (uint64_t step = 0; step < seed % 5; ++step) node.executor.step();
+      if (i != 20) continue;
+      node.runtime.post(1, [&wide] {
+        // It comes to worker 0 before the news of the release.
+        wide.node->runtime.post(0, [&wide] {
+          while (!wide.node->runtime.scheduler(0).look_at_waits(wide.seen, kActors)) {
+          }
+        });
+        const auto end = [](void* ctx, orbit_code, const char*) { static_cast<Wide*>(ctx)->finished = true; };
+        Runtime::api()->release(wide.hold, nullptr, end, &wide);
+        wide.next.assign(sizeof(orbit_hold), 1);
+      });
+    }
+    REQUIRE(node.run_until([&] { return wide.finished; }));
+    for (const auto& answer : answers) CHECK(node.wait(answer).code == ORBIT_OK);
+    size_t held = 0;
+    for (const WaitingActor& actor : wide.seen.actors)
+      for (const WaitingTurn& turn : actor.turns) held += turn.method == "(hold)";
+    CHECK(held > kActors / 4);
   }
 }
 
