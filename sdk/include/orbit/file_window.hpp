@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Small writes to a file through a mapping of the part that is being written, without a call of the system for each. After a
-// sync the first write to a page costs a fault, which takes longer than a call.
+// Small writes to a file through a mapping of the part that is being written, without a call of the system for each.
+// After a sync the first write to a page costs a fault, which takes longer than a call.
 //
 // What cannot be written there (a damaged or full device, a file that was cut) ends in SIGBUS in place of an error. The
 // copy is guarded: the signal takes the thread back out of it, and the caller writes the same bytes with a call, which
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <ucontext.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -51,15 +52,17 @@ class GuardedCopy {
   static bool install() noexcept {
     struct sigaction mine{};
     mine.sa_sigaction = &on_bus_error;
-    // Not blocked while it is handled, since it is left by a jump.
-    mine.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+    mine.sa_flags = SA_SIGINFO | SA_ONSTACK;
     return ::sigaction(SIGBUS, nullptr, &previous) == 0 && ::sigaction(SIGBUS, &mine, nullptr) == 0;
   }
 
   static void on_bus_error(int signal, siginfo_t* info, void* context) {
     const auto* const at = static_cast<const char*>(info->si_addr);
-    if (Guard* const guard = current; guard != nullptr && at >= guard->begin && at < guard->end)
+    if (Guard* const guard = current; guard != nullptr && at >= guard->begin && at < guard->end) {
+      // What a return from the handler would do, and a jump does not.
+      ::pthread_sigmask(SIG_SETMASK, &static_cast<ucontext_t*>(context)->uc_sigmask, nullptr);
       siglongjmp(guard->back, 1);
+    }
     if ((previous.sa_flags & SA_SIGINFO) != 0) {
       previous.sa_sigaction(signal, info, context);
     } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
