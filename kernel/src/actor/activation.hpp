@@ -52,6 +52,7 @@ struct alignas(64) orbit_activation {
   bool told : 1 = false;                   // the actor knows that it leaves
   bool stays : 1 = false;                  // Scheduler::stays_until_ says how long
   bool no_holds : 1 = false;               // held by one that may erase types: other holds must not wait for it
+  bool being_read : 1 = false;             // on the I/O pool, before there is an actor
   uint8_t worker = 0;
   bool has_main = false;                   // a main record is stored, or on its way; a byte of its own, see above
 

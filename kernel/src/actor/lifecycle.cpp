@@ -244,7 +244,10 @@ void Scheduler::read_on_pool(orbit_activation* a) noexcept {
         self->scheduler->executor_.post(self->scheduler->worker_, &self->job, &self->job);
       },
       load);
-  if (queued) return;
+  if (queued) {
+    a->being_read = true;
+    return;
+  }
   --loading_;
   delete load;
   fail_mailbox(a, ORBIT_RESOURCE_EXHAUSTED, "io_queue_max: the I/O pool's queue is full; try again later");
@@ -254,6 +257,7 @@ void Scheduler::loaded(Load* load) noexcept {
   now_ns_ = executor_.coarse_monotonic_ns();
   const std::unique_ptr<Load> owned(load);
   --loading_;
+  load->a->being_read = false;
   std::vector<orbit_record> records;
   records.reserve(load->sizes.size() + 1);
   const char* at = load->bytes.data();
@@ -510,12 +514,11 @@ void Scheduler::when_empty(std::vector<orbit_type*> types, const orbit_envelope*
   const auto is_one = [&](const orbit_activation* a) {
     return std::find(types.begin(), types.end(), a->type) != types.end() && (a->current == nullptr || a->current != except);
   };
-  // A load that began before the freeze has no actor yet. Those that leave are looked at first: they are the usual reason.
-  bool empty = loading_ == 0 &&
-               std::none_of(leaving_.begin(), leaving_.end(), [&](const Leaving& each) { return is_one(each.a); });
+  // Those that leave are looked at first: they are the usual reason.
+  bool empty = std::none_of(leaving_.begin(), leaving_.end(), [&](const Leaving& each) { return is_one(each.a); });
   if (empty)
     table_.for_each([&](const orbit_activation* a) {
-      if ((a->actor != nullptr || a->scheduled || a->leaving) && is_one(a)) empty = false;
+      if ((a->actor != nullptr || a->scheduled || a->leaving || a->being_read) && is_one(a)) empty = false;
     });
   if (empty)
     then();

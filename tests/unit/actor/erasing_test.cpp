@@ -423,3 +423,23 @@ TEST_CASE("a message that is on its way to a frozen actor while nothing waits th
   REQUIRE(node.run_until([&] { return answered != 100; }));
   CHECK(answered == 101);
 }
+
+TEST_CASE("an erasure does not wait until no actor of another type is being read") {
+  Disk disk;
+  SimNode node(disk, 8, 2);
+  for (int i = 0; i < 6; ++i) node.call("async", "k" + std::to_string(i), kAdd, 5);
+  node.executor.set_io_delay(1'000'000);
+  Erasure erasure{{"async"}, {{"async", "k1"}, {"sync", "mark"}}, 7};
+  std::vector<std::shared_ptr<Answer>> reads;
+  const auto being_read = [&] {
+    return std::count_if(reads.begin(), reads.end(), [](const auto& each) { return !each->arrived; });
+  };
+  for (int i = 0; i < 4000 && !erasure.finished; ++i) {
+    if (i == 100) start(node, 0, erasure);
+    reads.push_back(node.send(static_cast<uint32_t>(i) % 2, "none", "n" + std::to_string(i), kGet));
+    REQUIRE(node.run_until([&] { return being_read() <= 20; }));
+  }
+  CHECK(erasure.finished);
+  CHECK(erasure.code == ORBIT_OK);
+  CHECK(stored(disk, "async") == std::map<std::string, int64_t>{{"k1", 7}});
+}
