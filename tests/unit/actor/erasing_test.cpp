@@ -361,6 +361,7 @@ TEST_CASE("an erasure does not store what a held actor had changed when that fai
     node.call("sync", "mark", kAdd, 5);
     const auto sleeper = node.send(0, "async", "k1", kSleep);
     asleep(node, "async", "k1");
+    node.pass_ms(500);  // no write that has begun takes the next change along
     // Its commit is on the way while the hold takes the actor, and fails before the sleeper lets the erasure go on.
     node.executor.set_io_delay(10'000'000);
     disk.full = true;
