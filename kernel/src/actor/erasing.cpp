@@ -60,6 +60,10 @@ void Scheduler::hold_erasing(const orbit_actor_ref* refs, size_t count, std::spa
                              uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept {
   orbit_hold* hold = prepare_hold(refs, count, types, deadline_ns, granted, ctx);
   if (hold == nullptr) return;
+  if (count == 0 && types.empty()) {
+    hold->give_up(ORBIT_INVALID_ARGUMENT, "neither actors to hold nor types to erase were named");
+    return;
+  }
   Store& store = runtime_.store_of(count != 0 ? *refs[0].type : *types[0]);
   if (!store.committer.writable()) {
     hold->give_up(ORBIT_UNAVAILABLE, store.committer.reason());

@@ -310,6 +310,14 @@ TEST_CASE("a hold that may erase and does not is a hold") {
   CHECK(stored(disk, "async").at("k2") == 101);
 }
 
+TEST_CASE("a hold that names neither actors nor types is refused") {
+  Disk disk;
+  SimNode node(disk, 1, 2);
+  Erasure nothing;
+  CHECK(run(node, 1, nothing) == ORBIT_INVALID_ARGUMENT);
+  CHECK_FALSE(nothing.granted);
+}
+
 TEST_CASE("holds that erase, holds that do not and erase_all over the same actors never wait in a circle") {
   for (uint64_t seed = 1; seed <= with_effort(80); ++seed) storm(seed, false);
 }

@@ -18,9 +18,10 @@ typedef struct orbit_erasing_v1 {
   uint32_t struct_size;
   uint32_t reserved;
 
-  /* As orbit_actors_v1.hold, for a release that may erase `types`; refs may be none. One at a time on the node: others
-   * wait for their turn. All types, those of refs too, lie in one storage: else FAILED_PRECONDITION. UNAVAILABLE when
-   * that refuses writes. refs, keys and types are borrowed for the call. [worker] */
+  /* As orbit_actors_v1.hold, for a release that may erase `types`; refs may be none, but not types too
+   * (INVALID_ARGUMENT). One at a time on the node: others wait for their turn. All types, those of refs too, lie in one
+   * storage: else FAILED_PRECONDITION. UNAVAILABLE when that refuses writes. refs, keys and types are borrowed for the
+   * call. [worker] */
   void (*hold)(const orbit_actor_ref* refs, size_t count, const orbit_type* const* types, size_t type_count,
                uint64_t deadline_ns, orbit_hold_granted granted, void* ctx);
   /* As orbit_actors_v1.release, which may be called instead. erase[i] not 0: all actors of types[i] end to exist,
