@@ -6,8 +6,10 @@
 
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "executor/executor.hpp"
@@ -77,7 +79,7 @@ class EchoCodec {
                                                             auto* const codec = static_cast<EchoCodec*>(self);
                                                             if (codec->on_opened) codec->on_opened(connection);
                                                             codec->opened.add();
-                                                            return new Per{codec, connection};
+                                                            return codec->keep(connection);
                                                           },
                                                           [](void* context, const char* data, size_t size) {
                                                             auto* const per = static_cast<Per*>(context);
@@ -98,8 +100,9 @@ class EchoCodec {
                                                               const std::lock_guard lock(per->codec->mutex);
                                                               per->codec->codes.push_back(code);
                                                             }
-                                                            per->codec->closed.add();
-                                                            delete per;
+                                                            EchoCodec* const codec = per->codec;
+                                                            codec->let_go(per);
+                                                            codec->closed.add();
                                                           },
                                                           [](void* context, int all_read) {
                                                             auto* const per = static_cast<Per*>(context);
@@ -146,6 +149,16 @@ class EchoCodec {
     EchoCodec* codec;
     orbit_connection* connection;
   };
+  Per* keep(orbit_connection* connection) {
+    auto made = std::make_unique<Per>(Per{this, connection});
+    const std::lock_guard lock(mutex);
+    return kept_.emplace(made.get(), std::move(made)).first->first;
+  }
+  void let_go(Per* per) {
+    const std::lock_guard lock(mutex);
+    kept_.erase(per);
+  }
+  std::unordered_map<Per*, std::unique_ptr<Per>> kept_;  // nobody is told of connections that end with a power cut
 };
 
 }  // namespace orbit::kernel
