@@ -191,7 +191,7 @@ void Engine::open_file() {
   const uint64_t pages_max = options_.file_bytes_max / kPageBytes;
   cache_ = std::make_unique<Cache>(*file_, options_.path, readers_, options_.cache_bytes, pages_max, seals_.get());
   tree_ = std::make_unique<Tree>(*cache_);
-  space_ = std::make_unique<Space>(*file_, pages_max, seals_ != nullptr);
+  space_ = std::make_unique<Space>(*file_, pages_max, seals_ != nullptr, slot_.log_segment_bytes / kPageBytes);
   log_ = std::make_unique<Log>(*file_, options_.path, *space_, slot_.file_id, slot_.log_segment_bytes, seals_.get());
   log_->set_spares_max(options_.log_bytes / slot_.log_segment_bytes + 2);
   load_map();
@@ -430,14 +430,17 @@ void Engine::run_group(std::span<Waiting* const> group) {
   for (Waiting* waiting : group) waiting->result = result;
 }
 
-// [writer] Writes the tree out if that leaves room that a write did not find. False: it does not.
+// [writer] Writes the tree out if that leaves room that a write did not find. False: there is no more than before.
 bool Engine::make_usable() {
   const Result<bool> made = guarded([&] {
-    const uint64_t waiting = space_->waiting();
+    const uint64_t used = space_->used();
     wait_for_background();
     refuse_if_stopped();
-    if (slot_.log_page != 0 && space_->checkpoint_frees(readers_.oldest())) checkpoint_now(log_->start_here());
-    return space_->waiting() < waiting;
+    const bool frees = slot_.log_page != 0 && (space_->checkpoint_frees(readers_.oldest()) || log_->checkpoint_frees());
+    if (frees) checkpoint_now(log_->start_here());
+    // One, so that the log can go on where no other run of pages is left.
+    log_->drop_spares(1);
+    return frees || space_->used() < used;
   });
   return made && *made;
 }

@@ -118,9 +118,8 @@ void Log::append(Bytes operations, bool will_sync) {
   previous_ = header.sum;
 }
 
-void Log::drop_spares() {
-  for (const PageId page : spare_) space_.give_back(page, segment_pages());
-  spare_.clear();
+void Log::drop_spares(size_t kept) {
+  for (; spare_.size() > kept; spare_.pop_back()) space_.give_back(spare_.back(), segment_pages());
 }
 
 bool Log::lies_behind(PageId boundary) const noexcept {

@@ -44,8 +44,10 @@ class Log {
   End restart();
   // It goes on where it ended before restart: no slot leads, or may lead, to what came since.
   void take_back(const End& end);
-  // Gives back what is kept to be written over.
-  void drop_spares();
+  // Gives back what is kept to be written over, but for `kept` segments.
+  void drop_spares(size_t kept = 0);
+  // A checkpoint would leave segments to be written over, or to be given back.
+  bool checkpoint_frees() const noexcept { return !segments_.empty() && segments_.front().index < lsn_ / capacity(); }
   // A part of it lies behind the page.
   bool lies_behind(PageId boundary) const noexcept;
   // There will be no log after the slot that gets this; the next append needs start_here first.

@@ -77,7 +77,7 @@ void Space::set_pages(uint64_t pages) noexcept {
 
 void Space::leave_reserve(uint32_t count) {
   if (use_ == Use::map) return;
-  const uint64_t reserve = map_pages_ + (use_ == Use::writing ? kErasingPages : 0);
+  const uint64_t reserve = map_pages_ + (use_ == Use::writing ? erasing_pages_ : 0);
   const uint64_t free = pages_ - used_;
   if (free < count + reserve) grow(pages_ + count + reserve - free);
 }

@@ -45,8 +45,9 @@ class Space {
   enum class Use { writing, erasing, map };
   static constexpr uint64_t kErasingPages = 24;  // a few paths from the root to a leaf
 
-  // `sealed`: the map's pages leave room for a seal.
-  Space(File& file, uint64_t pages_max, bool sealed) : file_(file), pages_max_(pages_max), sealed_(sealed) {}
+  // `sealed`: the map's pages leave room for a seal. `segment_pages`: of the log, one of which stays for erasing too.
+  Space(File& file, uint64_t pages_max, bool sealed, uint32_t segment_pages)
+      : file_(file), pages_max_(pages_max), sealed_(sealed), erasing_pages_(kErasingPages + segment_pages) {}
 
   // Of what is allocated from now on; see SpaceUse.
   void set_use(Use use) noexcept { use_ = use; }
@@ -97,6 +98,7 @@ class Space {
   File& file_;
   const uint64_t pages_max_;
   const bool sealed_;
+  const uint64_t erasing_pages_;
   Use use_ = Use::writing;
   Bitmap map_;
   uint64_t pages_ = 0;      // that the file has

@@ -432,7 +432,7 @@ TEST_CASE("a compaction that fails at any operation loses nothing that is acknow
 // What was erased fills the file until the snapshot is gone that sees it.
 TEST_CASE("a full file goes on, and is not opened again, when the snapshot is gone that kept what was erased") {
   EngineOptions options = small_options();
-  options.file_bytes_max = (178 + orbit::cow_btree::Space::kErasingPages + 2) * kPageBytes;
+  options.file_bytes_max = (178 + orbit::cow_btree::Space::kErasingPages + 4) * kPageBytes;
   bool compact_first = false;
   SUBCASE("with a write") {}
   SUBCASE("with a compaction") { compact_first = true; }
@@ -479,7 +479,7 @@ Result<> erase(Engine& engine, const std::string& key) {
 
 // Puts entries of a round until there is no room; how many were put.
 int fill_up(Engine& engine, Map& map, int round, size_t value_bytes) {
-  constexpr int kMost = 10'000;
+  constexpr int kMost = 100'000;
   for (int i = 0; i < kMost; ++i) {
     const std::string key = "key" + std::to_string(i * 7919 % 100'003);
     const std::string value(value_bytes, static_cast<char>('a' + round));
@@ -502,6 +502,11 @@ TEST_CASE("a full file can be emptied and filled again and again, without a comp
   SUBCASE("with small values, written out by the writer") { options.background = false; }
   SUBCASE("with small values, written out in the background") { options.background = true; }
   SUBCASE("with values outside of pages") { value_bytes = 9000; }
+  SUBCASE("with segments of the log that are larger than what stays free for erasing") {
+    options.log_segment_bytes = 64 * kPageBytes;
+    options.log_bytes = 64 << 20;
+    options.file_bytes_max = 4 << 20;
+  }
   FaultyFiles files;
   auto engine = open(files, options);
   Map map;
