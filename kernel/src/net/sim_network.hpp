@@ -150,9 +150,8 @@ class SimNetwork final {
   // Nothing goes either way any more, and nobody is told: the client's machine is gone.
   void vanish(const SimClient& client);
 
-  // ---- the node's lives
-  // ----------------------------------------------------------------------------------------------- Attaches what moves
-  // bytes to worker 0, before the executor's start. It may not run any more once detach was called.
+  // ---- the node's lives ---------------------------------------------------------------------------------------------
+  // Attaches what moves bytes to worker 0, before the executor's start. It may not run any more once detach was called.
   void attach(SimExecutor& executor);
   // The node is gone with its sockets. After a power cut it took some of what it had sent last, what is sent to it
   // waits until it is back, and who then sends to a connection of before is told by a reset. Else its machine is still
@@ -161,8 +160,7 @@ class SimNetwork final {
   // While no node is attached: time passes. Deliveries happen in it.
   void advance_to(uint64_t now_ns);
 
-  // ---- sockets of the node: as the system calls of the same names, errno included
-  // ---------------------------------------
+  // ---- sockets of the node: as the system calls of the same names, errno included -----------------------------------
   Result<int> listen(const SocketAddress& address, const std::string& text);
   int accept(int fd, SocketAddress* peer) noexcept;
   ssize_t send(int fd, iovec* parts, size_t count) noexcept;

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <condition_variable>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -60,6 +61,17 @@ void send_in_parts(Client& client, std::string_view data, const NextSize& next_s
     data.remove_prefix(part.size());
   }
 }
+
+// A host that has nothing but the network.
+struct NetHost : orbit_host {
+  explicit NetHost(Net& offered)
+      : orbit_host{sizeof(orbit_host), ORBIT_ABI_MAJOR, ORBIT_ABI_MINOR,
+                   [](const orbit_host* raw, const char* id) -> const void* {
+                     return std::strcmp(id, kNetExtension) == 0 ? static_cast<const NetHost*>(raw)->net : nullptr;
+                   }},
+        net(&offered) {}
+  Net* const net;
+};
 
 class EchoCodec {
  public:

@@ -228,13 +228,7 @@ TEST_CASE_TEMPLATE("a paused codec hears that the peer has finished, and again o
 
 TEST_CASE_TEMPLATE("a handler of the first orbit.net/1, without peer_finished, is taken", F, NetFixture, SimFixture) {
   F::each(1, {}, [&](F& fixture) {
-    struct Host : orbit_host {
-      Net* net;
-    } host{{sizeof(orbit_host), ORBIT_ABI_MAJOR, ORBIT_ABI_MINOR,
-            [](const orbit_host* raw, const char* id) -> const void* {
-              return std::strcmp(id, kNetExtension) == 0 ? static_cast<const Host*>(raw)->net : nullptr;
-            }},
-           fixture.net.get()};
+    const NetHost host(*fixture.net);
     orbit_connection_handler handler{offsetof(orbit_connection_handler, peer_finished),
                                      0,
                                      [](void*, orbit_connection* connection) -> void* { return connection; },
@@ -363,13 +357,7 @@ TEST_CASE_TEMPLATE("close_connections closes those of its listener, and the othe
 
 TEST_CASE_TEMPLATE("listen through the table tells errors at the edge", F, NetFixture, SimFixture) {
   F::each(2, {}, [&](F& fixture) {
-    struct Host : orbit_host {
-      Net* net;
-    } host{{sizeof(orbit_host), ORBIT_ABI_MAJOR, ORBIT_ABI_MINOR,
-            [](const orbit_host* raw, const char* id) -> const void* {
-              return std::strcmp(id, kNetExtension) == 0 ? static_cast<const Host*>(raw)->net : nullptr;
-            }},
-           fixture.net.get()};
+    const NetHost host(*fixture.net);
     auto options = F::options();
     options.address = "nowhere";
     const orbit_connection_handler handler{
