@@ -82,7 +82,7 @@ void Scheduler::release_erasing(orbit_hold* hold, const uint8_t* dirty, const ui
   for (size_t i = 0; i < erasing.types.size(); ++i)
     if (erase != nullptr && erase[i] != 0) erasing.erased.push_back(erasing.types[i]);
   if (erasing.erased.empty()) return release(hold, dirty, committed, ctx);
-  --granted_holds_;
+  if (!hold->kept) --granted_holds_;
   for (size_t i = 0; i < hold->item_of.size(); ++i) {
     orbit_hold::Item& item = hold->items[hold->item_of[i]];
     item.dirty = item.dirty || (dirty != nullptr && dirty[i] != 0);

@@ -169,6 +169,7 @@ orbit_hold* Scheduler::prepare_hold(const orbit_actor_ref* refs, size_t count, s
   hold->ctx = ctx;
   hold->deadline_ns = deadline_ns;
   hold->remote = false;
+  hold->kept = false;
   hold->next = 0;
   hold->items.resize(count);
   hold->item_of.resize(count);
@@ -248,13 +249,24 @@ bool Scheduler::submitted(const orbit_activation* a) noexcept {
 // Changes that may go out in a submission of their own must not be joined with older ones that wait for a cut: the cut
 // would take one actor's part of them, without the others'.
 void Scheduler::submit_before(const orbit_hold& hold) noexcept {
-  bool one_class = true;
-  bool waits = false;
-  for (const orbit_hold::Item& item : hold.items) {
-    one_class = one_class && item.a->version->flush_class == hold.items[0].a->version->flush_class;
-    waits = waits || (item.worker == worker_ && !submitted(item.a));
-  }
-  if (waits && (hold.remote || !one_class)) close_all_cuts(kAllStores);
+  const bool one_class = std::all_of(hold.items.begin(), hold.items.end(), [&](const orbit_hold::Item& item) {
+    return item.a->version->flush_class == hold.items[0].a->version->flush_class;
+  });
+  if (hold.remote || !one_class) submit_held(hold);
+}
+
+void Scheduler::submit_held(const orbit_hold& hold) noexcept {
+  const bool all = std::all_of(hold.items.begin(), hold.items.end(), [this](const orbit_hold::Item& item) {
+    return item.worker != worker_ || submitted(item.a);
+  });
+  if (!all) close_all_cuts(kAllStores);
+}
+
+// A cut that is collected while the hold is open finds none of its actors in it.
+void Scheduler::keep(orbit_hold* hold) noexcept {
+  submit_held(*hold);
+  hold->kept = true;
+  --granted_holds_;
 }
 
 TurnId Scheduler::hold_of(const orbit_envelope* envelope) noexcept {
@@ -353,7 +365,7 @@ void Scheduler::unhold(orbit_activation* a, bool failed) noexcept {
 }
 
 void Scheduler::release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept {
-  --granted_holds_;
+  if (!hold->kept) --granted_holds_;
   bool changed = false;
   bool one_class = true;
   uint32_t flush_class_index = 0;

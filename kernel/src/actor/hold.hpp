@@ -54,6 +54,7 @@ struct orbit_hold {
   std::vector<uint32_t> order;
   size_t next = 0;      // items before it are held
   bool remote = false;  // its changes may be a submission of their own
+  bool kept = false;    // stays open after it was granted, see Scheduler::keep
   uint64_t deadline_ns = 0;
   orbit_hold_granted granted = nullptr;
   void* ctx = nullptr;

@@ -117,6 +117,8 @@ const orbit_actors_v1 kApi = {
     .query_json = &query_index_json,
     .version = [](const orbit_envelope* reply) -> uint64_t { return reply->hash; },
     .state = &read_state,
+    .keep = [](orbit_hold* hold) { this_scheduler()->keep(hold); },
+    .hash = [](orbit_bytes key) -> uint64_t { return key_hash(from_c(key)); },
 };
 
 }  // namespace

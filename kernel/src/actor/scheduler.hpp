@@ -139,6 +139,7 @@ class Scheduler final : public Resident {
 
   // ---- holds (hold.cpp) ---------------------------------------------------------------------------------------------
   void hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept;
+  void keep(orbit_hold* hold) noexcept;
   void release(orbit_hold* hold, const uint8_t* dirty, orbit_hold_committed committed, void* ctx) noexcept;
   // orbit.erasing/1 (erasing.cpp)
   void hold_erasing(const orbit_actor_ref* refs, size_t count, std::span<const orbit_type* const> types, uint64_t deadline_ns,
@@ -318,6 +319,7 @@ class Scheduler final : public Resident {
   void hold_arrived(orbit_activation* a, orbit_envelope* envelope) noexcept;
   bool submitted(const orbit_activation* a) noexcept;
   void submit_before(const orbit_hold& hold) noexcept;
+  void submit_held(const orbit_hold& hold) noexcept;
   void gate_behind_hold(orbit_activation* a) noexcept;
   void unhold(orbit_activation* a, bool failed) noexcept;
   void release_together(orbit_hold* hold, orbit_hold_committed committed, void* ctx) noexcept;
@@ -422,7 +424,7 @@ class Scheduler final : public Resident {
   std::deque<Pending*> in_flight_;
   std::vector<Pending*> spare_pending_;
   std::vector<orbit_hold*> spare_holds_;
-  uint32_t granted_holds_ = 0;
+  uint32_t granted_holds_ = 0;  // whose actors may have changes in the open cut that are not to be collected yet
   const Store* held_in_ = nullptr;  // while a hold is being granted: where its actors lie
 
   orbit_activation* activating_ = nullptr;  // activation() is making it; null again when that failed at once
