@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// What a node keeps of transactions that erase and exchange whole databases when it is killed: every one that it
-// acknowledged, and each whole or not at all, whatever the durability.
+// What a node keeps of transactions over whole databases when it is killed: every one that it acknowledged, and each
+// whole or not at all, whatever the durability. Inside of them, commands that look at whole databases see what the
+// transaction has changed.
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -30,15 +34,17 @@ using Databases = std::vector<Database>;
 
 struct Transaction {
   std::vector<Command> commands;  // one: it is sent alone, else as a MULTI ... EXEC
-  size_t selected = 0;            // the database of the connection after it
+  std::map<size_t, std::function<bool(const Reply&)>> answers;  // what some of them must be answered
+  size_t selected = 0;                                          // the database of the connection after it
 };
 
 std::string value_of(std::mt19937_64& random, uint64_t n) {
   return std::to_string(n) + std::string(random() % 8 == 0 ? 5'000 : random() % 60, 'v');
 }
 
-// Transaction n of a seed, from that database on; does to `data` what it does to a node's.
-Transaction transaction(uint64_t seed, uint64_t n, size_t selected, Databases& data) {
+// Transaction n of a seed, from that database on; does to `data` what it does to a node's. Those that neither erase nor
+// exchange databases are as durable as the keys' type: only of SYNC ones all that were acknowledged are there.
+Transaction transaction(uint64_t seed, bool sync, uint64_t n, size_t selected, Databases& data) {
   std::mt19937_64 random(seed * 1'000'003 + n);
   Transaction out;
   const auto over_databases = [&] {
@@ -58,9 +64,45 @@ Transaction transaction(uint64_t seed, uint64_t n, size_t selected, Databases& d
         std::swap(data[a], data[b]);
     }
   };
+  // What looks at a whole database finds what the commands before it have left.
+  const auto look = [&] {
+    const Database& now = data[selected];
+    const auto add = [&](const Command& command, std::function<bool(const Reply&)> good) {
+      out.answers[out.commands.size()] = std::move(good);
+      out.commands.push_back(command);
+    };
+    const auto are_all = [now](const std::vector<Reply>& keys) {
+      std::set<std::string> seen;
+      for (const Reply& key : keys) seen.insert(key.text);
+      return seen.size() == keys.size() && seen.size() == now.size() &&
+             std::all_of(seen.begin(), seen.end(), [&](const std::string& key) { return now.contains(key); });
+    };
+    switch (random() % 5) {
+      case 0:
+        return add({"KEYS", "*"}, [are_all](const Reply& reply) { return are_all(reply.list); });
+      case 1:
+        return add({"SCAN", "0", "COUNT", "10000"}, [are_all](const Reply& reply) {
+          return reply.list.size() == 2 && reply.list[0].text == "0" && are_all(reply.list[1].list);
+        });
+      case 2:
+        return add({"RANDOMKEY"}, [now](const Reply& reply) {
+          return now.empty() ? reply.kind == Reply::Kind::none : now.contains(reply.text);
+        });
+      case 3: {
+        std::string keyspace = "# Keyspace\r\n";
+        for (size_t i = 0; i < kDatabases; ++i)
+          if (!data[i].empty()) keyspace += "db" + std::to_string(i) + ":keys=" + std::to_string(data[i].size()) + "\r\n";
+        return add({"INFO", "keyspace"}, [keyspace](const Reply& reply) { return reply.text == keyspace; });
+      }
+      default:
+        return add({"DBSIZE"}, [size = static_cast<int64_t>(now.size())](const Reply& reply) {
+          return reply.kind == Reply::Kind::integer && reply.integer == size;
+        });
+    }
+  };
   const auto over_keys = [&] {
     const std::string key = "k" + std::to_string(random() % kKeys);
-    switch (random() % 6) {
+    switch (random() % 8) {
       case 0: {
         Command fill{"MSET"};
         for (size_t i = 0; i < kFillKeys; ++i) {
@@ -89,6 +131,25 @@ Transaction transaction(uint64_t seed, uint64_t n, size_t selected, Databases& d
         selected = random() % kDatabases;
         out.commands.push_back({"SELECT", std::to_string(selected)});
         break;
+      case 4: {  // the values of these keys
+        const std::string numbers = std::to_string(random() % kFillKeys);
+        out.commands.push_back({"RPUSH", "lnumbers", numbers});
+        data[selected]["lnumbers"] += ' ' + numbers;
+        break;
+      }
+      case 5: {
+        out.commands.push_back({"SORT", "lnumbers", "BY", "fill*", "GET", "fill*", "STORE", "lsorted"});
+        Database& database = data[selected];
+        database.erase("lsorted");
+        const auto numbers = database.find("lnumbers");
+        if (numbers == database.end()) break;
+        const auto fill = database.find("fill0");  // all have the same value
+        const std::string value = ' ' + (fill != database.end() ? fill->second : std::string());
+        std::string& sorted = database["lsorted"];
+        for (const char c : numbers->second)
+          if (c == ' ') sorted += value;
+        break;
+      }
       default: {
         const std::string value = value_of(random, n);
         out.commands.push_back({"SET", key, value});
@@ -101,12 +162,27 @@ Transaction transaction(uint64_t seed, uint64_t n, size_t selected, Databases& d
   } else {
     const size_t before = random() % 4;
     const size_t behind = 1 + random() % 4;
-    for (size_t i = 0; i < before; ++i) over_keys();
-    over_databases();
-    for (size_t i = 0; i < behind; ++i) over_keys();
+    const auto some = [&](size_t count) {
+      for (size_t i = 0; i < count; ++i) random() % 3 == 0 ? look() : over_keys();
+    };
+    some(before);
+    if (!sync || random() % 2 == 0) over_databases();
+    some(behind);
+    look();
+    over_keys();
     if (random() % 3 == 0) over_databases();
   }
   out.selected = selected;
+  return out;
+}
+
+// For a message: the commands up to that one, whose answer is wrong.
+std::string text_of(const std::vector<Command>& commands, size_t number) {
+  std::string out = "wrong answer to the last of";
+  for (size_t i = 0; i <= number; ++i) {
+    out += "\n ";
+    for (const std::string& word : commands[i]) out += ' ' + word.substr(0, 20);
+  }
   return out;
 }
 
@@ -143,6 +219,7 @@ Databases read_all(RespClient& client) {
 // What a client has sent and heard, and what has to be there because of that.
 struct Client {
   uint64_t seed;
+  bool sync;
   uint64_t base = 0;  // what is surely done, which data is
   uint64_t acknowledged = 0;
   uint64_t sent = 0;
@@ -157,21 +234,28 @@ void write(Client& its, RespClient& client, std::string& error) {
     Databases ahead = its.data;
     size_t selected = 0;
     while (its.sent < its.base + kMost) {
-      std::vector<size_t> replies;
+      std::vector<std::pair<Transaction, size_t>> under_way;
       for (uint64_t left = 1 + its.sent % 3; left > 0; --left) {
-        const Transaction next = transaction(its.seed, its.sent, selected, ahead);
+        Transaction next = transaction(its.seed, its.sync, its.sent, selected, ahead);
         selected = next.selected;
-        replies.push_back(send(client, next));
+        const size_t replies = send(client, next);
+        under_way.emplace_back(std::move(next), replies);
         ++its.sent;
       }
       client.flush();
-      for (const size_t count : replies) {
+      for (const auto& [it, count] : under_way) {
+        Reply reply;
         for (size_t i = 0; i < count; ++i) {
-          const Reply reply = client.read();
+          reply = client.read();
           for (const Reply& one : reply.list)
             if (one.is_error()) error = one.text;
           if (reply.is_error()) error = reply.text;
           if (!error.empty()) return;
+        }
+        for (const auto& [number, good] : it.answers) {
+          if (good(count == 1 ? reply : reply.list.at(number))) continue;
+          error = "transaction " + std::to_string(its.acknowledged) + ": " + text_of(it.commands, number);
+          return;
         }
         ++its.acknowledged;
       }
@@ -185,7 +269,7 @@ void verify(Client& its, RespClient& client) {
   const Databases found = read_all(client);
   uint64_t n = its.base;
   while (n < its.acknowledged || (n < its.sent && found != its.data)) {
-    its.selected = transaction(its.seed, n, its.selected, its.data).selected;
+    its.selected = transaction(its.seed, its.sync, n, its.selected, its.data).selected;
     ++n;
   }
   INFO("acknowledged " << its.acknowledged << ", sent " << its.sent);
@@ -206,7 +290,7 @@ void kill_at_random_moments(const std::string& durability, int workers, size_t k
   settings.data = folder.path() / "data";
   settings.storage = "write_buffer_bytes = 1048576\nblock_cache_bytes = 1048576\nwal.bytes_max = 4194304\n";
   settings.redis = "key_idle_timeout_ms = 1\nflush_delay_ms = 20\n";
-  Client its{seed};
+  Client its{seed, durability == "sync"};
   uint64_t total = 0;
   // Some more where the machine is too slow for a transaction before each kill.
   for (size_t round = 0; round < kills || (total <= kills && round < 20 * kills); ++round) {
@@ -235,7 +319,7 @@ void kill_at_random_moments(const std::string& durability, int workers, size_t k
 
 }  // namespace
 
-TEST_CASE("a node that is killed has every acknowledged EXEC that erases or exchanges databases, whole") {
+TEST_CASE("a node that is killed has every acknowledged EXEC over whole databases, whole") {
   kill_at_random_moments("sync", 1, with_effort(8));
   kill_at_random_moments("sync", 2, with_effort(12));
   kill_at_random_moments("async", 2, with_effort(12));

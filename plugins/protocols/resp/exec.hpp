@@ -1,54 +1,89 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
-// Running a transaction. When all its commands name their keys, one hold over these is the transaction, one batch
-// commits it. When some are over whole databases or other actors, it has all keys for itself (gate.hpp) and runs in
-// steps: each run of commands that name their keys, erase databases or exchange them is a hold and a batch of its own,
-// each other command runs as it does alone.
+// Running a transaction: one hold over all the keys that its commands name, one batch that commits what they changed.
+//
+// Commands that are over whole databases or other actors run as they do alone, between the others, while the hold stays
+// open; the gate keeps other commands away meanwhile (gate.hpp). What such a command finds stored is as it was before
+// the transaction; Uncommitted adds what that has changed.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string_view>
+#include <vector>
 
+#include "databases.hpp"
+#include "multi_key.hpp"
 #include "transaction.hpp"
+#include "uncommitted.hpp"
 
 namespace orbit::resp {
 
-struct Slot;
-
-// An EXEC in steps. Commands that run as they do alone take their slots and finish them as ever; the session hands both
-// on to this.
-class SteppedExec {
+class Exec final : public HoldCall {
  public:
-  explicit SteppedExec(Session& session);
-  SteppedExec(const SteppedExec&) = delete;
-  SteppedExec& operator=(const SteppedExec&) = delete;
+  // Takes the session's queue and watches.
+  explicit Exec(Session& session);
 
   void start();
+
+  // ---- for the session, while commands run that take slots and finish them as ever ----
+
   Slot* take_part();
   void finish_part(Slot* part);
 
+  // ---- for such commands ----
+
+  const Uncommitted& uncommitted() const noexcept { return uncommitted_; }
+  // The value of a key that the transaction holds, without what has expired; null: it does not hold the key.
+  Value* open(const orbit_type* type, std::string_view key);
+  // A value that open() has given was changed.
+  void changed(const orbit_type* type, std::string_view key);
+
  private:
-  class Step;
-  friend class Step;
+  struct Change {
+    DatabaseChange change;
+    Server::DatabaseOrder order;  // behind it
+  };
 
-  void run();
-  bool begin_next();
-  void end();
+  void begin_hold();
+  void name_keys();
+  void use(KeyActor* const* actors) override;
+  bool writes() const override { return writes_; }
+  void failed(orbit_code code, const char* message) override;
+  bool lingers() override;
+  void ended() override;
 
-  Session& session_;
-  Slot* slot_ = nullptr;
+  bool check_watches();
+  bool run() noexcept;
+  void run(const QueuedCommand& command);
+  void change_databases(const Change& it, Reply& reply);
+  void erase(TypeSet types);
+
+  Session& client_;
   std::vector<QueuedCommand> queue_;
   std::vector<WatchedKey> watches_;
+  const bool watches_broken_;
+  bool writes_ = false;
+  bool exclusive_ = false;   // runs within the closed gate
+  bool waits_ = false;       // some of its commands may answer later
+  bool watches_done_ = false;
+  bool refused_ = false;
+  std::vector<Change> changes_;  // of the commands that erase and exchange databases
+  Uncommitted uncommitted_;
+  std::vector<KeyActor*> actors_;  // of refs_
+  // What has run: so many commands, keys and changes.
   size_t next_ = 0;
-  bool watches_broken_;
-  bool failed_ = false;   // the reply is no array but what is in the slot
-  bool waiting_ = false;  // for a part
+  size_t next_key_ = 0;
+  size_t next_change_ = 0;
+  uint64_t now_ms_ = 0;
+  Slot* part_ = nullptr;  // whose end is waited for
   bool running_ = false;
+  bool out_of_memory_ = false;
+  std::vector<OpenKey> open_;
   std::function<void()> leave_;
 };
 
 // Takes the session's queue and watches and runs them.
 void run_transaction(Session& session);
-// Whether the transaction must run in steps.
-bool needs_steps(const TransactionState& transaction);
 // How many keys the transaction holds at most.
 size_t keys_held(const TransactionState& transaction);
 

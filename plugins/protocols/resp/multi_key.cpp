@@ -47,17 +47,24 @@ void HoldCall::granted(void* ctx, orbit_hold* hold, void* const* actors, size_t,
     self->end();
     return;
   }
+  self->hold_ = hold;
   if (std::exchange(self->unusable_, false)) [[unlikely]]
     self->refuse(ORBIT_RESOURCE_EXHAUSTED, "out of memory");
   else
     self->use_safely(reinterpret_cast<KeyActor* const*>(actors));
+  if (!self->goes_on_) self->release();
+}
+
+void HoldCall::keep() { worker_->server.interfaces().actors->keep(hold_); }
+
+void HoldCall::release() {
   // This only marks: what follows on the connection runs after the release, when the keys are open again.
-  if (self->slot_ != nullptr) self->session_->executed(self->slot_);
-  const Interfaces& node = self->worker_->server.interfaces();
-  if (self->may_erase_) {
-    node.erasing->release(hold, self->changed_.data(), self->erased_.data(), &committed, self);
+  if (slot_ != nullptr) session_->executed(slot_);
+  const Interfaces& node = worker_->server.interfaces();
+  if (may_erase_) {
+    node.erasing->release(hold_, changed_.data(), erased_.data(), &committed, this);
   } else {
-    node.actors->release(hold, self->changed_.data(), &committed, self);
+    node.actors->release(hold_, changed_.data(), &committed, this);
   }
 }
 

@@ -30,6 +30,10 @@ class HoldCall {
   void begin(Worker& worker, Session* session, Slot* slot, uint64_t deadline_ns);
   // All actors of refs_ are here: use them, write the reply to slot->out, mark changed_[i].
   virtual void use(KeyActor* const* actors) = 0;
+  // In use(), before anything is changed: goes_on_ may be set then, and release() called later.
+  void keep();
+  // What is marked commits. Ends with ended(), perhaps before this returns.
+  void release();
   // The hold could not be taken, or its changes could not be made durable; the reply in the slot, if any, is an error
   // already.
   virtual void failed(orbit_code, const char*) {}
@@ -51,6 +55,7 @@ class HoldCall {
   bool may_erase_ = false;                   // the hold is one of orbit.erasing/1
   std::vector<const orbit_type*> erasable_;  // types that use() may have erased
   std::vector<uint8_t> erased_;              // erased_[i]: erasable_[i] is; its held actors are cleared and changed
+  bool goes_on_ = false;                     // use() returned before its end
   Worker* worker_ = nullptr;
   Session* session_ = nullptr;
   Slot* slot_ = nullptr;
@@ -63,6 +68,7 @@ class HoldCall {
   void refuse(orbit_code code, const char* message) noexcept;
   void end();
 
+  orbit_hold* hold_ = nullptr;
   bool unusable_ = false;   // what it borrowed is gone
   bool* inside_ = nullptr;  // set while hold() runs; granted() sets what it points to
 };

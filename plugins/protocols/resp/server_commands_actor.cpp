@@ -13,6 +13,7 @@
 #include "numbers.hpp"
 #include "orbit/result.hpp"
 #include "session.hpp"
+#include "uncommitted.hpp"
 #include "words.hpp"
 
 namespace orbit::resp {
@@ -81,9 +82,8 @@ void list(Session& session, Args args) {
   if (const auto good = check_actor(session.caller(), type, "*", "list", true); !good)
     return answer(session, [&](Reply& reply) { reply.error(refusal(good.error())); });
   auto* listing = new ActorListing{session, session.begin_operation(), {}, false};
-  const orbit_actors_v1& actors = *session.server().interfaces().actors;
-  actors.list(
-      actors.type(type.c_str()), cursor, count,
+  list_keys(
+      session, session.server().interfaces().actors->type(type.c_str()), cursor, count,
       [](void* ctx, orbit_bytes key, uint64_t) {
         auto& found = *static_cast<ActorListing*>(ctx);
         try {

@@ -15,6 +15,7 @@
 #include "node_json.hpp"
 #include "orbit/result.hpp"
 #include "session.hpp"
+#include "uncommitted.hpp"
 #include "words.hpp"
 
 namespace orbit::resp {
@@ -211,11 +212,10 @@ void finish(std::unique_ptr<InfoCall> call) {
 }
 
 void count_all(std::unique_ptr<InfoCall> call) {
-  const Server& server = call->session.server();
-  for (uint32_t i = 0; i < kDatabaseCount; ++i) call->databases[i] = server.database(i);
+  for (uint32_t i = 0; i < kDatabaseCount; ++i) call->databases[i] = call->session.database_type(i);
   InfoCall& counting = *call.release();
-  server.interfaces().actors->counts(
-      counting.databases.data(), kDatabaseCount, counting.sizes.data(),
+  count_keys(
+      counting.session, counting.databases, counting.sizes.data(),
       [](void* ctx, orbit_code code, const char*) {
         std::unique_ptr<InfoCall> counted(static_cast<InfoCall*>(ctx));
         if (code != ORBIT_OK) counted->sizes.fill(0);

@@ -8,13 +8,16 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "exec.hpp"
 #include "glob.hpp"
 #include "multi_key.hpp"
 #include "numbers.hpp"
 #include "orbit/result.hpp"
 #include "session.hpp"
+#include "uncommitted.hpp"
 #include "words.hpp"
 
 namespace orbit::resp {
@@ -25,8 +28,6 @@ constexpr size_t kListStep = 4096;
 constexpr unsigned kCursorBits = 53;
 constexpr unsigned kCursorShift = 64 - kCursorBits;
 
-const orbit_actors_v1& actors_of(const Session& session) { return *session.server().interfaces().actors; }
-
 // One SCAN, KEYS or RANDOMKEY: lists a part, filters it, perhaps lists on.
 class Listing {
  public:
@@ -36,14 +37,14 @@ class Listing {
       : session_(session), what_(what), pattern_(std::move(pattern)) {
     everything_ = glob_is_all(pattern_);
     bytes_max_ = session.settings().output_bytes_max;
-    database_ = session.server().database(session.database());
+    database_ = session.database_type(session.database());
     slot_ = session.begin_operation();
   }
   void filter_type(std::string type) { type_ = std::move(type); }
   void list(uint64_t from_hash, size_t limit) {
     from_hash_ = from_hash;
     limit_ = limit;
-    actors_of(session_).list(database_, from_hash, limit, &visit, &listed, this);
+    list_keys(session_, database_, from_hash, limit, &visit, &listed, this);
   }
 
  private:
@@ -112,30 +113,42 @@ class Listing {
 class TypeCall final : public HoldCall {
  public:
   explicit TypeCall(Listing& listing) : listing_(listing) {
-    for (const auto& key : listing.keys_) refs_.push_back({listing.database_, to_c(std::string_view(key))});
+    for (std::string& key : listing.keys_) {
+      if (const Value* held = open_held(key)) {
+        if (is_wanted(*held)) kept_.push_back(std::move(key));
+      } else {
+        refs_.push_back({listing.database_, to_c(std::string_view(key))});
+      }
+    }
   }
   void start() { begin(listing_.session_.worker(), nullptr, nullptr, listing_.session_.worker().deadline_ns()); }
 
  private:
+  // Of an EXEC that runs, which nobody else can open.
+  const Value* open_held(std::string_view key) const {
+    Exec* const exec = listing_.session_.exec();
+    return exec != nullptr ? exec->open(listing_.database_, key) : nullptr;
+  }
+  bool is_wanted(const Value& value) const { return type_name(value.type()) == listing_.type_; }
+
   void use(KeyActor* const* actors) override {
-    std::vector<std::string> kept;
     for (size_t i = 0; i < refs_.size(); ++i) {
       if (actors[i]->expire_if_due(worker_->now_ms())) changed_[i] = 1;
-      if (type_name(actors[i]->value.type()) == listing_.type_) kept.push_back(std::move(listing_.keys_[i]));
+      if (is_wanted(actors[i]->value)) kept_.emplace_back(from_c(refs_[i].key));
     }
-    listing_.keys_ = std::move(kept);
   }
   void failed(orbit_code, const char*) override { refused_ = true; }
   bool writes() const override { return false; }
   void ended() override {
     Listing& listing = listing_;
-    const bool refused = refused_;
+    if (refused_) kept_.clear();  // the cursor goes on; nothing that was not looked at is told
+    listing.keys_ = std::move(kept_);
     delete this;
-    if (refused) listing.keys_.clear();  // the cursor goes on; nothing that was not looked at is told
     listing.reply_now();
   }
 
   Listing& listing_;
+  std::vector<std::string> kept_;
   bool refused_ = false;
 };
 
@@ -169,9 +182,10 @@ void Listing::continue_with(uint64_t next_hash, orbit_code code, const char* mes
     return list(from_hash_, limit_ * 2);
   }
   if (what_ == What::kKeys && next_hash != 0) return list(next_hash, kListStep);
-  if (what_ == What::kRandomKey && keys_.empty() && from_hash_ != 0 && !wrapped_) {
-    wrapped_ = true;
-    return list(0, 1);
+  if (what_ == What::kRandomKey && keys_.empty()) {
+    // The EXEC that runs may have removed what is stored there.
+    if (next_hash != 0) return list(next_hash, limit_ * 2);
+    if (!std::exchange(wrapped_, true)) return list(0, 1);
   }
   if (!type_.empty() && !keys_.empty()) return (new TypeCall(*this))->start();
   reply_now();
@@ -248,17 +262,22 @@ void randomkey(Session& session, Args) {
 // ---- whole databases -----------------------------------------------------------------------------------------------
 
 void dbsize(Session& session, Args) {
-  auto* waiting = new Waiting{session, session.begin_operation()};
-  actors_of(session).count(
-      session.server().database(session.database()),
-      [](void* ctx, uint64_t count, orbit_code code, const char* message) {
-        const std::unique_ptr<Waiting> done(static_cast<Waiting*>(ctx));
-        finish_with(done->session, done->slot, [&](Reply& reply) {
-          if (code == ORBIT_OK) return reply.integer(static_cast<int64_t>(count));
+  struct Counting {
+    Waiting waiting;
+    const orbit_type* type;
+    uint64_t count = 0;
+  };
+  auto* counting = new Counting{{session, session.begin_operation()}, session.database_type(session.database())};
+  count_keys(
+      session, {&counting->type, 1}, &counting->count,
+      [](void* ctx, orbit_code code, const char* message) {
+        const std::unique_ptr<Counting> done(static_cast<Counting*>(ctx));
+        finish_with(done->waiting.session, done->waiting.slot, [&](Reply& reply) {
+          if (code == ORBIT_OK) return reply.integer(static_cast<int64_t>(done->count));
           write_error(reply, false, code, message != nullptr ? message : "");
         });
       },
-      waiting);
+      counting);
 }
 
 // Something that is done to several databases at once; the first failure is the answer.

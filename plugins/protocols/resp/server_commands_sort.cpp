@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR BSD-3-Clause
 // SORT and SORT_RO whose BY or GET name keys: those are known only when the elements are, so the command has all keys
-// for itself while it reads the elements and then opens what they name.
+// for itself while it reads the elements and then opens what they name. Inside an EXEC it uses the keys that this has.
 #include <algorithm>
 #include <exception>
 #include <memory>
@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "exec.hpp"
 #include "multi_key.hpp"
 #include "orbit/result.hpp"
 #include "session.hpp"
@@ -24,30 +25,46 @@ class SortCall final : public HoldCall {
         place_(slot),
         args_(args),
         entry_(session.server().entry(find_command(args[0]))),
-        database_(session.server().database(session.database())),
+        database_(session.database_type(session.database())),
+        exec_(session.exec()),
         leave_(std::move(leave)) {
     std::string ignored;
     find_keys(*entry_.spec, args_, UINT32_MAX, positions_, ignored);
+  }
+
+  // Ends at once perhaps, and this object with it.
+  void start() {
+    if (exec_ != nullptr) {
+      safely([&] { name_keys(*exec_->open(database_, args_[1])); });
+      return ended();
+    }
     refs_.push_back({database_, to_c(args_[1])});
-    begin(session.worker(), nullptr, nullptr, session.worker().deadline_ns());
+    begin(client_.worker(), nullptr, nullptr, client_.worker().deadline_ns());
   }
 
  private:
   bool writes() const override { return (entry_.spec->flags & kWrite) != 0; }
 
-  void use(KeyActor* const* actors) override {
+  template <class Function>
+  void safely(Function&& function) noexcept {
     try {
-      named_ ? sort_all(actors) : name_keys(actors);
+      function();
     } catch (const std::exception&) {
       client_.out_of_memory(place_);
       answered_ = true;
     }
   }
 
-  // The first hold: over what is sorted.
-  void name_keys(KeyActor* const* actors) {
-    if (actors[0]->expire_if_due(worker_->now_ms())) changed_[0] = 1;
-    names_ = sort_named_keys(args_, actors[0]->value);
+  void use(KeyActor* const* actors) override {
+    safely([&] {
+      if (named_) return sort_all(actors);
+      if (actors[0]->expire_if_due(worker_->now_ms())) changed_[0] = 1;
+      name_keys(actors[0]->value);
+    });
+  }
+
+  void name_keys(const Value& sorted) {
+    names_ = sort_named_keys(args_, sorted);
     std::sort(names_.begin(), names_.end());
     names_.erase(std::unique(names_.begin(), names_.end()), names_.end());
     std::erase_if(names_, [](const std::string& name) { return name.size() > ORBIT_ACTOR_KEY_MAX; });
@@ -59,32 +76,50 @@ class SortCall final : public HoldCall {
     answered_ = true;
   }
 
-  // The second one: over all keys.
+  // All that are named. An EXEC that runs has those of the command, and others perhaps; what it erased is not there.
+  void choose_refs() {
+    refs_.clear();
+    if (exec_ == nullptr) {
+      for (const uint32_t position : positions_) refs_.push_back({database_, to_c(args_[position])});
+    } else if (exec_->uncommitted().erased(database_)) {
+      return;
+    }
+    first_named_ = refs_.size();
+    for (const std::string& name : names_) {
+      if (exec_ != nullptr && exec_->open(database_, name) != nullptr) continue;
+      refs_.push_back({database_, to_c(std::string_view(name))});
+    }
+  }
+
   void sort_all(KeyActor* const* actors) {
     answered_ = true;
     Reply reply(place_->out, client_.protocol());
-    if (writes() && !check_writable(reply)) return;
+    if (exec_ == nullptr && writes() && !check_writable(reply)) return;
     std::unordered_map<std::string_view, const Value*> values;
-    std::vector<OpenKey> open;
     for (size_t i = 0; i < refs_.size(); ++i) {
       if (actors[i]->expire_if_due(worker_->now_ms())) changed_[i] = 1;
-      if (i < positions_.size()) {
-        open.push_back({args_[positions_[i]], &actors[i]->value});
-      } else {
-        values.emplace(names_[i - positions_.size()], &actors[i]->value);
-      }
+      if (i >= first_named_) values.emplace(from_c(refs_[i].key), &actors[i]->value);
     }
-    CommandContext context{args_, open, reply, worker_->now_ms(), worker_->random()};
-    sort_with(context, writes(), [&values](std::string_view key) -> const Value* {
-      const auto found = values.find(key);
-      return found == values.end() ? nullptr : found->second;
+    std::vector<OpenKey> open;
+    for (size_t i = 0; i < positions_.size(); ++i) {
+      const std::string_view name = args_[positions_[i]];
+      open.push_back({name, exec_ != nullptr ? exec_->open(database_, name) : &actors[i]->value});
+    }
+    CommandContext context{args_, open, reply, client_.worker().now_ms(), client_.worker().random()};
+    sort_with(context, writes(), [&](std::string_view key) -> const Value* {
+      if (const auto found = values.find(key); found != values.end()) return found->second;
+      return exec_ != nullptr ? exec_->open(database_, key) : nullptr;
     });
     for (size_t i = 0; i < open.size(); ++i) {
       if (!open[i].changed) continue;
-      actors[i]->touch();
-      changed_[i] = 1;
+      if (exec_ != nullptr) {
+        exec_->changed(database_, open[i].name);
+      } else {
+        actors[i]->touch();
+        changed_[i] = 1;
+      }
     }
-    if (reply.failed()) worker_->count_error();
+    if (reply.failed()) client_.worker().count_error();
   }
 
   void failed(orbit_code code, const char* message) override {
@@ -97,11 +132,11 @@ class SortCall final : public HoldCall {
   void ended() override {
     if (!answered_) {
       named_ = true;
-      refs_.clear();
-      for (const uint32_t position : positions_) refs_.push_back({database_, to_c(args_[position])});
-      for (const std::string& name : names_) refs_.push_back({database_, to_c(std::string_view(name))});
-      begin(client_.worker(), nullptr, nullptr, client_.worker().deadline_ns());
-      return;
+      safely([&] { choose_refs(); });
+      if (!answered_ && !refs_.empty()) {
+        return begin(client_.worker(), nullptr, nullptr, client_.worker().deadline_ns());
+      }
+      if (!answered_) safely([&] { sort_all(nullptr); });
     }
     Session& client = client_;
     Slot* const place = place_;
@@ -116,9 +151,11 @@ class SortCall final : public HoldCall {
   const Args args_;  // kept in the slot
   const CommandEntry& entry_;
   const orbit_type* const database_;
+  Exec* const exec_;  // inside of which it runs
   std::function<void()> leave_;
   std::vector<uint32_t> positions_;
   std::vector<std::string> names_;
+  size_t first_named_ = 0;  // refs_ before it are the command's own
   bool named_ = false;
   bool answered_ = false;
 };
@@ -133,7 +170,7 @@ void sort_by_patterns(Session& session, Args args) {
   Slot* const slot = session.begin_operation();
   const Args kept = slot->keep(args);
   exclusively(session, [&session, slot, kept](std::function<void()> leave) {
-    new SortCall(session, slot, kept, std::move(leave));
+    (new SortCall(session, slot, kept, std::move(leave)))->start();
   });
 }
 

@@ -222,6 +222,10 @@ bool Session::permitted(const CommandEntry& entry, Args args) {
   return !why;
 }
 
+const orbit_type* Session::database_type(uint32_t database) const noexcept {
+  return exec_ != nullptr ? exec_->uncommitted().database(database) : server().database(database);
+}
+
 void Session::set_protocol(int protocol) noexcept { protocol_ = static_cast<uint8_t>(protocol); }
 
 void Session::set_reply_mode(ReplyMode mode) noexcept {

@@ -25,7 +25,7 @@
 namespace orbit::resp {
 
 class BlockedCall;
-class SteppedExec;
+class Exec;
 
 class Session {
  public:
@@ -56,6 +56,8 @@ class Session {
   bool gone() const noexcept { return gone_; }
   uint32_t database() const noexcept { return database_; }
   void select(uint32_t database) noexcept { database_ = static_cast<uint8_t>(database); }
+  // The actor type of a database, as an EXEC that runs has left it.
+  const orbit_type* database_type(uint32_t database) const noexcept;
   int protocol() const noexcept { return protocol_; }
   // As HELLO changes it.
   void set_protocol(int protocol) noexcept;
@@ -71,9 +73,9 @@ class Session {
   // Memory ran out while the slot's operation was answered: says so instead.
   void out_of_memory(Slot* slot) noexcept;
 
-  // An EXEC that runs in steps hands out the slots while it runs.
-  SteppedExec* exec() const noexcept { return exec_; }
-  void set_exec(SteppedExec* exec) noexcept { exec_ = exec; }
+  // An EXEC hands out the slots while it runs commands that take them.
+  Exec* exec() const noexcept { return exec_; }
+  void set_exec(Exec* exec) noexcept { exec_ = exec; }
   // The command that waits for an element, if any.
   BlockedCall* waiting() const noexcept { return waiting_; }
   void set_waiting(BlockedCall* call) noexcept { waiting_ = call; }
@@ -198,7 +200,7 @@ class Session {
   const uint64_t opened_at_ms_;
   uint64_t active_at_ms_;
   const CommandEntry* last_command_ = nullptr;
-  SteppedExec* exec_ = nullptr;
+  Exec* exec_ = nullptr;
   BlockedCall* waiting_ = nullptr;
   std::string held_pushes_;
   Principal principal_;

@@ -163,7 +163,7 @@ bool queue_command(Session& session, const CommandEntry& entry, Args args, std::
   }
   if (!check_subcommand(entry.spec->name, args, why)) return false;
   QueuedCommand command{&entry, nullptr, {}, {}};
-  if (entry.spec->run != nullptr && !entry.is_operation(args, true)) {
+  if (entry.spec->run != nullptr) {
     if (!find_keys(*entry.spec, args, settings.command_keys_max, command.keys, why)) return false;
     if (entry.kind == CommandKind::kTwoDatabases && command.keys.size() == 1) command.keys.push_back(command.keys[0]);
   }
