@@ -383,6 +383,16 @@ TEST_CASE("SORT reads the keys that its patterns name, as redis-server does") {
       "a: SORT l BY w_* GET o_*",
       "a: SORT l DESC",
       "a: EXEC",
+      "a: MULTI",
+      "a: FLUSHDB",
+      "a: RPUSH m 3 1 2",
+      "a: SORT m BY w_* GET o_* GET #",
+      "a: MSET w_1 9 w_2 1",
+      "a: SORT m BY w_* GET # GET w_* STORE out",
+      "a: LRANGE out 0 -1",
+      "a: SORT out BY nothing STORE w_1",
+      "a: EXEC",
+      "a: LRANGE w_1 0 -1",
   });
 }
 

@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kUnansweredMax = 200;
 constexpr size_t kStringBytesMax = 6'000;
+constexpr size_t kSpareDatabases = 8;  // the first of those that hold nothing for long
 
 // An integer reply, or nothing.
 std::optional<int64_t> number(std::string_view reply) {
@@ -278,10 +279,13 @@ std::string SimulatedClient::command_for_own(Args& args, std::vector<Write>& wri
     for (const auto& [name, own] : stored_) write(name, nothing);
     return "+OK\r\n";
   }
-  if (dice_.one_in(30)) {
-    args = {"DBSIZE"};
-    ++groups_;  // with it an EXEC commits in steps
-    return integer(std::count_if(sent_.begin(), sent_.end(), [](const auto& one) { return one.second.is_there(); }));
+  if (dice_.one_in(8)) return look_at_own(args);
+  if (dice_.one_in(20)) {
+    const auto list =
+        std::find_if(sent_.begin(), sent_.end(), [](const auto& one) { return one.second.kind == Own::Kind::list; });
+    args = {"SORT", list->first, "BY", "nothing*", "ALPHA", "STORE", list->first};
+    write(list->first, [](Own& it) { std::sort(it.list.begin(), it.list.end()); });
+    return integer(static_cast<int64_t>(list->second.list.size()));
   }
   if (dice_.one_in(20)) {
     const auto from =
@@ -300,6 +304,38 @@ std::string SimulatedClient::command_for_own(Args& args, std::vector<Write>& wri
   return reply;
 }
 
+// A command over the whole database, of which few keys can be meant.
+std::string SimulatedClient::look_at_own(Args& args) {
+  std::vector<std::string> there;
+  for (const auto& [name, own] : sent_)
+    if (own.is_there()) there.push_back(name);
+  const auto chosen = std::next(sent_.begin(), static_cast<std::ptrdiff_t>(dice_.below(sent_.size())));
+  const auto& [name, own] = *chosen;
+  const bool is_list = own.kind == Own::Kind::list;
+  const auto found = [&](bool good) {
+    return array(good && own.is_there() ? std::vector{bulk(name)} : std::vector<std::string>());
+  };
+  switch (dice_.below(5)) {
+    case 0:
+      args = {"KEYS", name};
+      return found(true);
+    case 1:
+      args = {"SCAN", "0", "COUNT", "100", "MATCH", name};
+      return array({bulk("0"), found(true)});
+    case 2:
+      args = {"SCAN", "0", "TYPE", "list", "MATCH", name, "COUNT", "100"};
+      return array({bulk("0"), found(is_list)});
+    case 3:
+      if (there.size() > 1) break;
+      args = {"RANDOMKEY"};
+      return there.empty() ? "$-1\r\n" : bulk(there[0]);
+    default:
+      break;
+  }
+  args = {"DBSIZE"};
+  return integer(static_cast<int64_t>(there.size()));
+}
+
 void SimulatedClient::add_own() {
   ++groups_;
   Args args;
@@ -315,10 +351,24 @@ void SimulatedClient::add_own_transaction() {
   std::vector<std::string> replies;
   std::vector<Write> writes;
   ++groups_;
+  const auto queue = [&](const Args& args, std::string reply) {
+    replies.push_back(std::move(reply));
+    add_exact(args, "+QUEUED\r\n");
+  };
   for (uint64_t i = 0, count = 1 + dice_.below(5); i < count; ++i) {
     Args args;
-    replies.push_back(command_for_own(args, writes));
-    add_exact(args, "+QUEUED\r\n");
+    std::string reply = command_for_own(args, writes);
+    queue(args, std::move(reply));
+    if (!dice_.one_in(12)) continue;
+    // An empty database in the place of its own, for a while.
+    const Args exchange{"SWAPDB", database_, std::to_string(number_ + kSpareDatabases)};
+    queue(exchange, "+OK\r\n");
+    queue({"RANDOMKEY"}, "$-1\r\n");
+    queue({"SET", "own.away", "x"}, "+OK\r\n");
+    queue({"DBSIZE"}, integer(1));
+    dice_.one_in(2) ? queue({"FLUSHDB"}, "+OK\r\n") : queue({"DEL", "own.away"}, integer(1));
+    queue({"KEYS", "*"}, array({}));
+    queue(exchange, "+OK\r\n");
   }
   if (dice_.one_in(8)) {
     sent_ = before;

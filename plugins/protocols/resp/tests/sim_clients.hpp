@@ -121,7 +121,7 @@ class SimulatedClient {
   struct Write {
     std::string key;
     std::function<void(Own&)> apply;
-    uint64_t group;  // those of one command, or one step of an EXEC, happen together
+    uint64_t group;  // those of one command, or one EXEC, happen together
   };
   struct Awaited {
     std::string what;
@@ -134,6 +134,7 @@ class SimulatedClient {
   void add_exact(const Args& args, std::string reply, size_t writes = 0);
   std::string command_for_own(Args& args, std::vector<Write>& writes);
   std::string command_for_own(const std::string& name, Own& own, Args& args, std::function<void(Own&)>& apply);
+  std::string look_at_own(Args& args);
   void add_own();
   void counted(const std::string& counter, int64_t value);
   void add_count_under_watch();
