@@ -15,6 +15,10 @@ namespace orbit::kernel {
 namespace {
 
 constexpr size_t kSlice = 128;  // activations collected per round while a cut closes
+// A commit takes as much of the processor as many requests do. So when many wait for one, and others just arrive, these are
+// let in; for few it would only be a delay. Measured with 4 to 50 clients (docs/performance.md).
+constexpr uint32_t kJoinFrom = 12;
+constexpr uint64_t kJoinNs = 50'000;
 constexpr size_t kMembersKept = 65'536;  // of a cut, whose list keeps its memory for the next one
 
 // What orbit_writer's functions need.
@@ -244,6 +248,7 @@ void Scheduler::close_cut(FlushClass& cls) noexcept {
   if (cls.rule.durability == ORBIT_DURABILITY_SYNC) {
     cls.closing = open_sync(cls);
     cls.open = nullptr;
+    cls.waiting = 0;
   } else {
     cls.closing = make_submission(*cls.store, cls.rule.durability == ORBIT_DURABILITY_ASYNC || std::exchange(cls.save, false),
                                   true);
@@ -282,7 +287,18 @@ bool Scheduler::collect_slice(FlushClass& cls, size_t most) noexcept {
   return true;
 }
 
+// Whether the open cut of a SYNC class is put off.
+bool Scheduler::lets_join(FlushClass& cls) noexcept {
+  if (cls.waiting >= kJoinFrom && executor_.arrivals()) {
+    if (cls.join_until_ns == 0) cls.join_until_ns = now_ns_ + kJoinNs;
+    if (now_ns_ < cls.join_until_ns) return joining_ = true;
+  }
+  cls.join_until_ns = 0;
+  return false;
+}
+
 void Scheduler::commit_round() noexcept {
+  joining_ = false;
   if (granted_holds_ != 0) return;
   for (FlushClass& cls : classes_) {
     if (cls.closing == nullptr) {
@@ -290,6 +306,7 @@ void Scheduler::commit_round() noexcept {
       if (!waits || cls.in_flight != 0) continue;
       switch (cls.rule.durability) {
         case ORBIT_DURABILITY_SYNC:
+          if (lets_join(cls)) continue;
           break;
         case ORBIT_DURABILITY_ASYNC:
           // Half the promised delay is left for collecting and for the engine.
@@ -444,6 +461,7 @@ void Scheduler::fail_sync(FlushClass& cls, orbit_code code, const std::string& m
     ahead.push_back(a);
   }
   Pending* open = std::exchange(cls.open, nullptr);
+  cls.waiting = 0;
   for (orbit_activation* a : ahead) {
     if (a->current != nullptr) continue;
     drop_actor(a);

@@ -90,7 +90,7 @@ bool Scheduler::step() noexcept {
 
 bool Scheduler::pending() const noexcept {
   // A closing cut goes on in the next round.
-  return run_head_ != nullptr || outbox_used_ || !hinted_.empty() ||
+  return run_head_ != nullptr || outbox_used_ || !hinted_.empty() || joining_ ||
          std::any_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) { return cls.closing != nullptr; });
 }
 
@@ -481,7 +481,14 @@ void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
   envelope->hash = a->record_version;
   if (a->version->def->durability == ORBIT_DURABILITY_SYNC && !stored(a)) {
     // What this turn saw or did must survive before anybody hears of it.
-    Pending* pending = a->dirty != 0 ? open_sync(flush_class(a->version->flush_class)) : find_pending(a->gate);
+    Pending* pending = nullptr;
+    if (a->dirty != 0) {
+      FlushClass& cls = flush_class(a->version->flush_class);
+      pending = open_sync(cls);
+      ++cls.waiting;
+    } else {
+      pending = find_pending(a->gate);
+    }
     pending->parked.push(envelope);
     return;
   }

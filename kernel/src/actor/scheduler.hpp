@@ -238,6 +238,8 @@ class Scheduler final : public Resident {
     Pending* closing = nullptr;                      // the closed cut that is being collected
     std::vector<std::function<void(orbit_code, const std::string&)>> then_open;  // wait for the open cut (not SYNC)
     uint32_t in_flight = 0;
+    uint32_t waiting = 0;                            // SYNC: answers that hang on the open cut
+    uint64_t join_until_ns = 0;                      // SYNC: it is put off until then; 0: it is not
     bool due = false;                                // close at the next chance
     bool save = false;                               // not SYNC: a turn waits for the open cut to be durable
     static uint32_t parity(uint64_t cut) noexcept { return static_cast<uint32_t>(cut & 1); }
@@ -342,6 +344,7 @@ class Scheduler final : public Resident {
   void close_cut(FlushClass& cls) noexcept;
   bool collect_slice(FlushClass& cls, size_t most) noexcept;
   void commit_round() noexcept;
+  bool lets_join(FlushClass& cls) noexcept;
   void pending_done(Pending* pending) noexcept;
   void tell_stored(const Pending::Stored& stored) noexcept;
   void fail_sync(FlushClass& cls, orbit_code code, const std::string& message) noexcept;
@@ -424,6 +427,7 @@ class Scheduler final : public Resident {
   std::deque<Pending*> in_flight_;
   std::vector<Pending*> spare_pending_;
   std::vector<orbit_hold*> spare_holds_;
+  bool joining_ = false;  // a commit was put off in this round
   uint32_t granted_holds_ = 0;  // whose actors may have changes in the open cut that are not to be collected yet
   const Store* held_in_ = nullptr;  // while a hold is being granted: where its actors lie
 

@@ -77,6 +77,8 @@ bool AsioExecutor::cancel(orbit_timer timer) noexcept { return here("cancel").ti
 
 bool AsioExecutor::blocking(orbit_function function, void* ctx) noexcept { return io_pool_.submit(function, ctx); }
 
+bool AsioExecutor::arrivals() noexcept { return here("arrivals").arrivals; }
+
 uint64_t AsioExecutor::progress(uint32_t worker) const noexcept { return workers_[worker]->poller.progress(); }
 
 bool AsioExecutor::interrupt(uint32_t worker, orbit_function function, void* ctx, uint64_t timeout_ns) noexcept {

@@ -50,6 +50,7 @@ class AsioExecutor final : public Executor {
   bool cancel(orbit_timer timer) noexcept override;
   bool blocking(orbit_function function, void* ctx) noexcept override;
 
+  bool arrivals() noexcept override;
   uint64_t progress(uint32_t worker) const noexcept override;
   bool interrupt(uint32_t worker, orbit_function function, void* ctx, uint64_t timeout_ns) noexcept override;
 

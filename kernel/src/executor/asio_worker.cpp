@@ -162,9 +162,9 @@ bool AsioExecutor::Worker::poll(int64_t timeout_ns) noexcept {
       if (!sleeping_.load() || stop_.load()) timeout_ns = 0;
     }
   }
-  const bool events = poller.wait(timeout_ns) != 0;
+  arrivals = poller.wait(timeout_ns) != 0;
   if (sleeps) sleeping_.store(false, std::memory_order_relaxed);
-  return events;
+  return arrivals;
 }
 
 void AsioExecutor::Worker::run() noexcept {
@@ -182,7 +182,7 @@ void AsioExecutor::Worker::run() noexcept {
     read_clocks();
     if (Job* jobs = inbox_.take()) {
       if (!worked) jobs_lead_ = true;
-      worked = true;
+      worked = arrivals = true;
       run_jobs(jobs);
     }
     worked |= timers.run_due(now_ns) != 0;

@@ -39,6 +39,7 @@ class AsioExecutor::Worker {
   Prng random;
   uint64_t now_ns = 0;
   uint64_t now_unix_ms = 0;
+  bool arrivals = false;  // see Executor::arrivals; stays as it was in rounds that do not look at the sockets
 
  private:
   void run() noexcept;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "executor/executor.hpp"
@@ -46,6 +47,8 @@ class SimExecutor final : public Executor {
   void wake(uint32_t worker) noexcept { touch(worker); }
   // From now on a job of the I/O pool begins so much later than it was queued.
   void set_io_delay(uint64_t ns) noexcept { io_delay_ns_ = ns; }
+  // From now on something arrives in every round, or in none; before, it is tossed for.
+  void set_arrivals(bool always) noexcept { arrivals_ = always; }
   uint64_t trace_hash() const noexcept { return trace_hash_; }
   uint64_t steps() const noexcept { return steps_; }
   // Adds to the history whatever a test wants to compare.
@@ -58,6 +61,7 @@ class SimExecutor final : public Executor {
   orbit_timer after(uint64_t delay_ns, orbit_function function, void* ctx) override;
   bool cancel(orbit_timer timer) noexcept override;
   bool blocking(orbit_function function, void* ctx) noexcept override;
+  bool arrivals() noexcept override { return arrivals_ ? *arrivals_ : random_.below(2) != 0; }
   uint64_t monotonic_ns() const noexcept override { return now_ns_; }
   uint64_t coarse_monotonic_ns() const noexcept override { return now_ns_; }
   uint64_t unix_ms() const noexcept override;
@@ -103,6 +107,7 @@ class SimExecutor final : public Executor {
   std::vector<Choice> choices_;
   uint64_t now_ns_;
   uint64_t io_delay_ns_ = 0;
+  std::optional<bool> arrivals_;
   uint64_t steps_ = 0;
   uint64_t trace_hash_ = 14695981039346656037ULL;
   bool started_ = false;

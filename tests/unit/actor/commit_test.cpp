@@ -27,6 +27,37 @@ TEST_CASE("many SYNC turns share one commit") {
   CHECK(disk.syncs < 300);
 }
 
+TEST_CASE("a commit that many wait for lets in what just arrives, but not for long, and one for few begins at once") {
+  struct Seen {
+    uint64_t syncs;
+    uint64_t took_ns;
+  };
+  // Callers that come in two groups, the second when the turns of the first have run.
+  const auto syncs_of = [](bool arrivals, int group) {
+    Disk disk;
+    SimNode node(disk, 12);
+    const auto key = [](int i) { return "k" + std::to_string(i); };
+    for (int i = 0; i < 2 * group; ++i) node.call("sync", key(i), kAdd, 1);
+    node.executor.set_arrivals(arrivals);
+    const uint64_t syncs_before = disk.syncs;
+    const uint64_t turns_before = metric(node, "orbit_turns_total");
+    const uint64_t began_ns = node.executor.monotonic_ns();
+    std::vector<std::shared_ptr<Answer>> answers;
+    for (int i = 0; i < group; ++i) answers.push_back(node.send(0, "sync", key(i), kAdd, 1));
+    REQUIRE(node.run_until(
+        [&] { return metric(node, "orbit_turns_total") == turns_before + static_cast<uint64_t>(group); }));
+    for (int i = group; i < 2 * group; ++i) answers.push_back(node.send(0, "sync", key(i), kAdd, 1));
+    for (const auto& answer : answers) CHECK(node.wait(answer).value == 2);
+    return Seen{disk.syncs - syncs_before, node.executor.monotonic_ns() - began_ns};
+  };
+  const Seen joined = syncs_of(true, 20);
+  CHECK(joined.syncs == 1);
+  CHECK(joined.took_ns >= 50'000);
+  CHECK(joined.took_ns < 100'000);
+  CHECK(syncs_of(false, 20).syncs == 2);
+  CHECK(syncs_of(true, 5).syncs == 2);
+}
+
 TEST_CASE("an ASYNC change is synced within its delay") {
   Disk disk;
   SimNode node(disk, 4);
