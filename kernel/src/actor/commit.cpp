@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kSlice = 128;  // activations collected per round while a cut closes
 // A commit takes as much of the processor as many requests do. So when many wait for one, and others just arrive, these are
-// let in; for few it would only be a delay. Measured with 4 to 50 clients (docs/performance.md).
+// let in; for few it would only be a delay (docs/performance.md).
 constexpr uint32_t kJoinFrom = 12;
 constexpr uint64_t kJoinNs = 50'000;
 constexpr size_t kMembersKept = 65'536;  // of a cut, whose list keeps its memory for the next one
@@ -249,6 +249,7 @@ void Scheduler::close_cut(FlushClass& cls) noexcept {
     cls.closing = open_sync(cls);
     cls.open = nullptr;
     cls.waiting = 0;
+    cls.join_until_ns = 0;
   } else {
     cls.closing = make_submission(*cls.store, cls.rule.durability == ORBIT_DURABILITY_ASYNC || std::exchange(cls.save, false),
                                   true);
@@ -293,7 +294,6 @@ bool Scheduler::lets_join(FlushClass& cls) noexcept {
     if (cls.join_until_ns == 0) cls.join_until_ns = now_ns_ + kJoinNs;
     if (now_ns_ < cls.join_until_ns) return joining_ = true;
   }
-  cls.join_until_ns = 0;
   return false;
 }
 
@@ -462,6 +462,7 @@ void Scheduler::fail_sync(FlushClass& cls, orbit_code code, const std::string& m
   }
   Pending* open = std::exchange(cls.open, nullptr);
   cls.waiting = 0;
+  cls.join_until_ns = 0;
   for (orbit_activation* a : ahead) {
     if (a->current != nullptr) continue;
     drop_actor(a);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "actor/hold.hpp"
 #include "actor/runtime.hpp"
 #include "state/record_format.hpp"
 
@@ -255,7 +256,9 @@ void DueIndex::check_expired(Delivery* delivery) {
     Scheduler& its = runtime_.scheduler(owner);
     const orbit_activation* a = its.table().find(delivery->type, mixed, delivery->actor_key);
     const bool at_rest = a != nullptr && a->stage == Stage::active && a->dirty == 0;
-    const bool disagrees = at_rest && a->expires_at_ms() == delivery->entry.due_ms;
+    // Another worker may be writing the record of a held one: it is asked again.
+    const bool held = at_rest && is_mark(a->current);
+    const bool disagrees = held || (at_rest && a->expires_at_ms() == delivery->entry.due_ms);
     if (at_rest && !disagrees) {
       Pending* pending = its.make_submission(store_, false, true);
       pending->batch.remove(delivery->entry.key);

@@ -66,7 +66,6 @@ void orbit_hold::advance() noexcept {
         }
       }
       if (a->idle() && a->version == a->type->current.load(std::memory_order_acquire)) {
-        if (a->dirty != 0) home->before_change(a);
         a->current = mark_of(this);
         a->no_holds = erasing != nullptr;
         a->last_used = home->now_tick_;
@@ -246,9 +245,12 @@ bool Scheduler::submitted(const orbit_activation* a) noexcept {
   return closing == nullptr || closing->seq != a->gate;
 }
 
-// Changes that may go out in a submission of their own must not be joined with older ones that wait for a cut: the cut
-// would take one actor's part of them, without the others'.
+// What is changed from the grant on goes out together: none of it in a cut that closed while the hold waited for others of its
+// actors. Changes that may go out in a submission of their own must not be joined with older ones that wait for a cut either:
+// the cut would take one actor's part of them, without the others'.
 void Scheduler::submit_before(const orbit_hold& hold) noexcept {
+  for (const orbit_hold::Item& item : hold.items)
+    if (item.worker == worker_ && item.a->dirty != 0) before_change(item.a);
   const bool one_class = std::all_of(hold.items.begin(), hold.items.end(), [&](const orbit_hold::Item& item) {
     return item.a->version->flush_class == hold.items[0].a->version->flush_class;
   });
@@ -307,7 +309,6 @@ void Scheduler::hold_arrived(orbit_activation* a, orbit_envelope* envelope) noex
   free_envelope(envelope);
   // What was changed before must reach the engine before the hold's changes, which the other worker submits.
   if (hold->home != this && !submitted(a)) close_all_cuts(kAllStores);
-  if (a->dirty != 0) before_change(a);
   a->current = mark_of(hold);
   a->last_used = now_tick_;
   a->no_holds = hold->erasing != nullptr;

@@ -60,8 +60,8 @@ class Executor {
   // function(ctx) on the I/O pool; false when its bounded queue is full. [any thread]
   virtual bool blocking(orbit_function function, void* ctx) noexcept = 0;
 
-  // Whether this round of the worker began with something new, from a socket or another thread: then more is likely to follow
-  // at once. [worker]
+  // Whether the worker's last look at its sockets and its inbox found something, which may be the end of a commit that it
+  // waited for: then more is likely to follow at once. [worker]
   virtual bool arrivals() noexcept { return false; }
 
   // Where a worker is: odd while it works, even while it waits for I/O or has not started; another number after each wait.

@@ -289,6 +289,38 @@ TEST_CASE("a hold over actors that were changed alone just before commits as one
   }
 }
 
+TEST_CASE("a hold that waits for one actor while changes of another are about to be stored commits as one") {
+  for (uint64_t seed = 1; seed <= with_effort(60); ++seed) {
+    CAPTURE(seed);
+    Disk disk;
+    SimNode node(disk, seed);
+    std::vector<std::shared_ptr<Answer>> changed;
+    // So many others that a cut is collected in several rounds.
+    for (size_t other = 0; other < 800; ++other) changed.push_back(node.send(0, "async", "other" + std::to_string(other), kAdd, 0));
+    std::vector<Transfer> transfers(10);
+    for (size_t i = 0; i < transfers.size(); ++i) changed.push_back(node.send(0, "async", "k" + std::to_string(i), kAdd, 0));
+    for (const auto& answer : changed) node.wait(answer);
+    for (size_t i = 0; i < transfers.size(); ++i) {
+      transfers[i].amount = static_cast<int64_t>(i) + 1;
+      start_transfer(node, 0, "async", "k" + std::to_string(i), "async", "absent" + std::to_string(i), &transfers[i]);
+    }
+    for (uint64_t step = 0; step < seed % 20; ++step) node.executor.step();
+    node.executor.advance(1'000'000'000);
+    const auto all_finished = [&] {
+      return std::all_of(transfers.begin(), transfers.end(), [](const Transfer& t) { return t.finished; });
+    };
+    for (int step = 0; step < 100'000 && !all_finished(); ++step) {
+      node.executor.step();
+      REQUIRE(stored_sum(disk) == 0);
+    }
+    CHECK(all_finished());
+    for (int step = 0; step < 2'000; ++step) {
+      node.executor.step();
+      REQUIRE(stored_sum(disk) == 0);
+    }
+  }
+}
+
 TEST_CASE("while a hold is kept open other actors are stored, and of its own what they had before") {
   for (const uint32_t workers : {1u, 2u, 3u}) {
     for (const char* type : {"sync", "async"}) {
