@@ -2,6 +2,7 @@
 #include "exec.hpp"
 
 #include <exception>
+#include <string>
 #include <utility>
 
 #include "numbers.hpp"
@@ -54,7 +55,16 @@ void Exec::start() {
 }
 
 void Exec::begin_hold() {
-  name_keys();
+  worker_ = &client_.worker();
+  try {
+    name_keys();
+  } catch (const std::exception&) {  // nothing has begun, but the gate may be closed
+    client_.out_of_memory(slot_);
+    Session& client = client_;
+    Slot* const slot = slot_;
+    ended();
+    return client.finish(slot);
+  }
   begin(client_.worker(), &client_, slot_, client_.worker().deadline_ns());
 }
 
@@ -88,6 +98,9 @@ void Exec::name_keys() {
     if ((erased >> i & 1) != 0) erasable_.push_back(server.type(i));
   }
   may_erase_ = exchanged != 0 || erased != 0;
+  changed_.reserve(refs_.size());
+  erased_.reserve(erasable_.size());
+  actors_.reserve(refs_.size());
 }
 
 void Exec::use(KeyActor* const* actors) {
@@ -124,19 +137,49 @@ bool Exec::check_watches() {
 // Until something has to be waited for: false.
 bool Exec::run() noexcept {
   running_ = true;
-  try {
-    while (part_ == nullptr && next_ < queue_.size()) run(queue_[next_++]);
-  } catch (const std::exception&) {
-    // A command that threw has not begun what it would have been waited for.
-    if (part_ != nullptr) worker_->give_back(std::exchange(part_, nullptr));
-    next_ = queue_.size();
-    out_of_memory_ = true;
+  while (part_ == nullptr && next_ < queue_.size()) {
+    const size_t mark = slot_->out.size();
+    try {
+      run(queue_[next_++]);
+      bound_answers();
+    } catch (const std::exception&) {
+      // A command that threw has not begun what it would have been waited for.
+      if (part_ != nullptr) worker_->give_back(std::exchange(part_, nullptr));
+      lack_memory(mark);
+    }
   }
   running_ = false;
   if (part_ != nullptr) return false;
-  if (out_of_memory_) client_.out_of_memory(slot_);
+  if (too_long_) refuse_answers();
   client_.set_exec(nullptr);
   return true;
+}
+
+// The answer of a command, which begins there, is that there was no memory for it; the others stand.
+void Exec::lack_memory(size_t mark) noexcept {
+  worker_->count_error();
+  try {
+    slot_->out.truncate(mark);
+    Reply(slot_->out, client_.protocol()).error("ERR out of memory");
+  } catch (const std::exception&) {
+    client_.kill();  // who misses a reply would take the next one for it
+  }
+}
+
+void Exec::bound_answers() noexcept {
+  too_long_ |= slot_->out.size() > client_.settings().output_bytes_max;
+  if (too_long_) slot_->out.clear();
+}
+
+void Exec::refuse_answers() noexcept {
+  slot_->out.clear();
+  try {
+    Reply(slot_->out, client_.protocol())
+        .error("ERR the EXEC was carried out, but its answers do not fit into output_bytes_max = " +
+               std::to_string(client_.settings().output_bytes_max) + " bytes");
+  } catch (const std::exception&) {
+    client_.kill();
+  }
 }
 
 void Exec::run(const QueuedCommand& command) {
@@ -191,16 +234,18 @@ Slot* Exec::take_part() {
 }
 
 void Exec::finish_part(Slot* part) {
+  const size_t mark = slot_->out.size();
   try {
     slot_->out.append(part->out.view());
+    bound_answers();
   } catch (const std::exception&) {
-    next_ = queue_.size();
-    out_of_memory_ = true;
+    lack_memory(mark);
   }
   part_ = nullptr;
   worker_->give_back(part);
   if (running_) return;
   worker_->refresh_time();
+  now_ms_ = worker_->now_ms();
   if (run()) release();
 }
 
@@ -217,11 +262,7 @@ void Exec::changed(const orbit_type* type, std::string_view key) {
   changed_[found] = 1;
 }
 
-void Exec::failed(orbit_code, const char*) {
-  refused_ = true;
-  if (!watches_done_) unwatch_later(*worker_, std::exchange(watches_, {}));
-  watches_done_ = true;
-}
+void Exec::failed(orbit_code, const char*) { refused_ = true; }
 
 // What was done to whole databases is stored: from here on everybody sees it.
 bool Exec::lingers() {
@@ -232,6 +273,12 @@ bool Exec::lingers() {
 }
 
 void Exec::ended() {
+  if (!watches_done_) {
+    try {
+      unwatch_later(*worker_, std::move(watches_));
+    } catch (const std::exception&) {  // out of memory: the keys stay in it
+    }
+  }
   const std::function<void()> leave = std::move(leave_);
   delete this;
   if (leave) leave();

@@ -55,6 +55,9 @@ class Exec final : public HoldCall {
   bool check_watches();
   bool run() noexcept;
   void run(const QueuedCommand& command);
+  void lack_memory(size_t mark) noexcept;
+  void bound_answers() noexcept;
+  void refuse_answers() noexcept;
   void change_databases(const Change& it, Reply& reply);
   void erase(TypeSet types);
 
@@ -74,10 +77,10 @@ class Exec final : public HoldCall {
   size_t next_ = 0;
   size_t next_key_ = 0;
   size_t next_change_ = 0;
-  uint64_t now_ms_ = 0;
+  uint64_t now_ms_ = 0;  // when the command that runs began
   Slot* part_ = nullptr;  // whose end is waited for
   bool running_ = false;
-  bool out_of_memory_ = false;
+  bool too_long_ = false;  // its answers are more than a client may have waiting
   std::vector<OpenKey> open_;
   std::function<void()> leave_;
 };

@@ -143,6 +143,34 @@ TEST_CASE("while storage refuses writes, an EXEC that only reads is answered, on
   });
 }
 
+TEST_CASE("the time of a command in an EXEC is when it runs, however long those before it took") {
+  testkit::for_seeds(orbit::testing::with_effort(20), [&](uint64_t seed) {
+    Node node = node_of(seed, "async");
+    Connection client = node.connect("127.0.0.1:6379");
+    fill(node, client);
+    node.storage().set_delay(20s);
+    CHECK(exec(node, client, {{"DBSIZE"}, {"SET", "lock", "held", "PX", "10000"}}) == "*2\r\n:3\r\n+OK\r\n");
+    CHECK(ask(node, client, {"GET", "lock"}) == "$4\r\nheld\r\n");
+  });
+}
+
+TEST_CASE("an EXEC whose answers are more than a client may have waiting is carried out, and an error names the bound") {
+  testkit::for_seeds(orbit::testing::with_effort(20), [&](uint64_t seed) {
+    Node node({.seed = seed,
+               .plugins = {{.file = RESP_PLUGIN, .config = "listen = '127.0.0.1:6379'\noutput_bytes_max = 65536"}}});
+    Connection client = node.connect("127.0.0.1:6379");
+    ask(node, client, {"SET", "big", std::string(30'000, 'x')});
+    std::vector<Args> commands{{"GET", "big"}, {"GET", "big"}, {"GET", "big"}, {"INCR", "counter"}};
+    if (seed % 2 == 0) commands.push_back({"KEYS", "*"});
+    const std::string error =
+        "-ERR the EXEC was carried out, but its answers do not fit into output_bytes_max = 65536 bytes\r\n";
+    CHECK(exec(node, client, commands) == error);
+    CHECK(ask(node, client, {"GET", "counter"}) == "$1\r\n1\r\n");
+    commands.resize(2);
+    CHECK(exec(node, client, commands).starts_with("*2\r\n$30000\r\n"));
+  });
+}
+
 TEST_CASE("a key that is due counts in an EXEC as it does alone, and no more once a command has met it") {
   testkit::for_seeds(orbit::testing::with_effort(40), [&](uint64_t seed) {
     Node node = node_of(seed, "async");
