@@ -499,10 +499,10 @@ typedef struct orbit_actors_v1 {
    * with value borrowed; NOT_FOUND when it has no state. [worker] */
   void (*state)(const orbit_type* type, orbit_bytes key,
                 void (*done)(void* ctx, orbit_bytes value, uint64_t version, orbit_code code, const char* message), void* ctx);
-  /* For a hold that stays open after `granted` has returned: until any other is released, its worker stores nothing. To be
-   * called in `granted`, before anything is changed. What the held actors had changed before is on its way then, so that
-   * commits of other actors, list and count neither wait for the hold nor tell what is changed under it. [worker that was
-   * granted] */
+  /* For a hold that stays open after `granted` has returned: without this its worker begins no commit of its own until the
+   * release. To be called in `granted`, before anything is changed. What the held actors had changed before is on its way then,
+   * so that commits of other actors, list and count neither wait for the hold nor tell what is changed under it. [worker that
+   * was granted] */
   void (*keep)(orbit_hold* hold);
   /* The hash of a key, which list orders by. [any thread] */
   uint64_t (*hash)(orbit_bytes key);
