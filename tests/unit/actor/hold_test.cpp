@@ -79,6 +79,18 @@ int64_t stored_sum(const Disk& disk) {
   return sum;
 }
 
+// Steps until all have finished; at no moment is a part of one stored.
+void finish_whole(SimNode& node, const Disk& disk, const std::vector<Transfer>& transfers) {
+  const auto all_finished = [&] {
+    return std::all_of(transfers.begin(), transfers.end(), [](const Transfer& t) { return t.finished; });
+  };
+  for (int step = 0; step < 100'000 && !all_finished(); ++step) {
+    node.executor.step();
+    REQUIRE(stored_sum(disk) == 0);
+  }
+  CHECK(all_finished());
+}
+
 }  // namespace
 
 TEST_CASE("a hold over several actors commits as one, whatever crashes") {
@@ -276,14 +288,7 @@ TEST_CASE("a hold over actors that were changed alone just before commits as one
       }
       start_transfer(node, from, type, "k" + std::to_string(i % 7), type, "k" + std::to_string((i * 3 + 1) % 7), &transfers[i]);
     }
-    const auto all_finished = [&] {
-      return std::all_of(transfers.begin(), transfers.end(), [](const Transfer& t) { return t.finished; });
-    };
-    for (int step = 0; step < 100'000 && !all_finished(); ++step) {
-      node.executor.step();
-      REQUIRE(stored_sum(disk) == 0);
-    }
-    CHECK(all_finished());
+    finish_whole(node, disk, transfers);
     node.pass_ms(500);
     CHECK(stored_sum(disk) == 0);
   }
@@ -306,14 +311,7 @@ TEST_CASE("a hold that waits for one actor while changes of another are about to
     }
     for (uint64_t step = 0; step < seed % 20; ++step) node.executor.step();
     node.executor.advance(1'000'000'000);
-    const auto all_finished = [&] {
-      return std::all_of(transfers.begin(), transfers.end(), [](const Transfer& t) { return t.finished; });
-    };
-    for (int step = 0; step < 100'000 && !all_finished(); ++step) {
-      node.executor.step();
-      REQUIRE(stored_sum(disk) == 0);
-    }
-    CHECK(all_finished());
+    finish_whole(node, disk, transfers);
     for (int step = 0; step < 2'000; ++step) {
       node.executor.step();
       REQUIRE(stored_sum(disk) == 0);
