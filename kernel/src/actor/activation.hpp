@@ -40,9 +40,10 @@ struct alignas(64) orbit_activation {
   orbit_activation* run_next = nullptr;
   uint32_t queued = 0;
   uint32_t last_used = 0;                  // the worker's coarse tick
-  uint32_t key_size = 0;
+  uint32_t key_size : 24 = 0;
+  bool scheduled = false;                  // in the run queue, or in the queue of waiting loads; a byte of its own: it is
+                                           // written just before the bits below are read together
   orbit::kernel::Stage stage : 2 = orbit::kernel::Stage::free;
-  bool scheduled : 1 = false;              // in the run queue, or in the queue of waiting loads
   bool leaving : 1 = false;                // takes no more turns until its changes are stored; then leaves memory
   bool doomed : 1 = false;                 // its memory is ahead of a failed commit: drop it when its turn ends
   bool several : 1 = false;                // more than one turn is open; Scheduler::open_turns_ has them
@@ -169,18 +170,37 @@ class ActivationTable {
     free_owned(a);
     a->stage = Stage::free;
     ++generations_[a->slot];
+    ++erasures_;
     a->run_next = free_;
     free_ = a;
     --size_;
   }
 
-  // What a sender keeps beside the address of an activation, to know later without touching it whether it is still there:
-  // generation of the slot, number of the slot, worker + 1.
+  // What somebody keeps to know later, without touching an activation, whether it is still there: generation of the slot, number
+  // of the slot, worker + 1.
   uint64_t tag(const orbit_activation* a) const noexcept {
     return static_cast<uint64_t>(generations_[a->slot]) << 32 | a->slot << 8 | (worker_ + 1);
   }
   bool holds(uint64_t tag) const noexcept {
-    return (tag & 0xff) == worker_ + 1 && generations_[(tag >> 8) & ((1u << SlotIndex::kSlotBits) - 1)] == tag >> 32;
+    return (tag & 0xff) == worker_ + 1 && generations_[slot_of_tag(tag)] == tag >> 32;
+  }
+  // What a sender keeps: the tag; how many activations had been erased by then, and worker + 1. While no other one is erased, the
+  // generation needs no look.
+  void remember(const orbit_activation* a, uint64_t* hint) const noexcept {
+    hint[0] = tag(a);
+    hint[1] = erasures_ << 8 | (worker_ + 1);
+  }
+  // Only while no other one was erased; null says little.
+  orbit_activation* recall_soon(const uint64_t* hint) const noexcept {
+    return hint[1] == (erasures_ << 8 | (worker_ + 1)) ? at(slot_of_tag(hint[0])) : nullptr;
+  }
+  // Null: it is no activation of this worker, or not any more.
+  orbit_activation* recall(uint64_t* hint) const noexcept {
+    if (hint[1] != (erasures_ << 8 | (worker_ + 1))) [[unlikely]] {
+      if ((hint[1] & 0xff) != worker_ + 1 || !holds(hint[0])) return nullptr;
+      hint[1] = erasures_ << 8 | (worker_ + 1);
+    }
+    return at(slot_of_tag(hint[0]));
   }
 
   size_t size() const noexcept { return size_; }
@@ -197,6 +217,9 @@ class ActivationTable {
   }
 
  private:
+  static uint32_t slot_of_tag(uint64_t tag) noexcept {
+    return static_cast<uint32_t>(tag >> 8) & ((1u << SlotIndex::kSlotBits) - 1);
+  }
   orbit_activation* at(uint32_t slot) const noexcept { return &slabs_[slot / kSlab][slot % kSlab]; }
   void free_owned(orbit_activation* a) noexcept {
     a->stored_with(0, 0);
@@ -241,7 +264,8 @@ class ActivationTable {
   orbit_activation* free_ = nullptr;
   std::vector<void*> regions_;
   std::vector<orbit_activation*> slabs_;
-  std::vector<uint32_t> generations_;  // of the slots, apart and dense: looked at for every message
+  std::vector<uint32_t> generations_;  // of the slots
+  uint64_t erasures_ = 0;
   SlotIndex by_mixed_;
 };
 

@@ -32,10 +32,8 @@ class EnvelopePool {
   ~EnvelopePool() { give_back(count_); }
 
   orbit_envelope* allocate() {
-    orbit_envelope* envelope = take();
-    std::memset(static_cast<void*>(envelope), 0, offsetof(orbit_envelope, room));
-    envelope->payload = envelope->room;
-    return envelope;
+    if (free_ == nullptr) [[unlikely]] return allocate_anew();
+    return cleared(take_one());
   }
   // The memory of one, for something else; given back with recycle_raw.
   void* allocate_raw() { return take(); }
@@ -51,22 +49,36 @@ class EnvelopePool {
   }
 
  private:
+  static orbit_envelope* cleared(orbit_envelope* envelope) noexcept {
+    std::memset(static_cast<void*>(envelope), 0, offsetof(orbit_envelope, room));
+    envelope->payload = envelope->room;
+    return envelope;
+  }
+  // Apart, so that what happens each time calls nothing.
+  [[gnu::cold, gnu::noinline]] orbit_envelope* allocate_anew() {
+    get_more();
+    return cleared(take_one());
+  }
+
   static constexpr size_t kKeep = 65'536;
   static constexpr size_t kAtOnce = 64;
 
   orbit_envelope* take() {
     if (free_ == nullptr) [[unlikely]] get_more();
+    return take_one();
+  }
+  orbit_envelope* take_one() noexcept {
     orbit_envelope* envelope = free_;
     free_ = envelope->next;
     prefetch_envelope(free_);
     --count_;
     return envelope;
   }
-  [[gnu::noinline]] void get_more() {
+  [[gnu::cold, gnu::noinline]] void get_more() {
     free_ = memory_.take(kAtOnce);
     count_ = kAtOnce;
   }
-  [[gnu::noinline]] void give_back(size_t count) noexcept {
+  [[gnu::cold, gnu::noinline, clang::preserve_most]] void give_back(size_t count) noexcept {
     orbit_envelope* list = nullptr;
     for (; count != 0; --count, --count_) {
       orbit_envelope* const envelope = free_;
@@ -138,11 +150,13 @@ inline uint32_t stays_away(const orbit_envelope* envelope) noexcept {
 
 // The payload outlives the sender's memory from here on; asked once, wherever the envelope goes.
 inline constexpr uint16_t kRetained = 0x200;
+inline bool is_borrowed(const orbit_envelope* envelope) noexcept {
+  return envelope->ops != nullptr && envelope->ops->retain != nullptr && (envelope->flags & kRetained) == 0;
+}
 inline void retain_payload(orbit_envelope* envelope) {
-  if ((envelope->flags & kRetained) != 0) return;
+  if (!is_borrowed(envelope)) return;
   envelope->flags |= kRetained;
-  if (envelope->ops != nullptr && envelope->ops->retain != nullptr)
-    envelope->payload = envelope->ops->retain(envelope->payload);
+  envelope->payload = envelope->ops->retain(envelope->payload);
 }
 
 // Makes it an error reply.

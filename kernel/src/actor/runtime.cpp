@@ -23,6 +23,16 @@ namespace {
 Runtime* the_runtime = nullptr;
 thread_local Scheduler* thread_scheduler = nullptr;
 
+// Apart from what happens each time, whose registers it leaves alone.
+[[gnu::cold, gnu::noinline, clang::preserve_most]] Scheduler* find_scheduler() noexcept {
+  if (the_runtime == nullptr) return nullptr;
+  const uint32_t worker = the_runtime->executor().current();
+  if (worker == kNoWorker) return nullptr;
+  Scheduler* scheduler = &the_runtime->scheduler(worker);
+  if (the_runtime->options().threads_are_fixed) thread_scheduler = scheduler;
+  return scheduler;
+}
+
 struct FunctionJob : Job {
   std::function<void()> function;
 };
@@ -35,7 +45,11 @@ const orbit_actors_v1 kApi = {
       Scheduler* scheduler = this_scheduler();
       return scheduler != nullptr ? scheduler->allocate() : nullptr;
     },
-    .send = [](orbit_envelope* envelope, uint64_t* hint) { this_scheduler()->send(envelope, hint); },
+    .send =
+        [](orbit_envelope* envelope, uint64_t* hint) {
+          if (thread_scheduler != nullptr) [[likely]] return thread_scheduler->send(envelope, hint);
+          find_scheduler()->send(envelope, hint);
+        },
     .free_envelope = [](orbit_envelope* envelope) { this_scheduler()->free_envelope(envelope); },
     .fail = [](orbit_envelope* envelope, orbit_code code, orbit_bytes message) {
       set_error(envelope, code, from_c(message));
@@ -127,12 +141,7 @@ Runtime* this_runtime() noexcept { return the_runtime; }
 
 Scheduler* this_scheduler() noexcept {
   if (thread_scheduler != nullptr) [[likely]] return thread_scheduler;
-  if (the_runtime == nullptr) return nullptr;
-  const uint32_t worker = the_runtime->executor().current();
-  if (worker == kNoWorker) return nullptr;
-  Scheduler* scheduler = &the_runtime->scheduler(worker);
-  if (the_runtime->options().threads_are_fixed) thread_scheduler = scheduler;
-  return scheduler;
+  return find_scheduler();
 }
 
 Store::Store(Runtime& runtime, Executor& executor, uint32_t its_number, Engine engine)

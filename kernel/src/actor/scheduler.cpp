@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint32_t kTurnsPerStep = 2048;
 constexpr uint32_t kTurnsPerMailbox = 1024;  // in a row, before others get their share
+constexpr uint32_t kNearby = 16;             // actors in the run queue whose lines stay in the nearest cache until their turn
 constexpr uint64_t kTurnsNs = 1'000'000;     // in a row, before sockets, timers and other workers get their share
 constexpr uint64_t kLookOftenNs = 25'000;    // looks at the clock that are closer than this are too many,
 constexpr uint64_t kLookSeldomNs = 100'000;  // and farther apart than this too few
@@ -22,6 +23,11 @@ constexpr uint64_t kLookEveryMax = 256;
 constexpr uint32_t kFullParcels = 4;          // go to another worker before the round is over
 constexpr int64_t kOwedMax = 256;             // envelopes of another worker, before they are given back
 constexpr uint32_t kDepthMax = 24;           // nested inline turns and replies on one stack
+
+// By way of its version, which many share: the activation's own second line stays untouched.
+bool superseded(const orbit_activation* a) noexcept {
+  return a->version != a->version->type->current.load(std::memory_order_acquire);
+}
 
 std::string name_of(const orbit_activation* a) { return actor_name(a->type->name, a->key()); }
 
@@ -67,10 +73,19 @@ bool Scheduler::step() noexcept {
   now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
   uint32_t budget = kTurnsPerStep;
   begin_time(now_ns_);
-  deliver_hinted();
-  while (run_head_ != nullptr && budget != 0 && depth_max_ != 0) {
+  uint32_t turns = 0;
+  while (budget != 0 && depth_max_ != 0) {
+    // What was sent with a hint runs soon after it went to its mailbox, while its lines are here. But it goes there at least as
+    // fast as turns run.
+    for (uint32_t most = std::max(turns, kNearby - std::min(run_length_, kNearby)); most != 0 && !hinted_.empty(); --most)
+      deliver_first_hinted();
     orbit_activation* a = run_head_;
+    if (a == nullptr) {
+      if (hinted_.empty()) break;
+      continue;
+    }
     run_head_ = a->run_next;
+    --run_length_;
     if (run_head_ == nullptr) {
       run_tail_ = nullptr;
     } else {
@@ -80,9 +95,11 @@ bool Scheduler::step() noexcept {
       if (run_head_->run_next != nullptr) __builtin_prefetch(run_head_->run_next);
     }
     a->scheduled = false;
+    const uint32_t left = budget;
     run_mailbox(a, budget);
-    deliver_hinted();
+    turns = left - budget;
   }
+  deliver_hinted();
   time_began_ns_ = 0;
   depth_max_ = kDepthMax;
   return pending();
@@ -103,10 +120,46 @@ void Scheduler::end_of_round() noexcept {
   if (tick_timer_ == 0) arm_tick();
 }
 
+// What most turns end like comes first: nothing changed, nobody waits, nothing is left to free.
+[[gnu::always_inline]] inline void Scheduler::end_turn_here(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  const bool plain = envelope->on_reply == nullptr && envelope->ops == nullptr && envelope->message == nullptr &&
+                     (envelope->flags & (kHasContext | kOwnsKey | ORBIT_ENVELOPE_DIRTY)) == 0 && envelope->code == ORBIT_OK &&
+                     children_of(envelope) == 0;
+  if (!plain || a->several || a->doomed || filters_ != nullptr) return end_turn(a, envelope);
+  a->current = nullptr;
+  pool_.recycle(envelope);
+}
+
+[[gnu::always_inline]] inline void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  if (envelope->deadline_ns != 0 && envelope->deadline_ns <= now_ns_) [[unlikely]] return expire(a, envelope);
+  if (filters_ != nullptr && !filter_incoming(a, envelope)) [[unlikely]] return;
+  if ((envelope->flags & ORBIT_ENVELOPE_CONDITIONAL) != 0 && !meets_condition(a, envelope)) [[unlikely]] return;
+  if (a->dirty != 0) before_change(a);
+  if (envelope->method != ORBIT_METHOD_TIMER) a->last_used = now_tick_;
+  if (a->current != nullptr) [[unlikely]] open_another(a, envelope);
+  a->current = envelope;
+  envelope->target = nullptr;
+  envelope->hash = now_ns_;
+  orbit_activation* const outer = current_;
+  orbit_envelope* const outer_turn = turn_;
+  current_ = a;
+  turn_ = envelope;
+  const int outcome = tallies_.turns.next() < attend_at_.get() ? a->version->def->invoke(a->actor, envelope) : attend(a, envelope);
+  current_ = outer;
+  turn_ = outer_turn;
+  if (outcome == ORBIT_TURN_DONE) {
+    end_turn_here(a, envelope);
+    if (runnable(a)) schedule(a);
+  } else if (a->current == envelope && (envelope->flags & kOwnsKey) == 0) {
+    // One that ran inside send still borrows the sender's.
+    envelope->key = to_c(a->key());
+  }
+}
+
 void Scheduler::run_mailbox(orbit_activation* a, uint32_t& budget) noexcept {
   uint32_t turns = std::min(budget, kTurnsPerMailbox);
   while (turns != 0 && depth_max_ != 0 && runnable(a)) {
-    if (a->current == nullptr && a->version != a->type->current.load(std::memory_order_acquire)) {
+    if (a->current == nullptr && superseded(a)) {
       leave(a, ORBIT_DEACTIVATION_UPGRADE);
       return;
     }
@@ -127,6 +180,7 @@ void Scheduler::run_mailbox(orbit_activation* a, uint32_t& budget) noexcept {
 void Scheduler::schedule(orbit_activation* a) noexcept {
   if (a->scheduled) return;
   a->scheduled = true;
+  ++run_length_;
   a->run_next = nullptr;
   if (run_tail_ != nullptr)
     run_tail_->run_next = a;
@@ -156,7 +210,24 @@ void Scheduler::refuse_cancelled(orbit_envelope* envelope) noexcept {
   refuse(envelope, ORBIT_CANCELLED, "the call was cancelled by the caller of " + name_of(current_));
 }
 
+// What most messages are comes first and calls nothing: one-way, within a turn, to an activation that the sender remembers.
 void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
+  if (envelope->on_reply == nullptr && turn_ != nullptr && (turn_->flags & kHasContext) == 0 && hint != nullptr &&
+      (envelope->flags & ORBIT_ENVELOPE_INLINE) == 0 && filters_ == nullptr && !is_borrowed(envelope)) [[likely]] {
+    if (orbit_activation* const a = table_.recall_soon(hint); a != nullptr) [[likely]] {
+      envelope->caller = current_;
+      envelope->reply_worker = static_cast<uint16_t>(worker_);
+      if (a == hinted_last_ && hinted_.empty()) return deliver_here(a, envelope);
+      if ((a != hinted_last_ || hinted_.size() >= kNearby) && hinted_.push(envelope, a)) [[likely]] {
+        hinted_last_ = a;
+        return;
+      }
+    }
+  }
+  send_any(envelope, hint);
+}
+
+void Scheduler::send_any(orbit_envelope* envelope, uint64_t* hint) noexcept {
   envelope->caller = current_;
   envelope->reply_worker = static_cast<uint16_t>(worker_);
   if (turn_ == nullptr) {
@@ -173,36 +244,38 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
   if (turn_ != nullptr && (turn_->flags & kHasContext) != 0 && (envelope->flags & kHasContext) == 0) [[unlikely]]
     Context::share(Context::of(turn_), envelope);
   if (filters_ != nullptr && !filter_outgoing(envelope)) [[unlikely]] return;
-  if (hint != nullptr && table_.holds(hint[1])) {
-    auto* a = reinterpret_cast<orbit_activation*>(hint[0]);
-    if ((envelope->flags & ORBIT_ENVELOPE_INLINE) == 0 && current_ != nullptr && a != hinted_last_) {
-      // Delivered when the turn is over; by then the activation's cache line is here.
+  if (orbit_activation* const a = hint != nullptr ? table_.recall(hint) : nullptr; a != nullptr) {
+    // A call goes before few messages, but behind many: delivering those here would be all at once.
+    const bool goes_first = (envelope->flags & ORBIT_ENVELOPE_INLINE) != 0 || a == hinted_last_;
+    if (current_ != nullptr && (!goes_first || hinted_.size() >= kNearby) && hinted_.push(envelope, a)) {
       hinted_last_ = a;
-      __builtin_prefetch(a, 1);
-      envelope->target = a;
-      hinted_.push(envelope);
+      envelope->flags = static_cast<uint16_t>(envelope->flags & ~ORBIT_ENVELOPE_INLINE);
+      retain_payload(envelope);
       return;
     }
     deliver_hinted();
-    deliver(a, envelope);
+    deliver_any(a, envelope);
     return;
   }
   look_up(envelope, hint);
 }
 
 // Delivers what was sent with a hint, in order. Called before anything that could overtake it or free its activations.
-void Scheduler::deliver_hinted() noexcept {
-  while (!hinted_.empty()) {
-    orbit_envelope* envelope = hinted_.pop();
-    if (!hinted_.empty()) __builtin_prefetch(hinted_.head->next, 1);
-    if (!hinted_.empty()) __builtin_prefetch(&hinted_.head->flags);
-    auto* a = static_cast<orbit_activation*>(envelope->target);
-    if (a->actor != nullptr) {
-      __builtin_prefetch(a->actor, 1);
-      __builtin_prefetch(static_cast<const char*>(a->actor) + 64, 1);
-    }
-    deliver(a, envelope);
+void Scheduler::deliver_all_hinted() noexcept {
+  while (!hinted_.empty()) deliver_first_hinted();
+}
+
+[[gnu::always_inline]] inline void Scheduler::deliver_first_hinted() noexcept {
+  constexpr size_t kActivationsAhead = 24;
+  constexpr size_t kEnvelopesAhead = 12;
+  if (hinted_.size() > kActivationsAhead) __builtin_prefetch(hinted_[kActivationsAhead].to, 1);
+  if (hinted_.size() > kEnvelopesAhead) prefetch_envelope(hinted_[kEnvelopesAhead].envelope);
+  const auto [envelope, a] = hinted_.pop();
+  if (a->actor != nullptr) {
+    __builtin_prefetch(a->actor, 1);
+    __builtin_prefetch(static_cast<const char*>(a->actor) + 64, 1);
   }
+  deliver_here(a, envelope);
 }
 
 orbit_code Scheduler::set_context(orbit_envelope* call, std::string_view name, std::string_view value,
@@ -263,10 +336,7 @@ void Scheduler::look_up(orbit_envelope* envelope, uint64_t* hint) noexcept {
       return;
     }
   }
-  if (hint != nullptr) {
-    hint[0] = reinterpret_cast<uint64_t>(a);
-    hint[1] = table_.tag(a);
-  }
+  if (hint != nullptr) table_.remember(a, hint);
   deliver(a, envelope);
 }
 
@@ -294,10 +364,25 @@ void Scheduler::to_copy(orbit_envelope* envelope, uint32_t copies) noexcept {
   deliver(chosen, envelope);
 }
 
-void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept {
+void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept { deliver_here(a, envelope); }
+
+// What most messages meet comes first and calls nothing: an activation that is ready for one more.
+[[gnu::always_inline]] inline void Scheduler::deliver_here(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  if ((envelope->flags & (ORBIT_ENVELOPE_INLINE | kOwnsKey)) == 0 && envelope->method != kMethodHold && a->stage == Stage::active &&
+      !a->leaving && a->current == nullptr && a->queued < a->version->mailbox_max && !is_borrowed(envelope)) [[likely]] {
+    tallies_.messages.add();
+    envelope->key = to_c(a->key());
+    a->mailbox.push(envelope);
+    ++a->queued;
+    schedule(a);
+    return;
+  }
+  deliver_any(a, envelope);
+}
+
+void Scheduler::deliver_any(orbit_activation* a, orbit_envelope* envelope) noexcept {
   tallies_.messages.add();
-  if ((envelope->flags & ORBIT_ENVELOPE_INLINE) != 0 && a->idle() && depth_ < depth_max_ &&
-      a->version == a->type->current.load(std::memory_order_acquire)) {
+  if ((envelope->flags & ORBIT_ENVELOPE_INLINE) != 0 && a->idle() && depth_ < depth_max_ && !superseded(a)) {
     ++depth_;
     run_turn(a, envelope);
     --depth_;
@@ -362,32 +447,6 @@ bool Scheduler::meets_condition(const orbit_activation* a, orbit_envelope* envel
             "the state of " + name_of(a) + " has version " + std::to_string(version) + ", which the call does not want");
   reply(envelope);
   return false;
-}
-
-void Scheduler::run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {
-  if (envelope->deadline_ns != 0 && envelope->deadline_ns <= now_ns_) [[unlikely]] return expire(a, envelope);
-  if (filters_ != nullptr && !filter_incoming(a, envelope)) [[unlikely]] return;
-  if ((envelope->flags & ORBIT_ENVELOPE_CONDITIONAL) != 0 && !meets_condition(a, envelope)) [[unlikely]] return;
-  if (a->dirty != 0) before_change(a);
-  if (envelope->method != ORBIT_METHOD_TIMER) a->last_used = now_tick_;
-  if (a->current != nullptr) [[unlikely]] open_another(a, envelope);
-  a->current = envelope;
-  envelope->target = nullptr;
-  envelope->hash = now_ns_;
-  orbit_activation* const outer = current_;
-  orbit_envelope* const outer_turn = turn_;
-  current_ = a;
-  turn_ = envelope;
-  const int outcome = tallies_.turns.next() < attend_at_.get() ? a->version->def->invoke(a->actor, envelope) : attend(a, envelope);
-  current_ = outer;
-  turn_ = outer_turn;
-  if (outcome == ORBIT_TURN_DONE) {
-    end_turn(a, envelope);
-    if (runnable(a)) schedule(a);
-  } else if (a->current == envelope && (envelope->flags & kOwnsKey) == 0) {
-    // One that ran inside send still borrows the sender's.
-    envelope->key = to_c(a->key());
-  }
 }
 
 // A turn that is sampled, or after which the clock is looked at.

@@ -23,6 +23,7 @@
 #include "actor/chain.hpp"
 #include "actor/dead_letters.hpp"
 #include "actor/failed_loads.hpp"
+#include "actor/hinted_sends.hpp"
 #include "actor/hot_actors.hpp"
 #include "actor/tally.hpp"
 #include "actor/waits.hpp"
@@ -250,8 +251,15 @@ class Scheduler final : public Resident {
   // scheduler.cpp
   void look_up(orbit_envelope* envelope, uint64_t* hint) noexcept;
   void to_copy(orbit_envelope* envelope, uint32_t copies) noexcept;
-  void deliver_hinted() noexcept;
+  void deliver_hinted() noexcept {
+    if (!hinted_.empty()) [[unlikely]] deliver_all_hinted();
+  }
+  [[gnu::noinline]] void deliver_all_hinted() noexcept;
+  void deliver_first_hinted() noexcept;
   void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  void deliver_here(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  [[gnu::noinline]] void deliver_any(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  [[gnu::noinline]] void send_any(orbit_envelope* envelope, uint64_t* hint) noexcept;
   [[gnu::cold, gnu::noinline]] bool meets_condition(const orbit_activation* a, orbit_envelope* envelope) noexcept;
   void run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
   [[gnu::noinline]] int attend(orbit_activation* a, orbit_envelope* envelope) noexcept;
@@ -262,6 +270,7 @@ class Scheduler final : public Resident {
   void attend_nth(uint64_t n) noexcept { attend_at_.set(std::min(hot_.next(), tallies_.turns.get() + n - 1)); }
   void sample_reply(orbit_envelope* envelope) noexcept;
   void end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  void end_turn_here(orbit_activation* a, orbit_envelope* envelope) noexcept;
   // Seldom, and apart, so that what is not seldom stays small.
   [[gnu::cold, gnu::noinline]] bool make_room(orbit_activation* a, orbit_envelope* envelope) noexcept;
   [[gnu::cold, gnu::noinline]] void expire(const orbit_activation* a, orbit_envelope* envelope) noexcept;
@@ -395,6 +404,7 @@ class Scheduler final : public Resident {
 
   orbit_activation* run_head_ = nullptr;
   orbit_activation* run_tail_ = nullptr;
+  uint32_t run_length_ = 0;
   orbit_activation* current_ = nullptr;
   orbit_envelope* turn_ = nullptr;  // the running turn of current_
   const std::vector<CallFilter>* filters_ = nullptr;
@@ -409,7 +419,7 @@ class Scheduler final : public Resident {
   uint32_t depth_max_ = 0;       // of nested inline turns; 0: time is over
   uint64_t now_ns_ = 0;
   uint32_t now_tick_ = 0;  // now_ns_ / 2^24: 16.8 ms
-  EnvelopeQueue hinted_;  // sent with a hint, not in their mailboxes yet; their activations must stay
+  HintedSends hinted_;  // not in their mailboxes yet; their activations must stay
   const orbit_activation* hinted_last_ = nullptr;  // where the last one of them went, or would have gone
   std::vector<Outbox> outbox_;  // by receiving worker
   bool outbox_used_ = false;

@@ -212,7 +212,8 @@ class Proxy {
   }
 
   template <class Make>
-  void post(uint32_t method, Make&& make) const {
+  [[gnu::always_inline]] void post(uint32_t method, Make&& make) const {
+    __builtin_prefetch(hint_, 1);  // comes while the envelope is made
     orbit_envelope* envelope = request(method, make);
     if (envelope == nullptr) [[unlikely]] throw CallError(detail::no_worker_error());
     host_actors.send(envelope, hint_);
@@ -220,7 +221,7 @@ class Proxy {
 
  private:
   template <class Make>
-  orbit_envelope* request(uint32_t method, Make& make) const {
+  [[gnu::always_inline]] orbit_envelope* request(uint32_t method, Make& make) const {
     orbit_envelope* envelope = host_actors.allocate();
     if (envelope == nullptr) [[unlikely]] return nullptr;
     envelope->type = detail::type_handle<Service>();

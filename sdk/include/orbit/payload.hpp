@@ -79,6 +79,15 @@ inline void drop_payload(orbit_envelope* envelope) noexcept {
   envelope->payload = nullptr;
 }
 
+// drop_payload where the payload's type is known.
+template <class Message>
+[[gnu::always_inline]] inline void drop_message(orbit_envelope* envelope, Message* message) noexcept {
+  if (envelope->ops != &kPayloadOps<Message>) [[unlikely]] return drop_payload(envelope);
+  destroy_message<Message>(message);
+  envelope->ops = nullptr;
+  envelope->payload = nullptr;
+}
+
 // Turns a payload that another module, a wire or another node made into this module's Message, through bytes.
 template <class Message>
 [[gnu::noinline]] Result<Message*> convert_payload(orbit_envelope* envelope) {

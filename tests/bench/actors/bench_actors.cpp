@@ -220,9 +220,16 @@ int run(int argc, char** argv) {
   std::fprintf(stderr, "bench_actors: built without CAF (Debian's libcaf-dev), whose column stays empty\n");
 #endif
   Table table(json);
-  for (const Workload& workload : workloads()) {
-    if (std::none_of(workload.rows.begin(), workload.rows.end(), [&](const Row& row) { return row.name.find(only) != std::string::npos; }))
-      continue;
+  const std::vector<Workload> all = workloads();
+  const auto has_row = [](const Workload& workload, auto&& wanted) {
+    return std::any_of(workload.rows.begin(), workload.rows.end(), wanted);
+  };
+  // A row's whole name means that one only, although others may begin with it.
+  const auto named = [&](const Row& row) { return row.name == only; };
+  const bool whole = std::any_of(all.begin(), all.end(), [&](const Workload& each) { return has_row(each, named); });
+  const auto chosen = [&](const Row& row) { return whole ? named(row) : row.name.find(only) != std::string::npos; };
+  for (const Workload& workload : all) {
+    if (!has_row(workload, chosen)) continue;
     std::vector<Figures> ours(workload.rows.size());
     std::vector<Figures> theirs(workload.rows.size());
     const auto measure = [&](const auto& function, std::vector<Figures>& into) {

@@ -25,6 +25,20 @@ struct Number {
 const char kToken = 0;
 const orbit_payload_ops kNumberOps = {sizeof(orbit_payload_ops), 0, &kToken, nullptr, nullptr, nullptr};
 
+}  // namespace
+
+void put_number(orbit_envelope* envelope, int64_t value) {
+  envelope->ops = &kNumberOps;
+  envelope->payload = new (envelope->room) Number{value};
+}
+
+std::optional<int64_t> number_of(const orbit_envelope* envelope) {
+  if (envelope->ops != &kNumberOps) return std::nullopt;
+  return static_cast<const Number*>(envelope->payload)->value;
+}
+
+namespace {
+
 const orbit_payload_ops kRouteOps = {sizeof(orbit_payload_ops), 0, &kRouteOps, nullptr, nullptr,
                                      [](void* object) { delete static_cast<Route*>(object); }};
 
@@ -60,8 +74,7 @@ int relay(Cell* cell, orbit_envelope* envelope) {
   call->key = orbit::to_c(key);
   if (route.path.empty()) {
     call->method = route.last;
-    call->ops = &kNumberOps;
-    call->payload = new (call->room) Number{route.argument};
+    put_number(call, route.argument);
   } else {
     call->method = envelope->method;
     put_route(call, std::move(route));
@@ -80,10 +93,7 @@ int relay(Cell* cell, orbit_envelope* envelope) {
     done->cell->heard.push_back(reply->message != nullptr ? reply->message : "");
     if (reply->code != ORBIT_OK)
       Runtime::api()->fail(turn, reply->code, {reply->message, std::strlen(reply->message)});
-    if (reply->ops == &kNumberOps) {
-      turn->ops = &kNumberOps;
-      turn->payload = new (turn->room) Number{static_cast<Number*>(reply->payload)->value};
-    }
+    if (const auto number = number_of(reply)) put_number(turn, *number);
     Runtime::api()->free_envelope(reply);
     Runtime::api()->finish(done->cell->activation, turn);
   };
@@ -94,11 +104,10 @@ int relay(Cell* cell, orbit_envelope* envelope) {
 int invoke(void* actor, orbit_envelope* envelope) {
   auto* cell = static_cast<Cell*>(actor);
   if (envelope->method == kRelay || envelope->method == kPost) return relay(cell, envelope);
-  const int64_t argument = envelope->ops == &kNumberOps ? static_cast<Number*>(envelope->payload)->value : 0;
+  const int64_t argument = number_of(envelope).value_or(0);
   const orbit_actors_v1* api = Runtime::api();
   const auto answer = [&](int64_t value, bool dirty) {
-    envelope->ops = &kNumberOps;
-    envelope->payload = new (envelope->room) Number{value};
+    put_number(envelope, value);
     if (dirty) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
     return ORBIT_TURN_DONE;
   };
@@ -278,10 +287,8 @@ SimNode::~SimNode() { executor.stop(); }
 
 std::shared_ptr<Answer> SimNode::send(uint32_t from_worker, const std::string& type, const std::string& key, Method method,
                                       int64_t argument, uint64_t deadline_ns) {
-  return send_with(from_worker, type, key, method, deadline_ns, [argument](orbit_envelope* envelope) {
-    envelope->ops = &kNumberOps;
-    envelope->payload = new (envelope->room) Number{argument};
-  });
+  return send_with(from_worker, type, key, method, deadline_ns,
+                   [argument](orbit_envelope* envelope) { put_number(envelope, argument); });
 }
 
 std::shared_ptr<Answer> SimNode::relay(const std::string& route, Method last, int64_t argument, uint64_t deadline_ns) {
@@ -312,7 +319,7 @@ std::shared_ptr<Answer> SimNode::send_with(uint32_t from_worker, const std::stri
       to.call = nullptr;
       to.code = reply->code;
       if (reply->message != nullptr) to.message = reply->message;
-      if (reply->ops == &kNumberOps) to.value = static_cast<Number*>(reply->payload)->value;
+      to.value = number_of(reply).value_or(0);
       Runtime::api()->free_envelope(reply);
     };
     answer->call = envelope;
@@ -328,8 +335,7 @@ void SimNode::post(const std::string& type, const std::string& key, Method metho
     envelope->type = api->type(type.c_str());
     envelope->key = orbit::to_c(key);
     envelope->method = method;
-    envelope->ops = &kNumberOps;
-    envelope->payload = new (envelope->room) Number{argument};
+    put_number(envelope, argument);
     api->send(envelope, nullptr);
   });
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,10 @@ struct Route {
   Method last = kGet;
   int64_t argument = 0;
 };
+
+// What the other methods take and answer.
+void put_number(orbit_envelope* envelope, int64_t value);
+std::optional<int64_t> number_of(const orbit_envelope* envelope);
 
 struct Cell {
   orbit_activation* activation = nullptr;

@@ -113,7 +113,8 @@ struct ActorGlue {
         return run_task<Reply>(impl, envelope, function(impl, std::move(**request)));
       } else if constexpr (std::is_void_v<Return>) {
         function(impl, std::move(**request));
-        return end_empty(impl, envelope);
+        drop_message(envelope, *request);
+        return end_changes(impl, envelope);
       } else {
         return end_with<Reply>(impl, envelope, function(impl, std::move(**request)));
       }
@@ -381,7 +382,7 @@ struct ActorGlue {
     return end_changes(impl, envelope);
   }
 
-  static int end_changes(Impl& impl, orbit_envelope* envelope) noexcept {
+  [[gnu::always_inline]] static inline int end_changes(Impl& impl, orbit_envelope* envelope) noexcept {
     if (!impl.fits()) [[unlikely]]
       return end_failed(impl, envelope, {Code::resource_exhausted, impl.too_large()});
     if constexpr (Service::kHasIndexes) {
