@@ -28,13 +28,18 @@ class HintedSends {
   // Of 0 to size() - 1.
   const Send& operator[](size_t ahead) const noexcept { return sends_[first_ + ahead]; }
 
+  // Whether push needs no memory.
+  bool has_room() const noexcept { return end_ != places_; }
   // False: there is no memory, and nothing has changed.
   bool push(orbit_envelope* envelope, orbit_activation* to) noexcept {
-    if (end_ == places_ && !make_room()) [[unlikely]] return false;
-    sends_[end_].envelope = envelope;
-    sends_[end_].to = to;
-    ++end_;
+    if (!has_room() && !make_room()) [[unlikely]] return false;
+    push_into_room(envelope, to);
     return true;
+  }
+  void push_into_room(orbit_envelope* envelope, orbit_activation* to) noexcept {
+    Send* const place = &sends_[end_++];
+    place->envelope = envelope;
+    place->to = to;
   }
   Send pop() noexcept {
     const Send send = sends_[first_++];

@@ -218,8 +218,9 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
       envelope->caller = current_;
       envelope->reply_worker = static_cast<uint16_t>(worker_);
       if (a == hinted_last_ && hinted_.empty()) return deliver_here(a, envelope);
-      if ((a != hinted_last_ || hinted_.size() >= kNearby) && hinted_.push(envelope, a)) [[likely]] {
+      if ((a != hinted_last_ || hinted_.size() >= kNearby) && hinted_.has_room()) [[likely]] {
         hinted_last_ = a;
+        hinted_.push_into_room(envelope, a);
         return;
       }
     }

@@ -6,8 +6,9 @@
 //   orbit::Result<DepositReply> result = co_await account.deposit(request).as_result();
 //   account.deposit([](DepositRequest& r) { r.set_cents(5); })                  // fills the request where it travels
 //
-// A call starts when it is awaited. When the callee answers at once (it is idle on the same worker), the caller does not
-// suspend. A call that is destroyed before it was awaited is not made.
+// A call starts when it is awaited. When the callee answers at once (it is idle on the same worker, and the turn has not just
+// sent many messages, which go before it), the caller does not suspend. A call that is destroyed before it was awaited is not
+// made.
 //
 // A call made inside a turn belongs to the turn's chain: it has the turn's deadline if that is earlier than its own, it fails
 // with FAILED_PRECONDITION and the path when it would wait for itself, and when the turn's caller cancels, it is cancelled and
@@ -48,6 +49,7 @@ inline Error error_of(const orbit_envelope* reply) {
 inline Error no_worker_error() {
   return {Code::failed_precondition, "an actor can be called only from a worker of the node"};
 }
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_no_worker() { throw CallError(no_worker_error()); }
 
 }  // namespace detail
 
@@ -215,7 +217,7 @@ class Proxy {
   [[gnu::always_inline]] void post(uint32_t method, Make&& make) const {
     __builtin_prefetch(hint_, 1);  // comes while the envelope is made
     orbit_envelope* envelope = request(method, make);
-    if (envelope == nullptr) [[unlikely]] throw CallError(detail::no_worker_error());
+    if (envelope == nullptr) [[unlikely]] detail::throw_no_worker();
     host_actors.send(envelope, hint_);
   }
 
@@ -229,15 +231,17 @@ class Proxy {
     envelope->method = method;
     try {
       make(envelope);
-      if (outgoing_filter != nullptr) [[unlikely]] {
-        OutgoingCall call{Service::kName, method, key_.bytes(), envelope};
-        outgoing_filter(call);
-      }
+      if (outgoing_filter != nullptr) [[unlikely]] filter(method, envelope);
     } catch (...) {
       host_actors.free_envelope(envelope);
       throw;
     }
     return envelope;
+  }
+
+  [[gnu::cold, gnu::noinline]] void filter(uint32_t method, orbit_envelope* envelope) const {
+    OutgoingCall call{Service::kName, method, key_.bytes(), envelope};
+    outgoing_filter(call);
   }
 
   KeyType key_;

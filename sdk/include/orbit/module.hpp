@@ -39,13 +39,16 @@ template <class Service>
 inline constinit std::atomic<const orbit_type*> type_handle_of{nullptr};
 
 template <class Service>
+[[gnu::cold, gnu::noinline]] const orbit_type* find_type_handle() noexcept {
+  const orbit_type* type = host_actors.type(Service::kName);
+  type_handle_of<Service>.store(type, std::memory_order_release);
+  return type;
+}
+
+template <class Service>
 const orbit_type* type_handle() noexcept {
   const orbit_type* type = type_handle_of<Service>.load(std::memory_order_acquire);
-  if (type == nullptr) [[unlikely]] {
-    type = host_actors.type(Service::kName);
-    type_handle_of<Service>.store(type, std::memory_order_release);
-  }
-  return type;
+  return type != nullptr ? type : find_type_handle<Service>();
 }
 
 }  // namespace detail
