@@ -88,7 +88,7 @@ void kill_at_random_moments(const Rounds& rounds) {
 
   // A slow machine ends lives before much was written: then more of them follow, up to a bound.
   const auto more = [&](size_t round) {
-    return round < rounds.kills || (round < rounds.kills * 20 && !tells_enough(evidence_of(writers), rounds));
+    return round < rounds.kills || (round < rounds.kills + 20 && !tells_enough(evidence_of(writers), rounds));
   };
   for (size_t round = 0; more(round) && wrong.empty(); ++round) {
     INFO("round " << round << ", seed " << seed);

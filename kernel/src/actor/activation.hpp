@@ -97,6 +97,8 @@ struct alignas(64) orbit_activation {
 namespace orbit::kernel {
 
 static_assert(sizeof(orbit_activation) == 128 && offsetof(orbit_activation, gate) == 64);
+static_assert(ORBIT_ACTOR_KEY_MAX < 1u << 24, "key_size has 24 bits");
+static_assert(SlotIndex::kSlotBits <= 24, "a tag has 24 bits for the slot");
 
 class ActivationTable {
  public:

@@ -148,7 +148,6 @@ bool Scheduler::come_back(orbit_activation* a, orbit_envelope* envelope) noexcep
   if (call->chain == 0 && !open_here) return false;
   if (call->chain == 0) {
     retain_payload(envelope);
-    if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());
     a->mailbox.push_front(envelope);
     ++a->queued;
     if (runnable(a)) schedule(a);

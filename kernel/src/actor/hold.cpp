@@ -150,6 +150,7 @@ namespace orbit::kernel {
 
 void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted,
                      void* ctx) noexcept {
+  deliver_hinted();  // goes before it
   if (orbit_hold* hold = prepare_hold(refs, count, {}, deadline_ns, granted, ctx)) hold->advance();
 }
 

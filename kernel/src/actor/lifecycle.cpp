@@ -101,6 +101,8 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
     return nullptr;
   }
   if (!failed_loads_.empty() && failed_loads_.refuses(mixed, key, executor_.coarse_monotonic_ns(), &error)) return nullptr;
+  // Who leaves may have this one activated.
+  const bool swept = table_.size() >= limits_.activations_max || held_bytes() > limits_.memory_bytes_max;
   if (table_.size() >= limits_.activations_max) {
     sweep(kPressureSweep, true);
     if (table_.size() >= limits_.activations_max) {
@@ -110,6 +112,8 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
     }
   }
   if (held_bytes() > limits_.memory_bytes_max) sweep(kPressureSweep, true);
+  if (swept)
+    if (orbit_activation* found = table_.find(type, mixed, key)) return found;
   if (over_memory() && (waiting_ >= kWaitingMax || !runtime_.store_of(*type).committer.writable())) {
     error = {Code::resource_exhausted, memory_error()};
     return nullptr;
@@ -121,19 +125,17 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
   }
   orbit_activation* a = table_.insert(type, hash, mixed, key);
   a->last_used = now_tick_;
-  activating_ = a;
+  // One that is loaded at once may have others activated.
+  orbit_activation* const outer = std::exchange(activating_, a);
   start_load(a);
-  if (activating_ != nullptr) {
-    activating_ = nullptr;
-    return a;
-  }
+  if (std::exchange(activating_, outer) != nullptr) return a;
   error = std::move(activating_error_);
   return nullptr;
 }
 
 void Scheduler::start_load(orbit_activation* a) noexcept {
   a->stage = Stage::loading;
-  if (frozen(a->type)) return;
+  if (a->scheduled || frozen(a->type)) return;  // the run queue begins the load of one that it has
   if (a->version == nullptr) a->version = a->type->current.load(std::memory_order_acquire);
   if (a->version == nullptr) {
     fail_mailbox(a, ORBIT_NOT_FOUND, "no actor type " + a->type->name + " is loaded on this node");
@@ -412,6 +414,7 @@ void Scheduler::vacate(orbit_activation* a) noexcept {
   a->gate = 0;
   a->leaving = false;
   a->stage = Stage::loading;
+  deliver_hinted();  // perhaps to this one, by another that leaves
   if (a->mailbox.empty())
     table_.erase(a);
   else

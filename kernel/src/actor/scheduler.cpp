@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint32_t kTurnsPerStep = 2048;
 constexpr uint32_t kTurnsPerMailbox = 1024;  // in a row, before others get their share
-constexpr uint32_t kNearby = 16;             // actors in the run queue whose lines stay in the nearest cache until their turn
+constexpr uint32_t kNearby = 16;             // actors whose lines stay in the nearest cache until their turn; more sends are many
 constexpr uint64_t kTurnsNs = 1'000'000;     // in a row, before sockets, timers and other workers get their share
 constexpr uint64_t kLookOftenNs = 25'000;    // looks at the clock that are closer than this are too many,
 constexpr uint64_t kLookSeldomNs = 100'000;  // and farther apart than this too few
@@ -55,6 +55,8 @@ Scheduler::~Scheduler() {
     if (a->actor != nullptr) a->version->def->destroy(a->actor);
     a->actor = nullptr;
   });
+  while (!hinted_.empty()) free_envelope(hinted_.pop().envelope);
+  while (!refused_.empty()) free_envelope(refused_.pop());
   // What the engine refused to the end: nobody is left to hear of it.
   for (FlushClass& cls : classes_) {
     if (cls.open != nullptr) in_flight_.push_back(cls.open);
@@ -73,6 +75,7 @@ bool Scheduler::step() noexcept {
   now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
   uint32_t budget = kTurnsPerStep;
   begin_time(now_ns_);
+  while (!refused_.empty()) [[unlikely]] reply(refused_.pop());
   uint32_t turns = 0;
   while (budget != 0 && depth_max_ != 0) {
     // What was sent with a hint runs soon after it went to its mailbox, while its lines are here. But it goes there at least as
@@ -81,6 +84,7 @@ bool Scheduler::step() noexcept {
       deliver_first_hinted();
     orbit_activation* a = run_head_;
     if (a == nullptr) {
+      run_length_ = 0;
       if (hinted_.empty()) break;
       continue;
     }
@@ -96,7 +100,10 @@ bool Scheduler::step() noexcept {
     }
     a->scheduled = false;
     const uint32_t left = budget;
-    run_mailbox(a, budget);
+    if (a->stage == Stage::loading) [[unlikely]]
+      start_load(a);  // it was dropped while it was in the queue
+    else
+      run_mailbox(a, budget);
     turns = left - budget;
   }
   deliver_hinted();
@@ -107,7 +114,7 @@ bool Scheduler::step() noexcept {
 
 bool Scheduler::pending() const noexcept {
   // A closing cut goes on in the next round.
-  return run_head_ != nullptr || outbox_used_ || !hinted_.empty() || joining_ ||
+  return run_head_ != nullptr || outbox_used_ || !hinted_.empty() || !refused_.empty() || joining_ ||
          std::any_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) { return cls.closing != nullptr; });
 }
 
@@ -203,11 +210,29 @@ void Scheduler::refuse(orbit_envelope* envelope, orbit_code code, std::string_vi
   tallies_.rejected.add();
   if (envelope->on_reply == nullptr) dead_letters_.add(envelope, code, message, executor_.unix_ms());
   set_error(envelope, code, message);
+  if (delivers_hinted_ && envelope->on_reply != nullptr) {
+    own_key(envelope);
+    refused_.push(envelope);
+    return;
+  }
   reply(envelope);
 }
 
 void Scheduler::refuse_cancelled(orbit_envelope* envelope) noexcept {
   refuse(envelope, ORBIT_CANCELLED, "the call was cancelled by the caller of " + name_of(current_));
+}
+
+// What most messages meet, which calls nothing: an activation that is ready for one more.
+[[gnu::always_inline]] inline bool Scheduler::put_into_mailbox(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  if ((envelope->flags & (ORBIT_ENVELOPE_INLINE | kOwnsKey)) != 0 || envelope->method == kMethodHold || a->stage != Stage::active ||
+      a->leaving || a->current != nullptr || a->queued >= a->version->mailbox_max || is_borrowed(envelope)) [[unlikely]]
+    return false;
+  tallies_.messages.add();
+  envelope->key = to_c(a->key());
+  a->mailbox.push(envelope);
+  ++a->queued;
+  schedule(a);
+  return true;
 }
 
 // What most messages are comes first and calls nothing: one-way, within a turn, to an activation that the sender remembers.
@@ -217,7 +242,10 @@ void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
     if (orbit_activation* const a = table_.recall_soon(hint); a != nullptr) [[likely]] {
       envelope->caller = current_;
       envelope->reply_worker = static_cast<uint16_t>(worker_);
-      if (a == hinted_last_ && hinted_.empty()) return deliver_here(a, envelope);
+      if (a == hinted_last_ && hinted_.empty()) {
+        if (!put_into_mailbox(a, envelope)) deliver_any(a, envelope);
+        return;
+      }
       if ((a != hinted_last_ || hinted_.size() >= kNearby) && hinted_.has_room()) [[likely]] {
         hinted_last_ = a;
         hinted_.push_into_room(envelope, a);
@@ -261,7 +289,8 @@ void Scheduler::send_any(orbit_envelope* envelope, uint64_t* hint) noexcept {
   look_up(envelope, hint);
 }
 
-// Delivers what was sent with a hint, in order. Called before anything that could overtake it or free its activations.
+// Delivers what was sent with a hint, in order. Called before anything that could overtake it or free its activations. No turn
+// runs meanwhile, also none whose call is refused.
 void Scheduler::deliver_all_hinted() noexcept {
   while (!hinted_.empty()) deliver_first_hinted();
 }
@@ -276,7 +305,10 @@ void Scheduler::deliver_all_hinted() noexcept {
     __builtin_prefetch(a->actor, 1);
     __builtin_prefetch(static_cast<const char*>(a->actor) + 64, 1);
   }
-  deliver_here(a, envelope);
+  if (put_into_mailbox(a, envelope)) [[likely]] return;
+  delivers_hinted_ = true;
+  deliver_any(a, envelope);
+  delivers_hinted_ = false;
 }
 
 orbit_code Scheduler::set_context(orbit_envelope* call, std::string_view name, std::string_view value,
@@ -291,7 +323,7 @@ orbit_code Scheduler::set_context(orbit_envelope* call, std::string_view name, s
 
 // Finds the activation by type and key, on this worker or another one.
 void Scheduler::look_up(orbit_envelope* envelope, uint64_t* hint) noexcept {
-  // What it found out about an actor of another worker: the key's hash, and worker + 1 where a tag has its slot.
+  // What it found out about an actor of another worker: the key's hash, and worker + 1 above eight zero bits.
   if (hint != nullptr && hint[1] != 0 && (hint[1] & 0xff) == 0) {
     const TypeVersion* version = envelope->type->current.load(std::memory_order_acquire);
     if (version == nullptr || version->stateless_copies == 0) [[likely]] {
@@ -365,20 +397,8 @@ void Scheduler::to_copy(orbit_envelope* envelope, uint32_t copies) noexcept {
   deliver(chosen, envelope);
 }
 
-void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept { deliver_here(a, envelope); }
-
-// What most messages meet comes first and calls nothing: an activation that is ready for one more.
-[[gnu::always_inline]] inline void Scheduler::deliver_here(orbit_activation* a, orbit_envelope* envelope) noexcept {
-  if ((envelope->flags & (ORBIT_ENVELOPE_INLINE | kOwnsKey)) == 0 && envelope->method != kMethodHold && a->stage == Stage::active &&
-      !a->leaving && a->current == nullptr && a->queued < a->version->mailbox_max && !is_borrowed(envelope)) [[likely]] {
-    tallies_.messages.add();
-    envelope->key = to_c(a->key());
-    a->mailbox.push(envelope);
-    ++a->queued;
-    schedule(a);
-    return;
-  }
-  deliver_any(a, envelope);
+void Scheduler::deliver(orbit_activation* a, orbit_envelope* envelope) noexcept {
+  if (!put_into_mailbox(a, envelope)) deliver_any(a, envelope);
 }
 
 void Scheduler::deliver_any(orbit_activation* a, orbit_envelope* envelope) noexcept {
@@ -393,11 +413,11 @@ void Scheduler::deliver_any(orbit_activation* a, orbit_envelope* envelope) noexc
     refuse_hold(envelope);
     return;
   }
+  if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());  // one with a hint has its sender's, which may be gone
   if (a->queued >= (a->stage == Stage::active ? a->version->mailbox_max : runtime_.mailbox_max()) && !make_room(a, envelope))
     return;
   if (a->current != nullptr && envelope->chain != 0 && come_back(a, envelope)) return;
   retain_payload(envelope);
-  if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());
   a->mailbox.push(envelope);
   ++a->queued;
   if (runnable(a)) schedule(a);
@@ -775,7 +795,7 @@ void Scheduler::arrived(orbit_envelope* envelope) noexcept {
 }
 
 bool Scheduler::quiet() const noexcept {
-  if (run_head_ != nullptr || !hinted_.empty() || loading_ != 0 || !in_flight_.empty() || outbox_used_ || waiting_ != 0 || !leaving_.empty())
+  if (run_head_ != nullptr || !hinted_.empty() || !refused_.empty() || loading_ != 0 || !in_flight_.empty() || outbox_used_ || waiting_ != 0 || !leaving_.empty())
     return false;
   return std::all_of(classes_.begin(), classes_.end(), [](const FlushClass& cls) {
     return cls.members[0].empty() && cls.members[1].empty() && cls.open == nullptr && cls.closing == nullptr;

@@ -257,7 +257,7 @@ class Scheduler final : public Resident {
   [[gnu::noinline]] void deliver_all_hinted() noexcept;
   void deliver_first_hinted() noexcept;
   void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
-  void deliver_here(orbit_activation* a, orbit_envelope* envelope) noexcept;
+  bool put_into_mailbox(orbit_activation* a, orbit_envelope* envelope) noexcept;
   [[gnu::noinline]] void deliver_any(orbit_activation* a, orbit_envelope* envelope) noexcept;
   [[gnu::noinline]] void send_any(orbit_envelope* envelope, uint64_t* hint) noexcept;
   [[gnu::cold, gnu::noinline]] bool meets_condition(const orbit_activation* a, orbit_envelope* envelope) noexcept;
@@ -420,6 +420,8 @@ class Scheduler final : public Resident {
   uint64_t now_ns_ = 0;
   uint32_t now_tick_ = 0;  // now_ns_ / 2^24: 16.8 ms
   HintedSends hinted_;  // not in their mailboxes yet; their activations must stay
+  bool delivers_hinted_ = false;
+  EnvelopeQueue refused_;  // calls among them, answered by the next step: a turn that goes on could do anything meanwhile
   const orbit_activation* hinted_last_ = nullptr;  // where the last one of them went, or would have gone
   std::vector<Outbox> outbox_;  // by receiving worker
   bool outbox_used_ = false;

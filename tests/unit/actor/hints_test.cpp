@@ -2,6 +2,7 @@
 // Sends to activations that their senders remember.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <random>
@@ -16,6 +17,36 @@ using namespace test;
 namespace {
 
 constexpr size_t kActors = 50;
+
+orbit_envelope* message(const std::string& key, const char* type, Method method, int64_t argument) {
+  orbit_envelope* const envelope = Runtime::api()->allocate();
+  envelope->type = Runtime::api()->type(type);
+  envelope->key = orbit::to_c(key);
+  envelope->method = method;
+  put_number(envelope, argument);
+  return envelope;
+}
+
+// On a worker. The key's memory is gone after it.
+std::shared_ptr<Answer> send_call(std::string key, const char* type, Method method, int64_t argument, uint16_t flags,
+                                  uint64_t* hint) {
+  auto asked = std::make_shared<Answer>();
+  orbit_envelope* const envelope = message(key, type, method, argument);
+  envelope->flags = flags;
+  envelope->reply_ctx = new std::shared_ptr<Answer>(asked);
+  envelope->on_reply = [](void* ctx, orbit_envelope* reply) {
+    const std::unique_ptr<std::shared_ptr<Answer>> owned(static_cast<std::shared_ptr<Answer>*>(ctx));
+    CHECK_FALSE((*owned)->arrived);
+    (*owned)->arrived = true;
+    (*owned)->code = reply->code;
+    (*owned)->value = number_of(reply).value_or(-1);
+    Runtime::api()->free_envelope(reply);
+  };
+  asked->call = envelope;
+  Runtime::api()->send(envelope, hint);
+  std::fill(key.begin(), key.end(), '?');
+  return asked;
+}
 
 // A turn of the cell "sender" that stays open, and what it remembers of the others.
 struct Sender {
@@ -33,40 +64,18 @@ struct Sender {
   void in_turn(const std::function<void()>& function) {
     node.on_worker(0, [&] { node.runtime.scheduler(0).continue_turn(cell->activation, cell->sleeping, function); });
   }
-  // Within a turn. The key's memory is gone after it.
-  orbit_envelope* message(size_t to, Method method, int64_t argument, std::string& its_key) {
-    orbit_envelope* envelope = Runtime::api()->allocate();
-    envelope->type = Runtime::api()->type("async");
-    its_key = key(to);
-    envelope->key = orbit::to_c(its_key);
-    envelope->method = method;
-    put_number(envelope, argument);
-    return envelope;
-  }
   void post(size_t to, bool remembers) {
-    std::string its_key;
-    Runtime::api()->send(message(to, kAdd, 1, its_key), remembers ? hints[to].data() : nullptr);
+    std::string its_key = key(to);
+    Runtime::api()->send(message(its_key, "async", kAdd, 1), remembers ? hints[to].data() : nullptr);
     std::fill(its_key.begin(), its_key.end(), '?');
   }
-  // Asks for the value, which must be `expected`.
-  void ask(size_t to, int64_t expected, uint64_t& asked, uint64_t& answered) {
-    struct Question {
-      int64_t expected;
-      uint64_t& answered;
-    };
-    std::string its_key;
-    orbit_envelope* const envelope = message(to, kGet, 0, its_key);
-    envelope->flags = ORBIT_ENVELOPE_INLINE;
-    envelope->reply_ctx = new Question{expected, answered};
-    envelope->on_reply = [](void* ctx, orbit_envelope* reply) {
-      const std::unique_ptr<Question> question(static_cast<Question*>(ctx));
-      CHECK(number_of(reply) == question->expected);
-      ++question->answered;
-      Runtime::api()->free_envelope(reply);
-    };
-    ++asked;
-    Runtime::api()->send(envelope, hints[to].data());
-    std::fill(its_key.begin(), its_key.end(), '?');
+  std::shared_ptr<Answer> ask(size_t to) { return send_call(key(to), "async", kGet, 0, ORBIT_ENVELOPE_INLINE, hints[to].data()); }
+  // One to each, so that all are remembered.
+  void meet_all() {
+    in_turn([&] {
+      for (size_t i = 0; i < kActors; ++i) post(i, true);
+    });
+    node.pass_ms(1);
   }
 
   SimNode& node;
@@ -85,8 +94,7 @@ TEST_CASE("a turn's messages and calls reach each actor in the order of sending,
     SimNode node(disk, seed);
     Sender sender(node);
     std::array<int64_t, kActors> sent{};
-    uint64_t asked = 0;
-    uint64_t answered = 0;
+    std::vector<std::pair<std::shared_ptr<Answer>, int64_t>> asked;  // and what is to be answered
     for (int turn = 0; turn < 40; ++turn) {
       // From fewer than stay near each other to many more, to all actors or again and again to few.
       const size_t messages = random() % 2 == 0 ? random() % 20 : random() % 500;
@@ -96,7 +104,7 @@ TEST_CASE("a turn's messages and calls reach each actor in the order of sending,
           const size_t to = random() % actors;
           const uint64_t kind = random() % 50;
           if (kind < 5) {
-            sender.ask(to, sent[to], asked, answered);
+            asked.emplace_back(sender.ask(to), sent[to]);
           } else {
             ++sent[to];
             sender.post(to, kind != 5);
@@ -104,8 +112,8 @@ TEST_CASE("a turn's messages and calls reach each actor in the order of sending,
         }
       });
     }
-    REQUIRE(node.run_until([&] { return answered == asked; }));
-    CHECK(asked > 100);
+    CHECK(asked.size() > 100);
+    for (const auto& [its_answer, value] : asked) CHECK(node.wait(its_answer).value == value);
     for (size_t i = 0; i < kActors; ++i) CHECK(node.call("async", Sender::key(i), kGet).value == sent[i]);
   }
 }
@@ -115,20 +123,16 @@ TEST_CASE("a call goes before few messages of its turn to others, and behind man
     Disk disk;
     SimNode node(disk, 1);
     Sender sender(node);
+    sender.meet_all();
+    std::shared_ptr<Answer> answer;
     bool at_once = false;
-    uint64_t asked = 0;
-    uint64_t answered = 0;
-    sender.in_turn([&] {
-      for (size_t i = 0; i < kActors; ++i) sender.post(i, true);
-    });
-    node.pass_ms(1);
     sender.in_turn([&] {
       for (size_t i = 0; i < messages; ++i) sender.post(1 + i % (kActors - 1), true);
-      sender.ask(0, 1, asked, answered);
-      at_once = answered == 1;
+      answer = sender.ask(0);
+      at_once = answer->arrived;
     });
     CHECK(at_once == (messages < 10));
-    REQUIRE(node.run_until([&] { return answered == 1; }));
+    CHECK(node.wait(answer).value == 1);
   }
 }
 
@@ -140,14 +144,11 @@ TEST_CASE("a payload that borrows is made to own before a send within a turn ret
   retained = 0;
   static const orbit_payload_ops ops = {sizeof(orbit_payload_ops), 0, &ops, nullptr,
                                         [](void* object) -> void* { return ++retained, object; }, nullptr};
-  sender.in_turn([&] {
-    for (size_t i = 0; i < kActors; ++i) sender.post(i, true);
-  });
-  node.pass_ms(1);
+  sender.meet_all();
   sender.in_turn([&] {
     for (size_t i = 0; i < kActors; ++i) {
-      std::string key;
-      orbit_envelope* const envelope = sender.message(i, kGet, 0, key);
+      const std::string key = Sender::key(i);
+      orbit_envelope* const envelope = message(key, "async", kGet, 0);
       envelope->ops = &ops;
       Runtime::api()->send(envelope, sender.hints[i].data());
       CHECK(retained == static_cast<int>(i) + 1);
@@ -155,6 +156,185 @@ TEST_CASE("a payload that borrows is made to own before a send within a turn ret
   });
   node.pass_ms(1);
   CHECK(retained == static_cast<int>(kActors));
+}
+
+namespace {
+
+// Closes k0 and fills its mailbox.
+struct FullMailbox {
+  explicit FullMailbox(SimNode& its_node) : node(its_node), sleeper(node.send(0, "async", "k0", kSleep)) {
+    asleep(node, "async", "k0");
+    for (int i = 0; i < kMost; ++i) waiting.push_back(node.send(0, "async", "k0", kGet));
+    node.pass_ms(1);
+  }
+  ~FullMailbox() {
+    node.wake("async", "k0");
+    node.wait(sleeper);
+    for (const auto& each : waiting) CHECK(node.wait(each).code == ORBIT_OK);
+  }
+  static RuntimeOptions options() {
+    RuntimeOptions options;
+    options.types.mailbox_max = kMost;
+    return options;
+  }
+  static constexpr int kMost = 20;
+  SimNode& node;
+  std::shared_ptr<Answer> sleeper;
+  std::vector<std::shared_ptr<Answer>> waiting;
+};
+
+}  // namespace
+
+TEST_CASE("a call behind many messages that meets a full mailbox is refused once, when its turn is over") {
+  for (const bool cancelled : {false, true}) {
+    Disk disk;
+    SimNode node(disk, 4, 1, FullMailbox::options());
+    Sender sender(node);
+    sender.meet_all();
+    const FullMailbox full(node);
+    std::shared_ptr<Answer> answer;
+    sender.in_turn([&] {
+      for (size_t i = 1; i < kActors; ++i) sender.post(i, true);
+      answer = sender.ask(0);
+      sender.post(1, false);  // goes to its mailbox, and what was sent before to theirs
+      CHECK_FALSE(answer->arrived);
+      if (cancelled) Runtime::api()->cancel(answer->call);
+      CHECK_FALSE(answer->arrived);
+    });
+    CHECK(node.wait(answer).code == ORBIT_RESOURCE_EXHAUSTED);
+  }
+}
+
+TEST_CASE("a call behind many messages of its turn can be cancelled") {
+  Disk disk;
+  SimNode node(disk, 5);
+  Sender sender(node);
+  sender.meet_all();
+  std::shared_ptr<Answer> answer;
+  sender.in_turn([&] {
+    for (size_t i = 1; i < kActors; ++i) sender.post(i, true);
+    answer = sender.ask(0);
+    Runtime::api()->cancel(answer->call);
+  });
+  CHECK(node.wait(answer).code == ORBIT_CANCELLED);
+}
+
+TEST_CASE("the dead letter of a message whose sender is gone names its actor") {
+  Disk disk;
+  SimNode node(disk, 6, 1, FullMailbox::options());
+  Sender sender(node);
+  sender.meet_all();
+  const FullMailbox full(node);
+  sender.in_turn([&] { sender.post(0, true); });
+  node.pass_ms(1);
+  REQUIRE(node.runtime.scheduler(0).dead_letters().kept().size() == 1);
+  CHECK(node.runtime.scheduler(0).dead_letters().kept().back().key == "k0");
+}
+
+TEST_CASE("a hold that a turn asks for comes after the messages that it sent") {
+  Disk disk;
+  SimNode node(disk, 7);
+  Sender sender(node);
+  sender.meet_all();
+  int64_t seen = 0;
+  sender.in_turn([&] {
+    sender.post(3, true);
+    const orbit_actor_ref ref = {Runtime::api()->type("async"), {"k3", 2}};
+    Runtime::api()->hold(&ref, 1, 0,
+                         [](void* ctx, orbit_hold* hold, void* const* actors, size_t, orbit_code code, const char*) {
+                           REQUIRE(code == ORBIT_OK);
+                           *static_cast<int64_t*>(ctx) = static_cast<Cell*>(actors[0])->value;
+                           Runtime::api()->release(hold, nullptr, [](void*, orbit_code, const char*) {}, nullptr);
+                         },
+                         &seen);
+  });
+  REQUIRE(node.run_until([&] { return seen != 0; }));
+  CHECK(seen == 2);
+}
+
+namespace {
+
+// The hint that a leaving "guest" uses to tell "k1" of the same type.
+uint64_t told_hint[2];
+
+orbit_actor_type guest_type() {
+  orbit_actor_type type = *cell_type("guest", ORBIT_DURABILITY_ASYNC, 1);
+  type.idle_timeout_ms = 100;
+  type.deactivating = [](void* actor, orbit_deactivation) -> int {
+    if (static_cast<Cell*>(actor)->key != "k0") return 0;
+    Runtime::api()->send(message("k1", "guest", kAdd, 5), told_hint);
+    return 0;
+  };
+  return type;
+}
+
+}  // namespace
+
+TEST_CASE("a message to an actor that leaves together with its sender is not lost") {
+  static const orbit_actor_type type = guest_type();
+  static const orbit_actor_type* const types[] = {&type};
+  Disk disk;
+  SimNode node(disk, 8);
+  REQUIRE(node.runtime.publish_module("guests", "1", "guests.so", types));
+  node.on_worker(0, [] {
+    for (const std::string key : {"k0", "k1"}) {
+      told_hint[0] = told_hint[1] = 0;  // in the end it is about k1
+      Runtime::api()->send(message(key, "guest", kGet, 0), told_hint);
+    }
+  });
+  node.pass_ms(5000);
+  CHECK(node.call("guest", "k1", kGet).value == 5);
+}
+
+TEST_CASE("an actor that sends to another cold one while it is activated is there for its first caller") {
+  static const orbit_actor_type type = [] {
+    orbit_actor_type made = *cell_type("greeter", ORBIT_DURABILITY_ASYNC);
+    made.load = [](void*, const orbit_record*, size_t, uint64_t, orbit_error*) -> orbit_code {
+      Runtime::api()->send(message("greeted", "async", kAdd, 1), nullptr);
+      return ORBIT_OK;
+    };
+    return made;
+  }();
+  static const orbit_actor_type* const types[] = {&type};
+  Disk disk;
+  SimNode node(disk, 9, 1, {}, true);
+  REQUIRE(node.runtime.publish_module("greeters", "1", "greeters.so", types));
+  CHECK(node.call("greeter", "a", kGet).code == ORBIT_OK);
+  CHECK(node.call("async", "greeted", kGet).value == 1);
+}
+
+TEST_CASE("actors with many messages that fail with a commit begin again, and nobody in the run queue with them is forgotten") {
+  for (const uint64_t seed : {1u, 2u, 3u, 4u}) {
+    INFO("seed " << seed);
+    Disk disk;
+    RuntimeOptions options;
+    options.loads_max = 2;
+    SimNode node(disk, seed, 1, options);
+    constexpr size_t kCells = 150;
+    const auto key = [](size_t i) { return "c" + std::to_string(i); };
+    for (size_t i = 0; i < kCells; ++i) {
+      node.call("sync", key(i), kAdd, 1);
+      node.call("async", key(i), kGet);
+    }
+    disk.fail_after_writes = 0;
+    std::vector<std::shared_ptr<Answer>> answers;
+    std::vector<std::shared_ptr<Answer>> others;
+    // More than a round runs, so that many still wait for their turn when the first commit has failed.
+    node.on_worker(0, [&] {
+      for (int round = 0; round < 60; ++round)
+        for (size_t i = 0; i < kCells; ++i) {
+          answers.push_back(send_call(key(i), "sync", kAdd, 1, 0, nullptr));
+          others.push_back(send_call(key(i), "async", kGet, 0, 0, nullptr));
+        }
+    });
+    REQUIRE(node.run_until([&] { return std::any_of(answers.begin(), answers.end(), [](const auto& a) { return a->arrived; }); }));
+    disk.fail_after_writes = -1;
+    REQUIRE(node.run_until([&] { return std::all_of(answers.begin(), answers.end(), [](const auto& a) { return a->arrived; }); }));
+    for (const auto& each : others) CHECK(node.wait(each).code == ORBIT_OK);
+    std::vector<int64_t> added(kCells);
+    for (size_t i = 0; i < answers.size(); ++i) added[i % kCells] += answers[i]->code == ORBIT_OK;
+    for (size_t i = 0; i < kCells; ++i) CHECK(node.call("sync", key(i), kGet).value == 1 + added[i]);
+  }
 }
 
 TEST_CASE("what was sent by memory waits in order, however many") {
