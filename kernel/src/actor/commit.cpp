@@ -464,7 +464,7 @@ void Scheduler::fail_sync(FlushClass& cls, orbit_code code, const std::string& m
   cls.waiting = 0;
   cls.join_until_ns = 0;
   for (orbit_activation* a : ahead) {
-    if (a->current != nullptr) continue;
+    if (!a->doomed || a->current != nullptr) continue;
     drop_actor(a);
     start_load(a);
   }

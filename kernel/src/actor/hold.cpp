@@ -150,13 +150,13 @@ namespace orbit::kernel {
 
 void Scheduler::hold(const orbit_actor_ref* refs, size_t count, uint64_t deadline_ns, orbit_hold_granted granted,
                      void* ctx) noexcept {
-  deliver_hinted();  // goes before it
   if (orbit_hold* hold = prepare_hold(refs, count, {}, deadline_ns, granted, ctx)) hold->advance();
 }
 
 // Null: it was refused, and `granted` said so.
 orbit_hold* Scheduler::prepare_hold(const orbit_actor_ref* refs, size_t count, std::span<const orbit_type* const> erased,
                                     uint64_t deadline_ns, orbit_hold_granted granted, void* ctx) noexcept {
+  deliver_hinted();  // goes before it
   orbit_hold* hold = nullptr;
   if (spare_holds_.empty()) {
     hold = new orbit_hold;

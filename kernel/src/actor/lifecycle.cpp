@@ -101,19 +101,16 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
     return nullptr;
   }
   if (!failed_loads_.empty() && failed_loads_.refuses(mixed, key, executor_.coarse_monotonic_ns(), &error)) return nullptr;
-  // Who leaves may have this one activated.
-  const bool swept = table_.size() >= limits_.activations_max || held_bytes() > limits_.memory_bytes_max;
-  if (table_.size() >= limits_.activations_max) {
+  if (table_.size() >= limits_.activations_max || held_bytes() > limits_.memory_bytes_max) {
     sweep(kPressureSweep, true);
-    if (table_.size() >= limits_.activations_max) {
-      error = {Code::resource_exhausted, "activations_max: this worker holds " + std::to_string(table_.size()) +
-                                             " activations, its limit, and none may leave now; try again later"};
-      return nullptr;
-    }
-  }
-  if (held_bytes() > limits_.memory_bytes_max) sweep(kPressureSweep, true);
-  if (swept)
+    // Who left may have had this one activated.
     if (orbit_activation* found = table_.find(type, mixed, key)) return found;
+  }
+  if (table_.size() >= limits_.activations_max) {
+    error = {Code::resource_exhausted, "activations_max: this worker holds " + std::to_string(table_.size()) +
+                                           " activations, its limit, and none may leave now; try again later"};
+    return nullptr;
+  }
   if (over_memory() && (waiting_ >= kWaitingMax || !runtime_.store_of(*type).committer.writable())) {
     error = {Code::resource_exhausted, memory_error()};
     return nullptr;
@@ -135,7 +132,8 @@ orbit_activation* Scheduler::activation(orbit_type* type, uint64_t hash, std::st
 
 void Scheduler::start_load(orbit_activation* a) noexcept {
   a->stage = Stage::loading;
-  if (a->scheduled || frozen(a->type)) return;  // the run queue begins the load of one that it has
+  // The run queue begins the load of one that it has, and one that leaves is loaded only if somebody wants it then (vacate).
+  if (a->scheduled || a->leaving || frozen(a->type)) return;
   if (a->version == nullptr) a->version = a->type->current.load(std::memory_order_acquire);
   if (a->version == nullptr) {
     fail_mailbox(a, ORBIT_NOT_FOUND, "no actor type " + a->type->name + " is loaded on this node");
@@ -321,9 +319,9 @@ void Scheduler::complete_load(orbit_activation* a, const std::vector<orbit_recor
   a->version->activations.fetch_add(1, std::memory_order_relaxed);
   tallies_.activations.add();
   orbit_code load_code = ORBIT_OK;
-  loading_header_ = &header;
+  const MainHeader* const outer_header = std::exchange(loading_header_, &header);
   continue_turn(a, nullptr, [&] { load_code = def->load(a->actor, records.data(), records.size(), header.version, &error); });
-  loading_header_ = nullptr;
+  loading_header_ = outer_header;
   if (load_code != ORBIT_OK) {
     drop_actor(a);
     fail_activation(a, load_code, error.message);
@@ -359,11 +357,6 @@ void Scheduler::fail_mailbox(orbit_activation* a, orbit_code code, std::string_v
   std::vector<orbit_envelope*> refused;
   while (!waiting.empty()) refused.push_back(waiting.pop());
   for (orbit_envelope* envelope : refused) own_key(envelope);
-  // It failed before anybody could wait for it: activation() tells.
-  if (activating_ == a) {
-    activating_ = nullptr;
-    activating_error_ = {static_cast<Code>(code), text};
-  }
   if (a->linked == 0) {
     table_.erase(a);
   } else {
@@ -371,6 +364,11 @@ void Scheduler::fail_mailbox(orbit_activation* a, orbit_code code, std::string_v
     leaving_.push_back({a, ORBIT_DEACTIVATION_ASKED});
   }
   for (orbit_envelope* envelope : refused) refuse(envelope, code, text);
+  // It failed before anybody could wait for it: activation() tells.
+  if (activating_ == a) {
+    activating_ = nullptr;
+    activating_error_ = {static_cast<Code>(code), text};
+  }
 }
 
 void Scheduler::drop_actor(orbit_activation* a) noexcept {
@@ -553,6 +551,13 @@ uint32_t Scheduler::least_age_to_leave() noexcept {
 
 // The clock hand: lets go of what was not used for its idle timeout, or, under pressure, of what was used least lately.
 void Scheduler::sweep(size_t most, bool under_pressure) noexcept {
+  if (sweeping_) return;  // who is told that it leaves may have others activated
+  sweeping_ = true;
+  sweep_once(most, under_pressure);
+  sweeping_ = false;
+}
+
+void Scheduler::sweep_once(size_t most, bool under_pressure) noexcept {
   deliver_hinted();
   const size_t slots = table_.slots();
   const uint64_t goal = limits_.memory_bytes_max - limits_.memory_bytes_max / 16;
@@ -578,7 +583,10 @@ void Scheduler::sweep(size_t most, bool under_pressure) noexcept {
     if (!may_leave(a, true)) continue;
     ++gone;
     const orbit_deactivation reason = under_pressure ? ORBIT_DEACTIVATION_MEMORY : ORBIT_DEACTIVATION_IDLE;
-    if (tell_leaving(a, reason))
+    a->leaving = true;  // what it sends to itself waits
+    const bool changed = tell_leaving(a, reason);
+    a->leaving = false;
+    if (changed)
       leave(a, reason);
     else
       vacate(a);

@@ -75,7 +75,7 @@ bool Scheduler::step() noexcept {
   now_tick_ = static_cast<uint32_t>(now_ns_ >> 24);
   uint32_t budget = kTurnsPerStep;
   begin_time(now_ns_);
-  while (!refused_.empty()) [[unlikely]] reply(refused_.pop());
+  for (EnvelopeQueue now = std::exchange(refused_, EnvelopeQueue()); !now.empty();) reply(now.pop());
   uint32_t turns = 0;
   while (budget != 0 && depth_max_ != 0) {
     // What was sent with a hint runs soon after it went to its mailbox, while its lines are here. But it goes there at least as
@@ -84,7 +84,7 @@ bool Scheduler::step() noexcept {
       deliver_first_hinted();
     orbit_activation* a = run_head_;
     if (a == nullptr) {
-      run_length_ = 0;
+      invariant(run_length_ == 0, "the run queue is as long as it says");
       if (hinted_.empty()) break;
       continue;
     }
@@ -100,10 +100,12 @@ bool Scheduler::step() noexcept {
     }
     a->scheduled = false;
     const uint32_t left = budget;
-    if (a->stage == Stage::loading) [[unlikely]]
+    if (a->stage == Stage::loading) [[unlikely]] {
+      --budget;
       start_load(a);  // it was dropped while it was in the queue
-    else
+    } else {
       run_mailbox(a, budget);
+    }
     turns = left - budget;
   }
   deliver_hinted();
@@ -538,9 +540,11 @@ void Scheduler::finish(orbit_activation* a, orbit_envelope* envelope) noexcept {
 void Scheduler::end_doomed(orbit_activation* a, orbit_envelope* envelope) noexcept {
   set_error(envelope, ORBIT_ABORTED, "an earlier change of " + name_of(a) + " could not be stored; nothing was changed");
   if (a->current != nullptr) return reply(envelope);
-  reply(envelope);
+  // Its caller may call again at once, and must not find what is ahead of storage. A load that fails at once frees the slot.
+  own_key(envelope);
   drop_actor(a);
   start_load(a);
+  reply(envelope);
 }
 
 void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept {

@@ -386,6 +386,7 @@ class Scheduler final : public Resident {
   void vacate(orbit_activation* a) noexcept;
   uint32_t least_age_to_leave() noexcept;
   void sweep(size_t most, bool under_pressure) noexcept;
+  void sweep_once(size_t most, bool under_pressure) noexcept;
   void tick() noexcept;
   void arm_tick() noexcept;
 
@@ -479,6 +480,7 @@ class Scheduler final : public Resident {
   };
   std::vector<WhenEmpty> when_empty_;
   size_t sweep_at_ = 0;
+  bool sweeping_ = false;
   uint64_t memory_bytes_ = 0;
   orbit_timer tick_timer_ = 0;
 };

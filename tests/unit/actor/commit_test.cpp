@@ -84,6 +84,49 @@ TEST_CASE("a disk that is full fails SYNC turns, drops what they did, and works 
   CHECK(node.call("sync", "a", kAdd, 1).value == 6);
 }
 
+TEST_CASE("a caller that tries again at once when a failed commit ended its turn finds what is stored") {
+  Disk disk;
+  SimNode node(disk, 5);
+  node.call("sync", "a", kAdd, 1);
+  disk.fail_after_writes = 0;
+  const auto failing = node.send(0, "sync", "a", kAdd, 5);
+  struct Tries {
+    orbit_code first = ORBIT_OK;
+    bool again = false;
+    int64_t value = 0;
+  } tries;
+  node.on_worker(0, [&] {
+    const auto call = [](Method method, Tries* its, void (*on_reply)(void*, orbit_envelope*)) {
+      const orbit_actors_v1* api = Runtime::api();
+      orbit_envelope* const envelope = api->allocate();
+      envelope->type = api->type("sync");
+      envelope->key = {"a", 1};
+      envelope->method = method;
+      envelope->flags = ORBIT_ENVELOPE_INLINE;
+      envelope->reply_ctx = its;
+      envelope->on_reply = on_reply;
+      api->send(envelope, nullptr);
+    };
+    static const auto send = call;
+    call(kSleep, &tries, [](void* ctx, orbit_envelope* reply) {
+      static_cast<Tries*>(ctx)->first = reply->code;
+      Runtime::api()->free_envelope(reply);
+      send(kGet, static_cast<Tries*>(ctx), [](void* its, orbit_envelope* second) {
+        static_cast<Tries*>(its)->again = true;
+        static_cast<Tries*>(its)->value = number_of(second).value_or(-1);
+        Runtime::api()->free_envelope(second);
+      });
+    });
+  });
+  asleep(node, "sync", "a");
+  CHECK(node.wait(failing).code != ORBIT_OK);
+  disk.fail_after_writes = -1;
+  node.wake("sync", "a");
+  REQUIRE(node.run_until([&] { return tries.again; }));
+  CHECK(tries.first == ORBIT_ABORTED);
+  CHECK(tries.value == 1);
+}
+
 TEST_CASE("ASYNC changes that were acknowledged survive a disk that is full for a while") {
   Disk disk;
   {

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "actor/activation.hpp"
+#include "actor/erasing.hpp"
 #include "actor/hinted_sends.hpp"
 #include "actor/scheduler.hpp"
 #include "sim_node.hpp"
@@ -232,24 +233,33 @@ TEST_CASE("the dead letter of a message whose sender is gone names its actor") {
 }
 
 TEST_CASE("a hold that a turn asks for comes after the messages that it sent") {
-  Disk disk;
-  SimNode node(disk, 7);
-  Sender sender(node);
-  sender.meet_all();
-  int64_t seen = 0;
-  sender.in_turn([&] {
-    sender.post(3, true);
-    const orbit_actor_ref ref = {Runtime::api()->type("async"), {"k3", 2}};
-    Runtime::api()->hold(&ref, 1, 0,
-                         [](void* ctx, orbit_hold* hold, void* const* actors, size_t, orbit_code code, const char*) {
-                           REQUIRE(code == ORBIT_OK);
-                           *static_cast<int64_t*>(ctx) = static_cast<Cell*>(actors[0])->value;
-                           Runtime::api()->release(hold, nullptr, [](void*, orbit_code, const char*) {}, nullptr);
-                         },
-                         &seen);
-  });
-  REQUIRE(node.run_until([&] { return seen != 0; }));
-  CHECK(seen == 2);
+  for (const bool erasing : {false, true}) {
+    Disk disk;
+    SimNode node(disk, 7);
+    Sender sender(node);
+    sender.meet_all();
+    static int64_t seen;
+    seen = 0;
+    sender.in_turn([&] {
+      sender.post(3, true);
+      const orbit_actor_ref ref = {Runtime::api()->type("async"), {"k3", 2}};
+      const auto granted = [](void* ctx, orbit_hold* hold, void* const* actors, size_t, orbit_code code, const char*) {
+        REQUIRE(code == ORBIT_OK);
+        seen = static_cast<Cell*>(actors[0])->value;
+        const auto ended = [](void*, orbit_code, const char*) {};
+        if (ctx != nullptr)
+          erasing_table()->release(hold, nullptr, nullptr, ended, nullptr);
+        else
+          Runtime::api()->release(hold, nullptr, ended, nullptr);
+      };
+      if (erasing)
+        erasing_table()->hold(&ref, 1, nullptr, 0, 0, granted, &seen);
+      else
+        Runtime::api()->hold(&ref, 1, 0, granted, nullptr);
+    });
+    REQUIRE(node.run_until([&] { return seen != 0; }));
+    CHECK(seen == 2);
+  }
 }
 
 namespace {

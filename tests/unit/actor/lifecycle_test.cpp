@@ -84,6 +84,61 @@ TEST_CASE("messages that arrive while an actor leaves find it again with what it
   CHECK(node.call("parting", "a", kGet).value == 1021);
 }
 
+TEST_CASE("an actor whose commit fails while it leaves begins again for those who wait, once") {
+  for (const bool wanted : {false, true}) {
+    Disk disk;
+    SimNode node(disk, 12);
+    publish(node.runtime, parting_type(ORBIT_DURABILITY_SYNC));
+    node.call("parting", "quiet", kAdd, 1);
+    disk.fail_after_writes = 0;
+    const auto failing = node.send(0, "parting", "quiet", kAdd, 5);
+    REQUIRE(node.run_until([&] { return node.cell("parting", "quiet")->value == 6; }));
+    std::shared_ptr<Answer> waiting;
+    if (wanted) waiting = node.send(0, "parting", "quiet", kGet);
+    node.on_worker(0, [&] { Runtime::api()->deactivate_when_idle(node.cell("parting", "quiet")->activation); });
+    CHECK(node.wait(failing).code != ORBIT_OK);
+    disk.fail_after_writes = -1;
+    if (wanted) node.wait(waiting);
+    CHECK(node.call("parting", "quiet", kGet).value == 1);
+  }
+}
+
+TEST_CASE("actors that are told to leave may have others activated when there is room for few") {
+  Disk disk;
+  RuntimeOptions options;
+  options.activations_max = 1500;
+  SimNode node(disk, 13, 1, options);
+  static std::map<std::string, int> told;
+  static int within;
+  told.clear();
+  within = 0;
+  auto* type = const_cast<orbit_actor_type*>(cell_type("parting", ORBIT_DURABILITY_ASYNC, 1));
+  type->deactivating = [](void* actor, orbit_deactivation) -> int {
+    const std::string key = static_cast<Cell*>(actor)->key;
+    ++told[key];
+    CHECK(++within == 1);
+    const std::string cold = "after-" + key;
+    const orbit_actors_v1* api = Runtime::api();
+    orbit_envelope* const envelope = api->allocate();
+    envelope->type = api->type("parting");
+    envelope->key = orbit::to_c(cold);
+    envelope->method = kGet;
+    api->send(envelope, nullptr);
+    --within;
+    return 0;
+  };
+  publish(node.runtime, type);
+  for (int i = 0; i < 1500; ++i) node.call("parting", std::to_string(i), kGet);
+  CHECK(told.empty());
+  node.pass_ms(100);
+  for (int i = 1500; i < 1600; ++i) {
+    const orbit_code code = node.call("parting", std::to_string(i), kGet).code;
+    CHECK((code == ORBIT_OK || code == ORBIT_RESOURCE_EXHAUSTED));
+  }
+  CHECK(told.size() > 50);
+  for (int i = 0; i < 1600; ++i) CHECK(told[std::to_string(i)] <= 1);
+}
+
 TEST_CASE("when the node stops actors are told, and what they change then is stored") {
   Disk disk;
   farewells().clear();
