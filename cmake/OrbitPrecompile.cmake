@@ -33,7 +33,9 @@ endfunction()
 function(orbit_precompile)
   orbit_targets_below("${CMAKE_CURRENT_SOURCE_DIR}" targets)
   orbit_precompile_standard(orbit_standard)
-  if(ORBIT_TESTS)
+  set(tests_differ OFF)
+  if(ORBIT_TESTS AND NOT ORBIT_SANITIZE) # with a sanitizer nothing is optimized
+    set(tests_differ ON)
     orbit_precompile_standard(orbit_standard_tests -O0)
   endif()
   foreach(target IN LISTS targets)
@@ -44,7 +46,7 @@ function(orbit_precompile)
     if(type MATCHES "EXECUTABLE|LIBRARY" AND NOT type STREQUAL "INTERFACE_LIBRARY" AND NOT sources MATCHES "\\.c(;|$)"
         AND NOT options MATCHES "fuzzer-no-link" # the compiler refuses a header that was compiled without it
         AND sources MATCHES "\\.(cpp|cc)(;|$)")
-      if(type STREQUAL "EXECUTABLE" AND libraries MATCHES "orbit_doctest")
+      if(tests_differ AND type STREQUAL "EXECUTABLE" AND libraries MATCHES "orbit_doctest")
         # A test is compiled more often than it runs. The libraries, plugins and modules that it tests are optimized.
         target_compile_options(${target} PRIVATE -O0)
         target_precompile_headers(${target} REUSE_FROM orbit_standard_tests)
