@@ -105,7 +105,7 @@ class ActivationTable {
   static constexpr size_t kSlab = 1024;
   static constexpr size_t kSlotsMax = (1u << SlotIndex::kSlotBits) - kSlab;
 
-  explicit ActivationTable(uint32_t worker) : worker_(worker) {}
+  explicit ActivationTable(uint32_t worker) : worker_(worker), erasures_mark_(worker + 1) {}
   ActivationTable(const ActivationTable&) = delete;
   ActivationTable& operator=(const ActivationTable&) = delete;
   ~ActivationTable() {
@@ -172,7 +172,7 @@ class ActivationTable {
     free_owned(a);
     a->stage = Stage::free;
     ++generations_[a->slot];
-    ++erasures_;
+    erasures_mark_ += 1u << 8;
     a->run_next = free_;
     free_ = a;
     --size_;
@@ -186,21 +186,21 @@ class ActivationTable {
   bool holds(uint64_t tag) const noexcept {
     return (tag & 0xff) == worker_ + 1 && generations_[slot_of_tag(tag)] == tag >> 32;
   }
-  // What a sender keeps: the tag; how many activations had been erased by then, and worker + 1. While no other one is erased, the
-  // generation needs no look.
+  // What a sender keeps: the tag, and how many activations had been erased by then. While no other one is erased, the generation
+  // needs no look.
   void remember(const orbit_activation* a, uint64_t* hint) const noexcept {
     hint[0] = tag(a);
-    hint[1] = erasures_ << 8 | (worker_ + 1);
+    hint[1] = erasures_mark_;
   }
   // Only while no other one was erased; null says little.
   orbit_activation* recall_soon(const uint64_t* hint) const noexcept {
-    return hint[1] == (erasures_ << 8 | (worker_ + 1)) ? at(slot_of_tag(hint[0])) : nullptr;
+    return hint[1] == erasures_mark_ ? at(slot_of_tag(hint[0])) : nullptr;
   }
   // Null: it is no activation of this worker, or not any more.
   orbit_activation* recall(uint64_t* hint) const noexcept {
-    if (hint[1] != (erasures_ << 8 | (worker_ + 1))) [[unlikely]] {
+    if (hint[1] != erasures_mark_) [[unlikely]] {
       if ((hint[1] & 0xff) != worker_ + 1 || !holds(hint[0])) return nullptr;
-      hint[1] = erasures_ << 8 | (worker_ + 1);
+      hint[1] = erasures_mark_;
     }
     return at(slot_of_tag(hint[0]));
   }
@@ -267,7 +267,7 @@ class ActivationTable {
   std::vector<void*> regions_;
   std::vector<orbit_activation*> slabs_;
   std::vector<uint32_t> generations_;  // of the slots
-  uint64_t erasures_ = 0;
+  uint64_t erasures_mark_;  // how many were erased, above worker + 1
   SlotIndex by_mixed_;
 };
 

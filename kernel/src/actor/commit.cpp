@@ -33,6 +33,13 @@ struct Collect {
   size_t sub_prefix;
 };
 
+// To be answered. Their actors' keys go: an actor may leave memory before all are.
+EnvelopeQueue take_parked(Pending& pending) noexcept {
+  for (orbit_envelope* envelope = pending.parked.head; envelope != nullptr; envelope = envelope->next)
+    if ((envelope->flags & kOwnsKey) == 0) envelope->key = {nullptr, 0};
+  return std::exchange(pending.parked, EnvelopeQueue());
+}
+
 // No name: the expiry of the state.
 void change_due(Collect& c, std::string_view name, uint64_t at_ms, bool add) {
   std::string key(1, kDueSpace);
@@ -386,8 +393,7 @@ void Scheduler::pending_done(Pending* pending) noexcept {
   Store& store = *pending->store;
   failures_seen_[store.number] += failed;
   // Taken out first: what runs below may reuse everything else.
-  EnvelopeQueue parked = pending->parked;
-  pending->parked = EnvelopeQueue();
+  EnvelopeQueue parked = take_parked(*pending);
   auto then = std::move(pending->then);
   pending->then.clear();
   auto members = std::move(pending->members);
@@ -460,7 +466,8 @@ void Scheduler::fail_sync(FlushClass& cls, orbit_code code, const std::string& m
     a->doomed = true;
     ahead.push_back(a);
   }
-  Pending* open = std::exchange(cls.open, nullptr);
+  const std::unique_ptr<Pending> open(std::exchange(cls.open, nullptr));
+  EnvelopeQueue parked = open != nullptr ? take_parked(*open) : EnvelopeQueue();
   cls.waiting = 0;
   cls.join_until_ns = 0;
   for (orbit_activation* a : ahead) {
@@ -469,15 +476,12 @@ void Scheduler::fail_sync(FlushClass& cls, orbit_code code, const std::string& m
     start_load(a);
   }
   if (open == nullptr) return;
-  EnvelopeQueue parked = open->parked;
-  auto then = std::move(open->then);
-  delete open;
   while (!parked.empty()) {
     orbit_envelope* envelope = parked.pop();
     set_error(envelope, code, message);
     reply(envelope);
   }
-  for (auto& function : then) function(code, message);
+  for (auto& function : open->then) function(code, message);
 }
 
 }  // namespace orbit::kernel

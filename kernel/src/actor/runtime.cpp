@@ -33,6 +33,10 @@ thread_local Scheduler* thread_scheduler = nullptr;
   return scheduler;
 }
 
+[[gnu::cold, gnu::noinline]] int first_send_known(orbit_envelope* envelope, uint64_t* hint) noexcept {
+  return find_scheduler()->send_known(envelope, hint);
+}
+
 struct FunctionJob : Job {
   std::function<void()> function;
 };
@@ -45,11 +49,7 @@ const orbit_actors_v1 kApi = {
       Scheduler* scheduler = this_scheduler();
       return scheduler != nullptr ? scheduler->allocate() : nullptr;
     },
-    .send =
-        [](orbit_envelope* envelope, uint64_t* hint) {
-          if (thread_scheduler != nullptr) [[likely]] return thread_scheduler->send(envelope, hint);
-          find_scheduler()->send(envelope, hint);
-        },
+    .send = [](orbit_envelope* envelope, uint64_t* hint) { this_scheduler()->send(envelope, hint); },
     .free_envelope = [](orbit_envelope* envelope) { this_scheduler()->free_envelope(envelope); },
     .fail = [](orbit_envelope* envelope, orbit_code code, orbit_bytes message) {
       set_error(envelope, code, from_c(message));
@@ -133,6 +133,10 @@ const orbit_actors_v1 kApi = {
     .state = &read_state,
     .keep = [](orbit_hold* hold) { this_scheduler()->keep(hold); },
     .hash = [](orbit_bytes key) -> uint64_t { return key_hash(from_c(key)); },
+    .send_known = [](orbit_envelope* envelope, uint64_t* hint) -> int {
+      if (thread_scheduler == nullptr) [[unlikely]] return first_send_known(envelope, hint);
+      return thread_scheduler->send_known(envelope, hint);
+    },
 };
 
 }  // namespace

@@ -29,6 +29,14 @@ bool superseded(const orbit_activation* a) noexcept {
   return a->version != a->version->type->current.load(std::memory_order_acquire);
 }
 
+// The lines of the actor object that its turn will touch; the activation's own must be here.
+void prefetch_actor(const orbit_activation* a) noexcept {
+  const auto* object = static_cast<const char*>(a->actor);
+  if (object == nullptr) return;
+  __builtin_prefetch(object + a->version->hot_from, 1);
+  __builtin_prefetch(object + a->version->hot_last, 1);
+}
+
 std::string name_of(const orbit_activation* a) { return actor_name(a->type->name, a->key()); }
 
 }  // namespace
@@ -94,7 +102,7 @@ bool Scheduler::step() noexcept {
       run_tail_ = nullptr;
     } else {
       // The next one's line is here by now, asked for one turn ago; what it points to comes while this turn runs.
-      __builtin_prefetch(run_head_->actor);
+      prefetch_actor(run_head_);
       prefetch_envelope(run_head_->mailbox.head);
       if (run_head_->run_next != nullptr) __builtin_prefetch(run_head_->run_next);
     }
@@ -238,27 +246,35 @@ void Scheduler::refuse_cancelled(orbit_envelope* envelope) noexcept {
 }
 
 // What most messages are comes first and calls nothing: one-way, within a turn, to an activation that the sender remembers.
-void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
-  if (envelope->on_reply == nullptr && turn_ != nullptr && (turn_->flags & kHasContext) == 0 && hint != nullptr &&
+int Scheduler::send_known(orbit_envelope* envelope, uint64_t* hint) noexcept {
+  if (envelope->on_reply == nullptr && turn_ != nullptr && (turn_->flags & kHasContext) == 0 &&
       (envelope->flags & ORBIT_ENVELOPE_INLINE) == 0 && filters_ == nullptr && !is_borrowed(envelope)) [[likely]] {
     if (orbit_activation* const a = table_.recall_soon(hint); a != nullptr) [[likely]] {
       envelope->caller = current_;
       envelope->reply_worker = static_cast<uint16_t>(worker_);
       if (a == hinted_last_ && hinted_.empty()) {
         if (!put_into_mailbox(a, envelope)) deliver_any(a, envelope);
-        return;
+        return 1;
       }
       if ((a != hinted_last_ || hinted_.size() >= kNearby) && hinted_.has_room()) [[likely]] {
         hinted_last_ = a;
         hinted_.push_into_room(envelope, a);
-        return;
+        return 1;
       }
     }
   }
-  send_any(envelope, hint);
+  return send_any_known(envelope, hint);
 }
 
-void Scheduler::send_any(orbit_envelope* envelope, uint64_t* hint) noexcept {
+int Scheduler::send_any_known(orbit_envelope* envelope, uint64_t* hint) noexcept {
+  const orbit_activation* const a = filters_ == nullptr ? table_.recall(hint) : nullptr;
+  if (a == nullptr) return 0;
+  envelope->key = to_c(a->key());
+  send(envelope, hint);
+  return 1;
+}
+
+void Scheduler::send(orbit_envelope* envelope, uint64_t* hint) noexcept {
   envelope->caller = current_;
   envelope->reply_worker = static_cast<uint16_t>(worker_);
   if (turn_ == nullptr) {
@@ -303,10 +319,7 @@ void Scheduler::deliver_all_hinted() noexcept {
   if (hinted_.size() > kActivationsAhead) __builtin_prefetch(hinted_[kActivationsAhead].to, 1);
   if (hinted_.size() > kEnvelopesAhead) prefetch_envelope(hinted_[kEnvelopesAhead].envelope);
   const auto [envelope, a] = hinted_.pop();
-  if (a->actor != nullptr) {
-    __builtin_prefetch(a->actor, 1);
-    __builtin_prefetch(static_cast<const char*>(a->actor) + 64, 1);
-  }
+  prefetch_actor(a);
   if (put_into_mailbox(a, envelope)) [[likely]] return;
   delivers_hinted_ = true;
   deliver_any(a, envelope);
@@ -415,7 +428,7 @@ void Scheduler::deliver_any(orbit_activation* a, orbit_envelope* envelope) noexc
     refuse_hold(envelope);
     return;
   }
-  if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());  // one with a hint has its sender's, which may be gone
+  if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());  // it may have none, or its sender's, which may be gone
   if (a->queued >= (a->stage == Stage::active ? a->version->mailbox_max : runtime_.mailbox_max()) && !make_room(a, envelope))
     return;
   if (a->current != nullptr && envelope->chain != 0 && come_back(a, envelope)) return;
@@ -573,6 +586,7 @@ void Scheduler::end_turn(orbit_activation* a, orbit_envelope* envelope) noexcept
     } else {
       pending = find_pending(a->gate);
     }
+    if ((envelope->flags & kOwnsKey) == 0) envelope->key = to_c(a->key());  // one that ran inside send has its sender's
     pending->parked.push(envelope);
     return;
   }

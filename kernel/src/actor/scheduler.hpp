@@ -99,6 +99,8 @@ class Scheduler final : public Resident {
   orbit_envelope* allocate() { return pool_.allocate(); }
   void free_envelope(orbit_envelope* envelope) noexcept;
   void send(orbit_envelope* envelope, uint64_t* hint) noexcept;
+  // 0: the hint does not tell where the actor is; nothing has happened. Else 1: an int, as the edge wants it.
+  int send_known(orbit_envelope* envelope, uint64_t* hint) noexcept;
   // Ends a pending turn, or (hold) an envelope that occupied the activation.
   void finish(orbit_activation* a, orbit_envelope* envelope) noexcept;
   // Hands a reply back, here or on the worker it came from.
@@ -259,7 +261,7 @@ class Scheduler final : public Resident {
   void deliver(orbit_activation* a, orbit_envelope* envelope) noexcept;
   bool put_into_mailbox(orbit_activation* a, orbit_envelope* envelope) noexcept;
   [[gnu::noinline]] void deliver_any(orbit_activation* a, orbit_envelope* envelope) noexcept;
-  [[gnu::noinline]] void send_any(orbit_envelope* envelope, uint64_t* hint) noexcept;
+  [[gnu::noinline]] int send_any_known(orbit_envelope* envelope, uint64_t* hint) noexcept;
   [[gnu::cold, gnu::noinline]] bool meets_condition(const orbit_activation* a, orbit_envelope* envelope) noexcept;
   void run_turn(orbit_activation* a, orbit_envelope* envelope) noexcept;
   [[gnu::noinline]] int attend(orbit_activation* a, orbit_envelope* envelope) noexcept;

@@ -173,6 +173,10 @@ Result<std::vector<orbit_type*>> TypeRegistry::publish(const std::string& name, 
       made->has_unique = std::any_of(made->indexes.begin(), made->indexes.end(),
                                      [](const orbit_index& index) { return (index.flags & ORBIT_INDEX_UNIQUE) != 0; });
     }
+    if (has(offsetof(orbit_actor_type, hot_bytes) + sizeof def->hot_bytes) && def->hot_bytes != 0) {
+      made->hot_from = def->hot_offset;
+      made->hot_last = def->hot_offset + def->hot_bytes - 1;
+    }
     if (def->descriptor_set.size != 0) {
       if (module->descriptors == nullptr) module->descriptors = std::make_unique<Descriptors>();
       if (auto added = module->descriptors->add(from_c(def->descriptor_set)); !added)

@@ -41,6 +41,8 @@ struct TypeVersion {
   bool interleaves = false;         // a method is read-only or reentrant
   orbit_overload overload = ORBIT_OVERLOAD_REJECT;
   uint32_t stateless_copies = 0;    // 0: it has state
+  uint32_t hot_from = 0;            // of an actor object: where the first and the last byte are that a usual turn touches
+  uint32_t hot_last = 127;
   int (*deactivating)(void* actor, orbit_deactivation reason) = nullptr;
   // Of def, when its struct has them.
   std::span<const orbit_index> indexes;

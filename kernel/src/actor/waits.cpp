@@ -110,7 +110,7 @@ void Scheduler::describe_turns(const orbit_activation* a, std::vector<TurnView>&
 }
 
 bool Scheduler::look_at_waits(WaitsOfWorker& out, size_t visits) {
-  settle();  // the keys of what is not in a mailbox yet are their senders'
+  settle();  // what is not in a mailbox yet may have no key
   out.now_ns = now_ns_;
   for (; out.slot < table_.slots() && visits != 0; ++out.slot, --visits) {
     const orbit_activation* a = table_.slot(out.slot);

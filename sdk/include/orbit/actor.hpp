@@ -551,8 +551,7 @@ class Actor {
     return {};
   }
 
-  // What a turn that changes nothing looks at comes last, beside the derived class's own members.
-  State state_;
+  // What a usual turn looks at comes last, beside the derived class's own members.
   detail::KeptKey<Description::kKeyKind> key_;  // set right after construction
   orbit_activation* activation_ = nullptr;
   [[no_unique_address]] detail::ExpiryPart<Description::kExpires> expiry_;
@@ -564,10 +563,11 @@ class Actor {
   [[no_unique_address]] std::conditional_t<Description::kReminders, detail::ReminderPart, NoReminders> reminders_;
   struct NoStreams : detail::NoPart {};
   [[no_unique_address]] std::conditional_t<kStreams, detail::StreamPart, NoStreams> streams_;
+  State state_;
   State* backup_ = nullptr;          // the state before the changes that are not settled, if they changed it
   detail::PromiseBase* pending_ = nullptr;  // the turns that wait
-  bool exists_ = false;
-  bool backup_exists_ = false;
+  bool exists_ : 1 = false;
+  bool backup_exists_ : 1 = false;   // shares a byte, so that the derived class's members begin 8 bytes earlier
   bool overlap_ = false;             // more than one turn is open; detail::state_owners says whose changes are not settled
   bool unannounced_ = false;         // settled changes that no turn has reported as DIRTY yet
   bool changing_ = false;            // there are changes that may yet be undone
@@ -575,6 +575,8 @@ class Actor {
   bool changed_ = false;             // settled changes that collect has not written yet
   bool main_changed_ = false;        // among them, what the main record has
   bool wiped_ = false;               // among them, everything was erased first
+  // From the fields of the state on.
+  static constexpr size_t kHotBytes = sizeof(State) - sizeof(google::protobuf::MessageLite) + sizeof(backup_) + sizeof(pending_) + 8;
 };
 
 }  // namespace orbit

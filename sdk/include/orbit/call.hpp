@@ -20,6 +20,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "key.hpp"
@@ -51,15 +52,34 @@ inline Error no_worker_error() {
 }
 [[noreturn, gnu::cold, gnu::noinline]] inline void throw_no_worker() { throw CallError(no_worker_error()); }
 
+// What a proxy keeps: a small one finds room beside others in the sender's caches. The text of a key is made only for the node that
+// does not know yet where the actor is.
+template <KeyKind Kind>
+struct Address {
+  uint64_t hint[2];  // see orbit_actors_v1.send; first, so that it tells where the address is
+  KeptKey<Kind> key;
+
+  [[gnu::cold, gnu::noinline]] static void send_unknown(orbit_envelope* envelope, uint64_t* hint) {
+    static_assert(std::is_standard_layout_v<Address>);
+    const auto& key = reinterpret_cast<const Address*>(hint)->key.key();
+    envelope->key = to_c(key.bytes());
+    host_actors.send(envelope, hint);
+  }
+};
+static_assert(sizeof(Address<KeyKind::int64>) == 24);
+
 }  // namespace detail
 
 // A call that is about to be made, and then its reply. Awaited once, on the worker that made it.
 template <class Reply>
 class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
  public:
-  Call(orbit_envelope* request, uint64_t* hint) noexcept : envelope_(request), hint_(hint) {}
+  // send_unknown: see detail::Address.
+  Call(orbit_envelope* request, uint64_t* hint, void (*send_unknown)(orbit_envelope*, uint64_t*)) noexcept
+      : envelope_(request), hint_(hint), send_unknown_(send_unknown) {}
   // Before it is awaited; for who keeps a call that a proxy made.
-  Call(Call&& other) noexcept : envelope_(std::exchange(other.envelope_, nullptr)), hint_(other.hint_) {}
+  Call(Call&& other) noexcept
+      : envelope_(std::exchange(other.envelope_, nullptr)), hint_(other.hint_), send_unknown_(other.send_unknown_) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   ~Call() {
@@ -116,7 +136,7 @@ class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
     request->on_reply = &on_reply;
     request->reply_ctx = this;
     request->flags |= ORBIT_ENVELOPE_INLINE | ORBIT_ENVELOPE_AWAITED;
-    host_actors.send(request, hint_);
+    if (host_actors.send_known(request, hint_) == 0) [[unlikely]] send_unknown_(request, hint_);
     return envelope_ != nullptr;
   }
   void await_suspend(std::coroutine_handle<> waiting) noexcept { waiting_ = waiting; }
@@ -144,6 +164,7 @@ class [[nodiscard("co_await the call: it is not made otherwise")]] Call {
 
   orbit_envelope* envelope_;  // the request, then nothing, then the reply
   uint64_t* hint_;
+  void (*send_unknown_)(orbit_envelope*, uint64_t*);
   std::coroutine_handle<> waiting_;
 };
 
@@ -169,7 +190,7 @@ inline Result<> set_context(Bytes name, Bytes value) {
   return {};
 }
 
-// A message that a proxy of this module is about to send, as an outgoing filter sees it.
+// A message that a proxy of this module is about to send, as an outgoing filter sees it. All of it is borrowed.
 struct OutgoingCall {
   const char* type;
   uint32_t method;  // orbit_method.id
@@ -194,40 +215,41 @@ class Proxy {
   using KeyType = Key<Service::kKeyKind>;
 
   template <KeyOfTheDeclaredKind<Service::kKeyKind> K>
-  explicit Proxy(const K& key) : key_(key) {}
-  explicit Proxy(const KeyType& key) : key_(key) {}
-  Proxy(const Proxy& other) : key_(other.key_) {}
+  explicit Proxy(const K& key) : to_{{0, 0}, KeptKey(key)} {}
+  explicit Proxy(const KeyType& key) : to_{{0, 0}, KeptKey(key)} {}
+  Proxy(const Proxy& other) : to_{{0, 0}, other.to_.key} {}
   Proxy& operator=(const Proxy& other) {
-    key_ = other.key_;
-    hint_[0] = hint_[1] = 0;
+    to_ = {{0, 0}, other.to_.key};
     return *this;
   }
 
   // const std::string& or int64_t, as the key kind says.
-  decltype(auto) key() const noexcept { return key_.value(); }
+  decltype(auto) key() const noexcept { return to_.key.value(); }
 
  protected:
   // `make` puts the request into the envelope.
   template <class Reply, class Make>
   Call<Reply> call(uint32_t method, Make&& make) const {
-    return Call<Reply>(request(method, make), hint_);
+    return Call<Reply>(request(method, make), to_.hint, &Address::send_unknown);
   }
 
   template <class Make>
   [[gnu::always_inline]] void post(uint32_t method, Make&& make) const {
-    __builtin_prefetch(hint_, 1);  // comes while the envelope is made
+    __builtin_prefetch(to_.hint, 1);  // comes while the envelope is made
     orbit_envelope* envelope = request(method, make);
     if (envelope == nullptr) [[unlikely]] detail::throw_no_worker();
-    host_actors.send(envelope, hint_);
+    if (host_actors.send_known(envelope, to_.hint) == 0) [[unlikely]] Address::send_unknown(envelope, to_.hint);
   }
 
  private:
+  using KeptKey = detail::KeptKey<Service::kKeyKind>;
+  using Address = detail::Address<Service::kKeyKind>;
+
   template <class Make>
   [[gnu::always_inline]] orbit_envelope* request(uint32_t method, Make& make) const {
     orbit_envelope* envelope = host_actors.allocate();
     if (envelope == nullptr) [[unlikely]] return nullptr;
     envelope->type = detail::type_handle<Service>();
-    envelope->key = to_c(key_.bytes());
     envelope->method = method;
     try {
       make(envelope);
@@ -240,12 +262,12 @@ class Proxy {
   }
 
   [[gnu::cold, gnu::noinline]] void filter(uint32_t method, orbit_envelope* envelope) const {
-    OutgoingCall call{Service::kName, method, key_.bytes(), envelope};
+    const auto& key = to_.key.key();
+    OutgoingCall call{Service::kName, method, key.bytes(), envelope};
     outgoing_filter(call);
   }
 
-  KeyType key_;
-  mutable uint64_t hint_[2] = {0, 0};
+  mutable Address to_;
 };
 
 }  // namespace orbit

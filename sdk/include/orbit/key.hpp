@@ -87,10 +87,13 @@ class Key<KeyKind::int64> {
 
 namespace detail {
 
-// A key as an actor keeps it, whose text the node has: of a number only the number.
+// A key as actors and proxies keep it: of a number only the number, whose text the node has, or is seldom asked for.
 template <KeyKind Kind>
 class KeptKey {
  public:
+  KeptKey() = default;
+  explicit KeptKey(std::string_view key) : key_(key) {}
+  explicit KeptKey(const Key<Kind>& key) : key_(key) {}
   void keep(Key<Kind>&& key) { key_ = std::move(key); }
   const std::string& value() const noexcept { return key_.value(); }
   const Key<Kind>& key() const noexcept { return key_; }
@@ -102,6 +105,9 @@ class KeptKey {
 template <>
 class KeptKey<KeyKind::int64> {
  public:
+  KeptKey() = default;
+  explicit KeptKey(int64_t key) noexcept : value_(key) {}
+  explicit KeptKey(const Key<KeyKind::int64>& key) noexcept : value_(key.value()) {}
   void keep(Key<KeyKind::int64>&& key) noexcept { value_ = key.value(); }
   int64_t value() const noexcept { return value_; }
   Key<KeyKind::int64> key() const noexcept { return Key<KeyKind::int64>(value_); }

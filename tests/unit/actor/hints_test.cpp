@@ -19,20 +19,28 @@ namespace {
 
 constexpr size_t kActors = 50;
 
-orbit_envelope* message(const std::string& key, const char* type, Method method, int64_t argument) {
+orbit_envelope* message(const char* type, Method method, int64_t argument) {
   orbit_envelope* const envelope = Runtime::api()->allocate();
   envelope->type = Runtime::api()->type(type);
-  envelope->key = orbit::to_c(key);
   envelope->method = method;
   put_number(envelope, argument);
   return envelope;
 }
 
-// On a worker. The key's memory is gone after it.
+// As a proxy does. The key's memory is gone after it.
+void send_to(orbit_envelope* envelope, std::string key, uint64_t* hint) {
+  if (hint == nullptr || Runtime::api()->send_known(envelope, hint) == 0) {
+    envelope->key = orbit::to_c(key);
+    Runtime::api()->send(envelope, hint);
+  }
+  std::fill(key.begin(), key.end(), '?');
+}
+
+// On a worker.
 std::shared_ptr<Answer> send_call(std::string key, const char* type, Method method, int64_t argument, uint16_t flags,
                                   uint64_t* hint) {
   auto asked = std::make_shared<Answer>();
-  orbit_envelope* const envelope = message(key, type, method, argument);
+  orbit_envelope* const envelope = message(type, method, argument);
   envelope->flags = flags;
   envelope->reply_ctx = new std::shared_ptr<Answer>(asked);
   envelope->on_reply = [](void* ctx, orbit_envelope* reply) {
@@ -44,8 +52,7 @@ std::shared_ptr<Answer> send_call(std::string key, const char* type, Method meth
     Runtime::api()->free_envelope(reply);
   };
   asked->call = envelope;
-  Runtime::api()->send(envelope, hint);
-  std::fill(key.begin(), key.end(), '?');
+  send_to(envelope, std::move(key), hint);
   return asked;
 }
 
@@ -66,9 +73,7 @@ struct Sender {
     node.on_worker(0, [&] { node.runtime.scheduler(0).continue_turn(cell->activation, cell->sleeping, function); });
   }
   void post(size_t to, bool remembers) {
-    std::string its_key = key(to);
-    Runtime::api()->send(message(its_key, "async", kAdd, 1), remembers ? hints[to].data() : nullptr);
-    std::fill(its_key.begin(), its_key.end(), '?');
+    send_to(message("async", kAdd, 1), key(to), remembers ? hints[to].data() : nullptr);
   }
   std::shared_ptr<Answer> ask(size_t to) { return send_call(key(to), "async", kGet, 0, ORBIT_ENVELOPE_INLINE, hints[to].data()); }
   // One to each, so that all are remembered.
@@ -137,6 +142,45 @@ TEST_CASE("a call goes before few messages of its turn to others, and behind man
   }
 }
 
+TEST_CASE("a message whose sender does not know where its actor is stays the sender's") {
+  Disk disk;
+  SimNode node(disk, 9, 2);
+  std::array<std::string, 2> keys;  // of an actor of each worker
+  for (size_t i = 0; keys[0].empty() || keys[1].empty(); ++i) {
+    const std::string key = Sender::key(i);
+    node.call("async", key, kGet);
+    keys[node.cell("async", key)->activation->worker] = key;
+  }
+  std::array<uint64_t, 2> hints[2] = {};
+  // On worker 0. Whether the hint was enough.
+  const auto post = [&](size_t to) {
+    orbit_envelope* const envelope = message("async", kAdd, 1);
+    if (Runtime::api()->send_known(envelope, hints[to].data()) != 0) return true;
+    CHECK(number_of(envelope) == 1);
+    CHECK(envelope->key.data == nullptr);
+    envelope->key = orbit::to_c(keys[to]);
+    Runtime::api()->send(envelope, hints[to].data());
+    return false;
+  };
+  node.on_worker(0, [&] {
+    CHECK_FALSE(post(0));
+    CHECK(post(0));
+    CHECK_FALSE(post(1));
+    CHECK_FALSE(post(1));
+  });
+  for (const std::string& key : keys) CHECK(node.call("async", key, kGet).value == 2);
+  node.on_worker(0, [&] { Runtime::api()->deactivate_when_idle(node.cell("async", keys[0])->activation); });
+  node.pass_ms(1000);
+  REQUIRE(node.cell("async", keys[0]) == nullptr);
+  node.on_worker(0, [&] {
+    CHECK_FALSE(post(0));
+    CHECK(post(0));
+    CHECK_FALSE(post(1));
+  });
+  CHECK(node.call("async", keys[0], kGet).value == 4);
+  CHECK(node.call("async", keys[1], kGet).value == 3);
+}
+
 TEST_CASE("a payload that borrows is made to own before a send within a turn returns") {
   Disk disk;
   SimNode node(disk, 2);
@@ -148,10 +192,9 @@ TEST_CASE("a payload that borrows is made to own before a send within a turn ret
   sender.meet_all();
   sender.in_turn([&] {
     for (size_t i = 0; i < kActors; ++i) {
-      const std::string key = Sender::key(i);
-      orbit_envelope* const envelope = message(key, "async", kGet, 0);
+      orbit_envelope* const envelope = message("async", kGet, 0);
       envelope->ops = &ops;
-      Runtime::api()->send(envelope, sender.hints[i].data());
+      send_to(envelope, Sender::key(i), sender.hints[i].data());
       CHECK(retained == static_cast<int>(i) + 1);
     }
   });
@@ -272,7 +315,7 @@ orbit_actor_type guest_type() {
   type.idle_timeout_ms = 100;
   type.deactivating = [](void* actor, orbit_deactivation) -> int {
     if (static_cast<Cell*>(actor)->key != "k0") return 0;
-    Runtime::api()->send(message("k1", "guest", kAdd, 5), told_hint);
+    send_to(message("guest", kAdd, 5), "k1", told_hint);
     return 0;
   };
   return type;
@@ -289,7 +332,7 @@ TEST_CASE("a message to an actor that leaves together with its sender is not los
   node.on_worker(0, [] {
     for (const std::string key : {"k0", "k1"}) {
       told_hint[0] = told_hint[1] = 0;  // in the end it is about k1
-      Runtime::api()->send(message(key, "guest", kGet, 0), told_hint);
+      send_to(message("guest", kGet, 0), key, told_hint);
     }
   });
   node.pass_ms(5000);
@@ -300,7 +343,7 @@ TEST_CASE("an actor that sends to another cold one while it is activated is ther
   static const orbit_actor_type type = [] {
     orbit_actor_type made = *cell_type("greeter", ORBIT_DURABILITY_ASYNC);
     made.load = [](void*, const orbit_record*, size_t, uint64_t, orbit_error*) -> orbit_code {
-      Runtime::api()->send(message("greeted", "async", kAdd, 1), nullptr);
+      send_to(message("async", kAdd, 1), "greeted", nullptr);
       return ORBIT_OK;
     };
     return made;

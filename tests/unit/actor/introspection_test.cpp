@@ -96,6 +96,30 @@ TEST_CASE("waits are told along a chain, across workers, down to a mailbox") {
   }
 }
 
+TEST_CASE("a call whose answer waits for storage is told with its actor's key") {
+  const std::string key = "longer-than-what-fits-into-a-string";
+  size_t found = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    CAPTURE(seed);
+    Disk disk;
+    SimNode node(disk, seed);
+    node.call("sync", key, kGet);
+    const auto chain = node.relay("async/a sync/" + key, kAdd, 1);
+    REQUIRE(node.run_until([&] { return node.cell("sync", key)->value == 1; }));
+    const json::value a = ask(node, [&](auto done, void* ctx) {
+      node.runtime.activation_json("async", "a", [done, ctx](orbit_code code, const std::string& text) {
+        done(ctx, code, orbit::to_c(orbit::Bytes(text)));
+      });
+    });
+    if (!a.at("turns").as_array().empty()) {  // else it was stored and answered before
+      ++found;
+      CHECK(turn_of(a).at("waits_for").as_array().at(0).at("key").as_string() == key);
+    }
+    CHECK(node.wait(chain).code == ORBIT_OK);
+  }
+  CHECK(found != 0);
+}
+
 TEST_CASE("two chains that wait for each other's actors are a deadlock, and stay one until one is cancelled") {
   for (const uint32_t workers : {2u, 3u}) {
     size_t found = 0;

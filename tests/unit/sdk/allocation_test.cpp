@@ -61,6 +61,7 @@ struct TinyHost {
     orbit::host_actors.type = [](const char* name) { return reinterpret_cast<const orbit_type*>(name); };
     orbit::host_actors.allocate = &allocate;
     orbit::host_actors.send = &send;
+    orbit::host_actors.send_known = [](orbit_envelope*, uint64_t*) -> int { return 0; };
     orbit::host_actors.writable = [](orbit_error*) -> orbit_code { return ORBIT_OK; };
     orbit::host_actors.free_envelope = &free_envelope;
     const orbit_actor_type* type = orbit::detail::actor_type<ProbeActor>();

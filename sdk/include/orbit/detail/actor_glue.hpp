@@ -83,6 +83,9 @@ struct ActorGlue {
   }
   static constexpr void (*kStored)(void*, uint64_t) = Impl::kStreams ? &stored : nullptr;
 
+  static constexpr uint32_t kHotOffset = sizeof(Actor<Service>) - Impl::kHotBytes;
+  static constexpr uint32_t kHotBytes = std::min<size_t>(sizeof(Impl) - kHotOffset, 128);
+
   static size_t memory_bytes(const void* actor) noexcept {
     const auto& impl = *static_cast<const Impl*>(actor);
     size_t bytes = sizeof(Impl) + impl.key_.heap_bytes() + impl.state_.ByteSizeLong();
@@ -492,6 +495,8 @@ const orbit_actor_type* actor_type() {
       Service::kIndexCount,
       Service::kStateVersion,
       {Service::kJournaled ? "\xff" : Service::kHasLazy ? &kEventSpace : "", Service::kJournaled || Service::kHasLazy ? 1u : 0u},
+      Glue::kHotOffset,
+      Glue::kHotBytes,
   };
   return &type;
 }

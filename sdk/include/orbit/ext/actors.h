@@ -332,6 +332,10 @@ typedef struct orbit_actor_type {
   /* On activation sub-records with sub-keys less than this one and less than the record's own load_from are not read; empty:
    * all are read. */
   orbit_bytes load_from;
+  /* Which bytes of the actor object a usual turn touches, at most 128: the kernel asks for their cache lines ahead of the turn. 0
+   * bytes: the first 128. */
+  uint32_t hot_offset;
+  uint32_t hot_bytes;
 } orbit_actor_type;
 
 typedef struct orbit_actor_types_v1 {
@@ -506,6 +510,9 @@ typedef struct orbit_actors_v1 {
   void (*keep)(orbit_hold* hold);
   /* The hash of a key, which list orders by. [any thread] */
   uint64_t (*hash)(orbit_bytes key);
+  /* As send, but the envelope needs no key: 1 when the hint (not null) tells which activation of this worker the actor is. 0: it
+   * does not, and nothing has happened; set the key and send it. [worker] */
+  int (*send_known)(orbit_envelope* envelope, uint64_t* hint);
 } orbit_actors_v1;
 
 #define ORBIT_TIMERS_MAX 64u

@@ -65,6 +65,7 @@ const orbit_actors_v1* actors_without_hints() noexcept {
   static const orbit_actors_v1 table = [] {
     orbit_actors_v1 out = *Runtime::api();
     out.send = [](orbit_envelope* envelope, uint64_t*) { Runtime::api()->send(envelope, nullptr); };
+    out.send_known = [](orbit_envelope*, uint64_t*) -> int { return 0; };
     return out;
   }();
   return &table;
