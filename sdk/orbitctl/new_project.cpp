@@ -16,6 +16,18 @@ namespace {
 
 constexpr size_t kNameMax = 64;
 
+// C++20's keywords (https://en.cppreference.com/w/cpp/keyword) that have the shape of a name, and namespaces of the libraries that a
+// project uses.
+constexpr std::string_view kTakenNames[] = {
+    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "char16_t",
+    "char32_t", "char8_t", "class", "co_await", "co_return", "co_yield", "compl", "concept", "const", "const_cast", "consteval",
+    "constexpr", "constinit", "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum", "explicit",
+    "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable", "namespace", "new",
+    "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register", "reinterpret_cast",
+    "requires", "return", "short", "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch", "template", "this",
+    "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual", "void",
+    "volatile", "wchar_t", "while", "xor", "xor_eq", "boost", "doctest", "google", "main", "orbit", "std", "tl"};
+
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 char to_upper(char c) { return is_lower(c) ? static_cast<char>(c - 'a' + 'A') : c; }
 
@@ -73,6 +85,9 @@ ProjectName project_name(const std::string& name) {
                                   "' must be lower-case letters, digits and single underscores, begin with a "
                                   "letter and have at most " +
                                   std::to_string(kNameMax) + " characters, as in bank_account");
+  if (std::ranges::find(kTakenNames, name) != std::end(kTakenNames))
+    throw Failure(kExitUsage, "the name '" + name + "' cannot be a C++ namespace of its own, which the project's name becomes: "
+                                                    "choose another one, such as my_" + name);
   ProjectName out{name, {}, {}};
   bool start = true;
   for (const char c : name) {

@@ -122,6 +122,8 @@ TEST_CASE("a full disk is an error to clients, and over when there is room again
     acknowledged.insert(number);
   }
   expect_all(client, acknowledged);
+  for (const char* line : {"storage refuses writes", "storage takes writes again"})
+    CHECK_MESSAGE(node.log().find(line) != std::string::npos, line << " is not in the log:\n" << node.log());
 
   node.kill();
   Node again(folder.path(), settings);

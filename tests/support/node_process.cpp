@@ -117,11 +117,13 @@ int NodeProcess::await_end() {
 }
 
 int NodeProcess::stop() {
+  if (pid_ <= 0) give_up("the node has ended already");
   ::kill(pid_, SIGTERM);
   return await_end();
 }
 
 void NodeProcess::kill() {
+  if (pid_ <= 0) give_up("the node has ended already");
   ::kill(pid_, SIGKILL);
   await_end();
 }

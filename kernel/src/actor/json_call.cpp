@@ -81,7 +81,7 @@ void answered(void* ctx, orbit_envelope* reply) {
 std::string known_methods(const TypeVersion& version) {
   std::string names;
   for (uint32_t i = 0; i < version.def->method_count; ++i) names += (i == 0 ? "" : ", ") + std::string(version.def->methods[i].name);
-  return names;
+  return names.empty() ? "none" : names;
 }
 
 }  // namespace

@@ -150,7 +150,7 @@ Scheduler* this_scheduler() noexcept {
 
 Store::Store(Runtime& runtime, Executor& executor, uint32_t its_number, Engine engine)
     : number(its_number),
-      committer(executor, std::move(engine)),
+      committer(executor, std::move(engine), runtime.options().logger),
       due(std::make_unique<DueIndex>(runtime, *this)) {}
 
 Store::~Store() = default;

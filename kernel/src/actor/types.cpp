@@ -134,8 +134,10 @@ Result<std::vector<orbit_type*>> TypeRegistry::publish(const std::string& name, 
     const TypeVersion* current = type->current.load(std::memory_order_relaxed);
     if (current != nullptr && current->module->name != name)
       return fail(Code::already_exists, file + ": actor type " + std::string(type_name) + " is provided by module " +
-                                            current->module->name + " (" + current->module->file +
-                                            "); retire that module first");
+                                            current->module->name + " (" + current->module->file + "); " +
+                                            (current->module->file == file
+                                                 ? "two instances of one plugin need types of their own, see its options"
+                                                 : "retire that module first"));
     auto made = std::make_unique<TypeVersion>();
     made->type = type;
     made->def = def;

@@ -210,12 +210,18 @@ Position position_in(const Tree& root, std::string_view table, std::string_view 
 }
 
 void check_rest(const Tree& root, const NodeConfig& config, Mistakes& mistakes) {
-  for (const std::string& text : config.log.strings("levels")) {
+  const Tree::Entry* log = root.find("log");
+  const Tree::Entry* written = log != nullptr ? log->value.find("levels") : nullptr;
+  const std::vector<std::string>& levels = config.log.strings("levels");
+  for (size_t i = 0; i < levels.size(); ++i) {
+    const std::string& text = levels[i];
     const size_t equals = text.find('=');
     const auto level = equals == std::string::npos
                            ? fail(Code::invalid_argument, "expected \"logger=level\", found \"" + text + "\"")
                            : parse_log_level(std::string_view(text).substr(equals + 1));
-    if (!level) mistakes.add(position_in(root, "log", "levels"), "'levels' in [log]: " + level.error().message);
+    if (level) continue;
+    const bool known = written != nullptr && i < written->value.array.size();
+    mistakes.add(known ? written->value.array[i].position : Position(), "'levels' in [log]: " + level.error().message);
   }
   const std::string& storage = config.storage.string("instance");
   if (storage.empty()) return;
@@ -269,6 +275,18 @@ PluginEntry read_plugin(const Tree& table, Mistakes& mistakes) {
                  "'name' in [[plugin]]: expected 1 to 64 letters, digits, '_' or '-', found '" + entry.name + "'");
   entry.config = config_of(table, "[[plugin]]", mistakes);
   return entry;
+}
+
+Position position_of(const PluginEntry& entry, std::string_view key) {
+  const Tree* table = &entry.config;
+  for (;;) {
+    const size_t dot = key.find('.');
+    const Tree::Entry* found = table->kind == Tree::Kind::table ? table->find(key.substr(0, dot)) : nullptr;
+    if (found == nullptr) return entry.position;
+    if (dot == std::string_view::npos) return found->value.position;
+    table = &found->value;
+    key.remove_prefix(dot + 1);
+  }
 }
 
 void validate_entry(PluginEntry& entry, std::span<const orbit_option> options, Mistakes& mistakes) {

@@ -35,6 +35,9 @@ struct PluginEntry {
   Values values;  // and validated, see validate_entry
 };
 
+// Where the plugin's config says that: of "tls.key", the key in its table; of what it does not say, the entry.
+Position position_of(const PluginEntry& entry, std::string_view key);
+
 // One [[rule]], its patterns not looked into.
 struct RuleEntry {
   Values values;

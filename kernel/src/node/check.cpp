@@ -46,7 +46,7 @@ void check_tls(const NodeConfig& config, Mistakes& mistakes) {
     Result<> good = tls.check();
     if (good && tls.enabled())
       if (const auto made = TlsServer::make(tls.raw()); !made) good = tl::unexpected<Error>(made.error());
-    if (!good) mistakes.add(entry.position, "TLS of the plugin '" + entry.name + "': " + good.error().message);
+    if (!good) mistakes.add(position_of(entry, "tls"), "TLS of the plugin '" + entry.name + "': " + good.error().message);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <map>
 
 #include "net/address.hpp"
 
@@ -39,6 +40,7 @@ std::string exposure_text(const Exposure& exposure, const ExposurePolicy& policy
 }
 
 void check_exposures(const NodeConfig& config, const ExposurePolicy& policy, Mistakes& mistakes) {
+  std::map<std::string, const PluginEntry*> taken;
   for (const PluginEntry& entry : config.plugins) {
     Exposure exposure;
     for (const Value& value : entry.values.all()) {
@@ -50,7 +52,12 @@ void check_exposures(const NodeConfig& config, const ExposurePolicy& policy, Mis
     if (exposure.address.empty()) continue;
     const auto parsed = parse_address(exposure.address);
     if (const Result<> good = parsed ? check_exposure(exposure, policy) : tl::unexpected(parsed.error()); !good)
-      mistakes.add(entry.position, "'listen' of the plugin '" + entry.name + "': " + good.error().message);
+      mistakes.add(position_of(entry, "listen"), "'listen' of the plugin '" + entry.name + "': " + good.error().message);
+    if (!parsed || exposure.address.ends_with(":0")) continue;
+    if (const auto [first, fresh] = taken.emplace(exposure.address, &entry); !fresh)
+      mistakes.add(position_of(entry, "listen"), "'listen' of the plugin '" + entry.name + "': " + exposure.address +
+                                                     " is taken by the plugin '" + first->second->name + "' in line " +
+                                                     std::to_string(position_of(*first->second, "listen").line));
   }
 }
 

@@ -113,7 +113,7 @@ Result<Descriptor> PluginHost::load_resolved(const Descriptor& resolved) {
 Result<> PluginHost::load(NodeConfig& config, Mistakes& mistakes) {
   for (PluginEntry& entry : config.plugins) {
     Slot& slot = *slots_.emplace_back(std::make_unique<Slot>());
-    if (entry.name.empty() || entry.id.empty()) continue;  // a mistake that is told already
+    if (entry.id.empty()) continue;  // a mistake that is told already
     auto descriptor = resolve(entry);
     slot.entry = entry;
     if (!descriptor) {

@@ -44,8 +44,8 @@ void WriteBatch::append_to(std::vector<orbit_write_op>& out) const {
   }
 }
 
-Committer::Committer(Executor& executor, Engine engine)
-    : executor_(executor), failures_given_(executor.workers()) {
+Committer::Committer(Executor& executor, Engine engine, Logger* logger)
+    : executor_(executor), logger_(logger), failures_given_(executor.workers()) {
   switch_to(std::move(engine));
 }
 
@@ -253,7 +253,10 @@ bool Committer::write_some() noexcept {
       const std::lock_guard lock(mutex_);
       backoff_ns_ = 0;
       // With more kept back, the next round is another part of the retry, and nothing overtakes it.
-      if (retained_.empty()) failing_.store(false, std::memory_order_release);
+      if (retained_.empty()) {
+        failing_.store(false, std::memory_order_release);
+        if (logger_ != nullptr) logger_->info("storage takes writes again", {{"storage", its.name}});
+      }
     }
     finish(group_, ORBIT_OK, {});
     return true;
@@ -263,7 +266,8 @@ bool Committer::write_some() noexcept {
   const std::string message = error.take(code).message;
   {
     const std::lock_guard lock(mutex_);
-    failing_.store(true, std::memory_order_release);
+    if (!failing_.exchange(true, std::memory_order_acq_rel) && logger_ != nullptr)
+      logger_->error("storage refuses writes; it is tried again until it takes them", {{"storage", its.name}, {"reason", message}});
     reason_ = message;
     backoff_ns_ = std::clamp(backoff_ns_ * 2, kBackoffMinNs, kBackoffMaxNs);
     retry_at_ns_ = executor_.monotonic_ns() + backoff_ns_;

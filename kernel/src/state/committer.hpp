@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "executor/executor.hpp"
+#include "observe/log.hpp"
 #include "observe/metrics.hpp"
 #include "orbit/result.hpp"
 #include "state/engine.hpp"
@@ -97,8 +98,8 @@ class CommitMirror {
 
 class Committer {
  public:
-  // The engine behind `engine` must outlive the committer.
-  Committer(Executor& executor, Engine engine);
+  // The engine behind `engine`, and the logger (may be null), must outlive the committer.
+  Committer(Executor& executor, Engine engine, Logger* logger = nullptr);
   Committer(const Committer&) = delete;
   Committer& operator=(const Committer&) = delete;
 
@@ -152,6 +153,7 @@ class Committer {
   void finish(std::vector<Submission*>& group, orbit_code code, const std::string& message) noexcept;
 
   Executor& executor_;
+  Logger* const logger_;
   std::deque<Engine> engines_;  // the last one is in use
   std::atomic<const Engine*> engine_{nullptr};
 

@@ -120,7 +120,7 @@ void BlockedCall::use(KeyActor* const* actors) {
       return;
     }
   } catch (const std::exception&) {
-    client_.out_of_memory(place_);
+    client_.lacks(place_);
   }
   answered_ = true;
   forget(actors);

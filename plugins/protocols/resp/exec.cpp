@@ -59,7 +59,7 @@ void Exec::begin_hold() {
   try {
     name_keys();
   } catch (const std::exception&) {  // nothing has begun, but the gate may be closed
-    client_.out_of_memory(slot_);
+    client_.lacks(slot_);
     Session& client = client_;
     Slot* const slot = slot_;
     ended();
@@ -139,6 +139,7 @@ bool Exec::run() noexcept {
   running_ = true;
   while (part_ == nullptr && next_ < queue_.size()) {
     const size_t mark = slot_->out.size();
+    slot_->out.bound(client_.settings().output_bytes_max);  // the answer of each; bound_answers looks at all of them
     try {
       run(queue_[next_++]);
       bound_answers();
@@ -155,12 +156,13 @@ bool Exec::run() noexcept {
   return true;
 }
 
-// The answer of a command, which begins there, is that there was no memory for it; the others stand.
+// In a handler: the answer of a command, which begins there, is what there was not enough of for it; the others stand.
 void Exec::lack_memory(size_t mark) noexcept {
   worker_->count_error();
   try {
     slot_->out.truncate(mark);
-    Reply(slot_->out, client_.protocol()).error("ERR out of memory");
+    Reply reply(slot_->out, client_.protocol());
+    write_lack(reply, std::current_exception(), false);
   } catch (const std::exception&) {
     client_.kill();  // who misses a reply would take the next one for it
   }
@@ -235,6 +237,7 @@ Slot* Exec::take_part() {
 
 void Exec::finish_part(Slot* part) {
   const size_t mark = slot_->out.size();
+  slot_->out.bound(client_.settings().output_bytes_max);
   try {
     slot_->out.append(part->out.view());
     bound_answers();

@@ -68,20 +68,20 @@ void run_command(KeyActor& actor, Command& command, orbit_envelope* envelope) {
   Reply reply(*command.out, command.protocol);
   CommandContext context{command.args, {&key, 1}, reply, command.now_ms, command.random};
   const size_t mark = command.out->size();
-  bool out_of_memory = false;
+  std::exception_ptr lack;
   try {
     command.spec->run(context);
   } catch (const std::bad_alloc&) {
-    out_of_memory = true;
+    lack = std::current_exception();
     key.changed = true;  // what was changed before memory ran out stays
   }
   if (key.changed) {
     actor.touch();
     envelope->flags |= ORBIT_ENVELOPE_DIRTY;
   }
-  if (out_of_memory) [[unlikely]] {
+  if (lack) [[unlikely]] {
     command.out->truncate(mark);
-    reply.error("ERR out of memory");
+    write_lack(reply, lack, (command.spec->flags & kWrite) != 0);
   }
   command.failed = reply.failed();
 }

@@ -79,7 +79,7 @@ void HoldCall::use_safely(KeyActor* const* actors) noexcept {
   try {
     use(actors);
   } catch (const std::exception&) {
-    if (slot_ != nullptr) session_->out_of_memory(slot_);
+    if (slot_ != nullptr) session_->lacks(slot_);
   }
 }
 
@@ -92,7 +92,7 @@ void HoldCall::refuse(orbit_code code, const char* message) noexcept {
     }
     failed(code, message != nullptr ? message : "");
   } catch (const std::exception&) {
-    if (slot_ != nullptr) session_->out_of_memory(slot_);
+    if (slot_ != nullptr) session_->lacks(slot_);
   }
 }
 
@@ -148,11 +148,11 @@ void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> posi
   CommandContext context{args, open, reply, now_ms, random};
   auto& out = static_cast<OutputBuffer&>(reply.buffer());
   const size_t mark = out.size();
-  bool out_of_memory = false;
+  std::exception_ptr lack;
   try {
     spec.run(context);
   } catch (const std::bad_alloc&) {
-    out_of_memory = true;
+    lack = std::current_exception();
     for (OpenKey& key : open) key.changed = true;  // what was changed before memory ran out stays
   }
   for (size_t i = 0; i < open.size(); ++i) {
@@ -160,9 +160,9 @@ void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> posi
     actors[i]->touch();
     changed[i] = 1;
   }
-  if (out_of_memory) [[unlikely]] {
+  if (lack) [[unlikely]] {
     out.truncate(mark);
-    reply.error("ERR out of memory");
+    write_lack(reply, lack, (spec.flags & kWrite) != 0);
   }
 }
 

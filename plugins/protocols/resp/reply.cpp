@@ -51,6 +51,13 @@ void Reply::header(char type, size_t count) {
   out_.commit(static_cast<size_t>(put_header(begin, type, count) - begin));
 }
 
+void Reply::aggregate(char type, size_t count) {
+  constexpr size_t kVeryMany = 1 << 20;
+  constexpr size_t kElementBytesMin = 3;  // "_\r\n"
+  if (count >= kVeryMany) [[unlikely]] out_.reserve(count < SIZE_MAX / 4 ? count * kElementBytesMin : SIZE_MAX / 4);
+  header(type, count);
+}
+
 void Reply::simple(std::string_view text) {
   char* out = out_.reserve(text.size() + 3);
   *out++ = '+';

@@ -92,10 +92,11 @@ class Reply {
   void null();
   // No array: RESP2 a null array, RESP3 null.
   void null_array();
-  void array(size_t count) { header('*', count); }
-  void map(size_t pairs) { protocol_ >= 3 ? header('%', pairs) : header('*', pairs * 2); }
-  void set(size_t count) { header(protocol_ >= 3 ? '~' : '*', count); }
-  void push(size_t count) { header(protocol_ >= 3 ? '>' : '*', count); }
+  // One of very many elements is refused at once when those cannot fit, as OutputFull.
+  void array(size_t count) { aggregate('*', count); }
+  void map(size_t pairs) { protocol_ >= 3 ? aggregate('%', pairs) : aggregate('*', pairs * 2); }
+  void set(size_t count) { aggregate(protocol_ >= 3 ? '~' : '*', count); }
+  void push(size_t count) { aggregate(protocol_ >= 3 ? '>' : '*', count); }
   // RESP2: a bulk string with 17 significant digits, as Redis 7.0 writes it.
   void number(double value);
   // RESP2: 1 or 0.
@@ -113,6 +114,7 @@ class Reply {
 
  private:
   void header(char type, size_t count);
+  void aggregate(char type, size_t count);
 
   ReplyBuffer& out_;
   int protocol_;

@@ -59,7 +59,7 @@ void reset(Session& session, Args, Reply& reply) {
 void select(Session& session, Args args, Reply& reply) {
   int64_t index = 0;
   if (!parse_integer(args[1], index)) {
-    reply.error("ERR invalid DB index");
+    reply.not_an_integer();
   } else if (index < 0 || index >= static_cast<int64_t>(kDatabaseCount)) {
     reply.error("ERR DB index is out of range");
   } else {

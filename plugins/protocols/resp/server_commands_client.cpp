@@ -279,13 +279,13 @@ bool read_type(std::string_view word, ClientFilter& filter, Reply& reply) {
   return false;
 }
 
-bool read_id(std::string_view word, ClientFilter& filter, Reply& reply) {
+bool read_id(std::string_view word, ClientFilter& filter, Reply& reply, const char* error) {
   int64_t id = 0;
   if (parse_integer(word, id) && id > 0) {
     filter.ids.push_back(static_cast<uint64_t>(id));
     return true;
   }
-  reply.error("ERR Invalid client ID");
+  reply.error(error);
   return false;
 }
 
@@ -293,7 +293,8 @@ bool read_list_filter(Args args, ClientFilter& filter, Reply& reply) {
   if (args.size() == 2) return true;
   if (args.size() == 4 && equal_ignoring_case(args[2], "type")) return read_type(args[3], filter, reply);
   if (args.size() >= 4 && equal_ignoring_case(args[2], "id")) {
-    return std::ranges::all_of(args.subspan(3), [&](std::string_view id) { return read_id(id, filter, reply); });
+    return std::ranges::all_of(args.subspan(3),
+                               [&](std::string_view id) { return read_id(id, filter, reply, "ERR Invalid client ID"); });
   }
   reply.syntax_error();
   return false;
@@ -340,7 +341,7 @@ bool read_kill_filter(Session& session, Args args, ClientFilter& filter, bool& o
     const std::string word = lower(args[i]);
     const std::string_view value = args[i + 1];
     if (word == "id") {
-      if (!read_id(value, filter, reply)) return false;
+      if (!read_id(value, filter, reply, "ERR client-id should be greater than 0")) return false;
     } else if (word == "type") {
       if (!read_type(value, filter, reply)) return false;
     } else if (word == "addr") {

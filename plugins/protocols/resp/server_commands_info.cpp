@@ -101,7 +101,7 @@ void memory_section(const boost::json::value& node, std::string& text) {
   const uint64_t used = json_number(node, "memory_bytes");
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const uint64_t peak = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  const uint64_t peak = std::max(static_cast<uint64_t>(usage.ru_maxrss) * 1024, used);  // Linux counts the two apart
   Section section(text, "Memory");
   section.field("used_memory", used);
   section.field("used_memory_human", human(used));

@@ -74,7 +74,7 @@ class Listing {
       if (self->out_of_memory_) throw std::bad_alloc();
       self->continue_with(next_hash, code, message);
     } catch (const std::exception&) {
-      self->session_.out_of_memory(self->slot_);
+      self->session_.lacks(self->slot_);
       self->end();
     }
   }

@@ -50,7 +50,7 @@ class SortCall final : public HoldCall {
     try {
       function();
     } catch (const std::exception&) {
-      client_.out_of_memory(place_);
+      client_.lacks(place_);
       answered_ = true;
     }
   }

@@ -119,11 +119,12 @@ bool Session::waits_for_pause(const CommandEntry& entry) const noexcept {
   return may_write(*entry.spec) || (transaction_.writes && std::string_view(entry.spec->name) == "exec");
 }
 
-void Session::out_of_memory(Slot* slot) noexcept {
+void Session::lacks(Slot* slot) noexcept {
   worker_.count_error();
   try {
     slot->out.clear();
-    slot->out.append("-ERR out of memory\r\n");
+    Reply reply(slot->out, protocol_);
+    write_lack(reply, std::current_exception(), false);
   } catch (const std::exception&) {
     slot->out.clear();
     kill();  // a connection that misses a reply would take the next one for it
@@ -246,9 +247,15 @@ void Session::reply_now(Function&& function) {
     append_slot(slot);
   }
   OutputBuffer& out = slot != nullptr ? slot->out : worker_.batch;
+  out.bound(settings().output_bytes_max);
   const size_t mark = out.size();
   Reply reply(out, protocol_);
-  function(reply);
+  try {
+    function(reply);
+  } catch (const OutputFull& full) {
+    out.truncate(mark);
+    reply.error(full.what());
+  }
   if (reply.failed()) worker_.count_error();
   if (muted()) out.truncate(mark);
 }
@@ -407,6 +414,7 @@ void Session::send_one_key(const CommandEntry& entry, uint32_t key_index, Args a
   command.spec = entry.spec;
   command.args = args;
   command.out = direct ? &worker_.batch : &slot->out;
+  if (direct) worker_.batch.bound(settings().output_bytes_max);
   command.slot = slot;
   command.now_ms = worker_.now_ms();
   command.random = worker_.random();
@@ -566,6 +574,7 @@ void Session::emit(std::string_view bytes) noexcept {
   if (bytes.empty() || cut_off_) return;
   try {
     if (worker_.active == this) {
+      worker_.batch.bound(SIZE_MAX);  // what comes here was bounded where it was written
       worker_.batch.append(bytes);
     } else {
       server().interfaces().net->write(connection_, bytes.data(), bytes.size());

@@ -70,8 +70,8 @@ class Session {
   // The reply in slot->out is complete.
   void finish(Slot* slot);
 
-  // Memory ran out while the slot's operation was answered: says so instead.
-  void out_of_memory(Slot* slot) noexcept;
+  // In a handler, of what was thrown while the slot's operation was answered: says what there was not enough of instead.
+  void lacks(Slot* slot) noexcept;
 
   // An EXEC hands out the slots while it runs commands that take them.
   Exec* exec() const noexcept { return exec_; }
@@ -223,7 +223,7 @@ void finish_with(Session& session, Slot* slot, Function&& function) noexcept {
     function(reply);
     if (reply.failed()) session.worker().count_error();
   } catch (const std::exception&) {
-    session.out_of_memory(slot);
+    session.lacks(slot);
   }
   session.finish(slot);
 }

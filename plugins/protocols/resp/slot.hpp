@@ -29,7 +29,7 @@ struct Slot {
   bool unexecuted = false; // counted in the session's number of commands that have not run yet
   bool part = false;       // of the reply of an EXEC
 
-  Slot() = default;
+  explicit Slot(size_t output_bytes_max) noexcept : output_bytes_max_(output_bytes_max) { out.bound(output_bytes_max); }
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
@@ -67,6 +67,7 @@ struct Slot {
   // Ready for another command; gives big memory back.
   void recycle() {
     out.clear();
+    out.bound(output_bytes_max_);
     many_bytes_.reset();
     if (many_views_.capacity() > kKeepViews) std::vector<std::string_view>().swap(many_views_);
     session = nullptr;
@@ -76,6 +77,7 @@ struct Slot {
 
  private:
   static constexpr size_t kKeepViews = 256;
+  const size_t output_bytes_max_;
   std::array<char, 192> few_bytes_;
   std::array<std::string_view, 6> few_views_;
   std::unique_ptr<char[]> many_bytes_;

@@ -104,7 +104,8 @@ TEST_CASE("names of projects have three forms, and only good names are taken") {
   CHECK(name.pascal == "BankAccount2");
   CHECK(name.upper == "BANK_ACCOUNT2");
   for (const char* wrong :
-       {"", "Bank", "2bank", "_bank", "bank_", "bank__account", "bank-account", "bank/../x", "b\xc3\xa4nk"})
+       {"", "Bank", "2bank", "_bank", "bank_", "bank__account", "bank-account", "bank/../x", "b\xc3\xa4nk", "class", "co_await",
+        "std", "orbit"})
     CHECK_THROWS_AS(project_name(wrong), Failure);
   CHECK_THROWS_AS(project_name(std::string(65, 'a')), Failure);
 }

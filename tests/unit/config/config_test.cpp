@@ -121,7 +121,7 @@ required = false
         "node.toml:5:14: 'io_threads' in [limits]: expected an integer, found a string\n"
         "node.toml:6:2: unknown section 'logg'; did you mean 'log'?\n"
         "node.toml:8:9: 'level' in [log]: expected one of 'trace', 'debug', 'info', 'warn', 'error', found 'loud'\n"
-        "node.toml:9:10: 'levels' in [log]: expected \"logger=level\", found \"net\"\n"
+        "node.toml:9:11: 'levels' in [log]: expected \"logger=level\", found \"net\"\n"
         "node.toml:11:12: 'instance' in [storage]: no [[plugin]] has the name 'stroe'; did you mean 'store'?\n"
         "node.toml:15:1: missing key 'listen' in [plugin.config] of 'store': Where to listen.\n"
         "node.toml:16:1: unknown key 'listn' in [plugin.config] of 'store'; did you mean 'listen'?\n"

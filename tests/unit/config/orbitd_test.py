@@ -82,6 +82,33 @@ class Orbitd(unittest.TestCase):
             self.assertIn(f"'listen' of the plugin 'api': address '{listen}'", ended.stderr)
             self.assertIn("expected host:port such as 127.0.0.1:6379 or [::1]:6379", ended.stderr)
 
+    def check_lines(self, extra):
+        """The mistakes of a file, each without the file's name, and the number of its last line."""
+        file = self.config(extra)
+        done = self.run_to_end("--check-config", file)
+        self.assertEqual(done.returncode, 1, extra)
+        return [line.split("node.toml:", 1)[1] for line in done.stderr.splitlines()], Path(file).read_text().count("\n")
+
+    def test_mistakes_are_told_where_they_are(self):
+        lines, last = self.check_lines('[[plugin]]\nname = "api"\nid = "orbit.protocol.admin"\n[plugin.config]\n\nlisten = "127.0.0.1:99999"\n')
+        self.assertEqual(len(lines), 1, lines)
+        self.assertRegex(lines[0], rf"^{last}:10: 'listen' of the plugin 'api': ")
+        lines, last = self.check_lines('[log]\nlevels = [\n  "foo",\n  "net=bar"]\n')
+        self.assertEqual([line[:4 + len(str(last))] for line in lines], [f"{last - 1}:3: ", f"{last}:3: "])
+
+    def test_a_plugin_without_a_name_hides_no_mistakes(self):
+        lines, _ = self.check_lines('[[plugin]]\nid = "orbit.protocol.admin"\n[plugin.config]\nlistn = "x"\nconnections_max = -5\n')
+        self.assertEqual(len(lines), 3, lines)
+        self.assertIn("'name'", lines[0])
+        self.assertIn("did you mean 'listen'?", lines[1])
+        self.assertIn("'connections_max'", lines[2])
+
+    def test_two_listeners_cannot_have_one_address(self):
+        api = '[[plugin]]\nname = "{}"\nid = "orbit.protocol.admin"\n[plugin.config]\nlisten = "127.0.0.1:{}"\n'
+        lines, last = self.check_lines(api.format("one", 7080) + api.format("other", 7080))
+        self.assertEqual(lines, [f"{last}:10: 'listen' of the plugin 'other': 127.0.0.1:7080 is taken by the plugin 'one' in line {last - 5}"])
+        self.assertEqual(self.run_to_end("--check-config", self.config(api.format("one", 0) + api.format("other", 0))).stderr, "")
+
     def test_tls_that_could_not_start_is_a_mistake(self):
         def certificate(name, *more):
             files = [str(self.folder / f"{name}.{what}") for what in ("pem", "key")]
@@ -107,7 +134,7 @@ class Orbitd(unittest.TestCase):
         ):
             done = check(**tls)
             self.assertEqual(done.returncode, 1, tls)
-            self.assertRegex(done.stderr, r"node\.toml:\d+:1: TLS of the plugin 'api': ")
+            self.assertRegex(done.stderr, r"node\.toml:\d+:\d+: TLS of the plugin 'api': ")
             self.assertIn(words, done.stderr)
 
     def test_a_node_without_storage_is_told_so(self):
