@@ -16,8 +16,8 @@ namespace {
 
 constexpr size_t kNameMax = 64;
 
-// C++20's keywords (https://en.cppreference.com/w/cpp/keyword) that have the shape of a name, and namespaces of the libraries that a
-// project uses.
+// C++20's keywords (https://en.cppreference.com/w/cpp/keyword) that have the shape of a name; namespaces of the libraries that a
+// project uses; and what the C library has in the global namespace and somebody might call a project.
 constexpr std::string_view kTakenNames[] = {
     "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "char16_t",
     "char32_t", "char8_t", "class", "co_await", "co_return", "co_yield", "compl", "concept", "const", "const_cast", "consteval",
@@ -26,7 +26,10 @@ constexpr std::string_view kTakenNames[] = {
     "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register", "reinterpret_cast",
     "requires", "return", "short", "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch", "template", "this",
     "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual", "void",
-    "volatile", "wchar_t", "while", "xor", "xor_eq", "boost", "doctest", "google", "main", "orbit", "std", "tl"};
+    "volatile", "wchar_t", "while", "xor", "xor_eq", "boost", "doctest", "google", "main", "orbit", "std", "tl",
+    "abort", "accept", "access", "alarm", "bind", "clock", "close", "connect", "daemon", "exit", "gamma", "index", "link", "listen",
+    "log", "open", "pause", "pipe", "poll", "printf", "profil", "read", "remove", "rename", "select", "send", "signal", "sleep",
+    "socket", "stat", "sync", "system", "time", "timer_t", "wait", "write"};
 
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 char to_upper(char c) { return is_lower(c) ? static_cast<char>(c - 'a' + 'A') : c; }
@@ -86,7 +89,7 @@ ProjectName project_name(const std::string& name) {
                                   "letter and have at most " +
                                   std::to_string(kNameMax) + " characters, as in bank_account");
   if (std::ranges::find(kTakenNames, name) != std::end(kTakenNames))
-    throw Failure(kExitUsage, "the name '" + name + "' cannot be a C++ namespace of its own, which the project's name becomes: "
+    throw Failure(kExitUsage, "the name '" + name + "' is taken in C++, where the project's name becomes a namespace: "
                                                     "choose another one, such as my_" + name);
   ProjectName out{name, {}, {}};
   bool start = true;

@@ -56,8 +56,8 @@ void check_exposures(const NodeConfig& config, const ExposurePolicy& policy, Mis
     if (!parsed || exposure.address.ends_with(":0")) continue;
     if (const auto [first, fresh] = taken.emplace(exposure.address, &entry); !fresh)
       mistakes.add(position_of(entry, "listen"), "'listen' of the plugin '" + entry.name + "': " + exposure.address +
-                                                     " is taken by the plugin '" + first->second->name + "' in line " +
-                                                     std::to_string(position_of(*first->second, "listen").line));
+                                                     " is taken by the plugin '" + first->second->name + "' (line " +
+                                                     std::to_string(first->second->position.line) + ")");
   }
 }
 

@@ -133,7 +133,8 @@ void BlockedCall::attempt(KeyActor* const* actors) {
     if (actors[i]->expire_if_due(home_.now_ms())) changed_[i] = 1;
   }
   if (first) {
-    run_held(*entry_.spec, args_, positions_, actors, changed_.data(), open_, reply, home_.now_ms(), home_.random());
+    run_held(*entry_.spec, args_, positions_, actors, changed_.data(), open_, reply, home_.now_ms(), home_.random(),
+             client_.settings().output_bytes_max);
   } else if (!narrow(actors)) {
     reply.null_array();
   } else {
@@ -141,7 +142,7 @@ void BlockedCall::attempt(KeyActor* const* actors) {
     std::vector<uint8_t> changed(some_.size());
     for (size_t i = 0; i < some_.size(); ++i) some[i] = actors[some_[i]];
     run_held(*entry_.spec, some_args_, some_positions_, some.data(), changed.data(), open_, reply, home_.now_ms(),
-             home_.random());
+             home_.random(), client_.settings().output_bytes_max);
     for (size_t i = 0; i < some_.size(); ++i) changed_[some_[i]] |= changed[i];
   }
   if (reply.failed()) home_.count_error();

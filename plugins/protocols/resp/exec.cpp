@@ -139,7 +139,6 @@ bool Exec::run() noexcept {
   running_ = true;
   while (part_ == nullptr && next_ < queue_.size()) {
     const size_t mark = slot_->out.size();
-    slot_->out.bound(client_.settings().output_bytes_max);  // the answer of each; bound_answers looks at all of them
     try {
       run(queue_[next_++]);
       bound_answers();
@@ -197,7 +196,7 @@ void Exec::run(const QueuedCommand& command) {
     entry.session->function(client_, command.args, reply);
   } else {
     run_held(*entry.spec, command.args, command.keys, actors_.data() + first_key, changed_.data() + first_key, open_,
-             reply, now_ms_, worker_->random());
+             reply, now_ms_, worker_->random(), client_.settings().output_bytes_max);
   }
   if (reply.failed()) worker_->count_error();
 }
@@ -237,7 +236,6 @@ Slot* Exec::take_part() {
 
 void Exec::finish_part(Slot* part) {
   const size_t mark = slot_->out.size();
-  slot_->out.bound(client_.settings().output_bytes_max);
   try {
     slot_->out.append(part->out.view());
     bound_answers();

@@ -49,14 +49,15 @@ void run_equal_keys(KeyActor& actor, Command& command, orbit_envelope* envelope)
   const std::vector<KeyActor*> actors(positions.size(), &actor);
   std::vector<uint8_t> changed(positions.size());
   run_held(*command.spec, command.args, positions, actors.data(), changed.data(), open, reply, command.now_ms,
-           command.random);
+           command.random, command.output_bytes_max);
   command.failed = reply.failed();
   if (std::ranges::find(changed, 1) != changed.end()) envelope->flags |= ORBIT_ENVELOPE_DIRTY;
 }
 
 void run_command(KeyActor& actor, Command& command, orbit_envelope* envelope) {
   if (actor.expire_if_due(command.now_ms)) [[unlikely]] envelope->flags |= ORBIT_ENVELOPE_DIRTY;
-  if ((command.spec->flags & kWrite) != 0) {
+  const bool writes = (command.spec->flags & kWrite) != 0;
+  if (writes) {
     ErrorOut error;
     if (const orbit_code code = actor.environment().actors->writable(&error); code != ORBIT_OK) [[unlikely]] {
       actor.environment().actors->fail(envelope, code, to_c(std::string_view(error.message)));
@@ -68,12 +69,15 @@ void run_command(KeyActor& actor, Command& command, orbit_envelope* envelope) {
   Reply reply(*command.out, command.protocol);
   CommandContext context{command.args, {&key, 1}, reply, command.now_ms, command.random};
   const size_t mark = command.out->size();
+  const bool waits = command.out == &command.slot->out;
+  const size_t waiting = waits ? std::min(command.waiting_bytes->load(std::memory_order_relaxed), command.output_bytes_max) : 0;
   std::exception_ptr lack;
   try {
+    const OutputBound bound(*command.out, command.output_bytes_max - waiting, command.output_bytes_max);
     command.spec->run(context);
   } catch (const std::bad_alloc&) {
     lack = std::current_exception();
-    key.changed = true;  // what was changed before memory ran out stays
+    key.changed = writes;  // what was changed before memory ran out stays
   }
   if (key.changed) {
     actor.touch();
@@ -81,7 +85,11 @@ void run_command(KeyActor& actor, Command& command, orbit_envelope* envelope) {
   }
   if (lack) [[unlikely]] {
     command.out->truncate(mark);
-    write_lack(reply, lack, (command.spec->flags & kWrite) != 0);
+    write_lack(reply, lack, writes);
+  }
+  if (waits) {
+    command.slot->counted_bytes = command.out->size();
+    command.waiting_bytes->fetch_add(command.out->size(), std::memory_order_relaxed);
   }
   command.failed = reply.failed();
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -33,6 +34,8 @@ struct Command {
   Slot* slot = nullptr;
   uint64_t now_ms = 0;
   uint64_t random = 0;
+  size_t output_bytes_max = SIZE_MAX;
+  std::atomic<size_t>* waiting_bytes = nullptr;  // of the connection: answers that wait for earlier ones
   uint32_t key_index = 0;  // args[key_index] is the key
   uint8_t protocol = 2;
   bool one_of_many = false;  // a command over several keys that are all args[key_index]

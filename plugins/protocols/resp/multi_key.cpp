@@ -132,14 +132,16 @@ void MultiKeyCall::start(Session& session, const CommandEntry& entry, Args args,
 void MultiKeyCall::use(KeyActor* const* actors) {
   Reply reply(slot_->out, session_->protocol());
   if (writes() && !check_writable(reply)) return;
-  run_held(*spec_, args_, positions_, actors, changed_.data(), open_, reply, worker_->now_ms(), worker_->random());
+  run_held(*spec_, args_, positions_, actors, changed_.data(), open_, reply, worker_->now_ms(), worker_->random(),
+           session_->settings().output_bytes_max);
   if (reply.failed()) worker_->count_error();
 }
 
 void MultiKeyCall::ended() { worker_->give_back(this); }
 
 void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> positions, KeyActor* const* actors,
-              uint8_t* changed, std::vector<OpenKey>& open, Reply& reply, uint64_t now_ms, uint64_t random) {
+              uint8_t* changed, std::vector<OpenKey>& open, Reply& reply, uint64_t now_ms, uint64_t random,
+              size_t output_bytes_max) {
   open.clear();
   for (size_t i = 0; i < positions.size(); ++i) {
     if (actors[i]->expire_if_due(now_ms)) changed[i] = 1;
@@ -147,13 +149,16 @@ void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> posi
   }
   CommandContext context{args, open, reply, now_ms, random};
   auto& out = static_cast<OutputBuffer&>(reply.buffer());
+  const bool writes = (spec.flags & kWrite) != 0;
   const size_t mark = out.size();
   std::exception_ptr lack;
   try {
+    const OutputBound bound(out, output_bytes_max, output_bytes_max);
     spec.run(context);
   } catch (const std::bad_alloc&) {
     lack = std::current_exception();
-    for (OpenKey& key : open) key.changed = true;  // what was changed before memory ran out stays
+    if (writes)
+      for (OpenKey& key : open) key.changed = true;  // what was changed before memory ran out stays
   }
   for (size_t i = 0; i < open.size(); ++i) {
     if (!open[i].changed) continue;
@@ -162,7 +167,7 @@ void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> posi
   }
   if (lack) [[unlikely]] {
     out.truncate(mark);
-    write_lack(reply, lack, (spec.flags & kWrite) != 0);
+    write_lack(reply, lack, writes);
   }
 }
 

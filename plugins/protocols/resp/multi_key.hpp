@@ -106,7 +106,8 @@ void run_without_keys(Worker& worker, const CommandEntry& entry, Args args, Repl
 
 // Runs one command over held actors, those of its keys in order; marks changed[i]. `open` is scratch memory.
 void run_held(const CommandSpec& spec, Args args, std::span<const uint32_t> positions, KeyActor* const* actors,
-              uint8_t* changed, std::vector<OpenKey>& open, Reply& reply, uint64_t now_ms, uint64_t random);
+              uint8_t* changed, std::vector<OpenKey>& open, Reply& reply, uint64_t now_ms, uint64_t random,
+              size_t output_bytes_max);
 
 std::string key_too_long(size_t size);
 // The first word of an HTTP request: somebody makes a browser talk to this port.

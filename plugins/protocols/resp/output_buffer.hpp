@@ -35,14 +35,11 @@ class OutputBuffer final : public ReplyBuffer {
   std::string_view view() const noexcept { return {begin_, size()}; }
   size_t size() const noexcept { return static_cast<size_t>(cursor_ - begin_); }
   bool empty() const noexcept { return cursor_ == begin_; }
-  // What is written from here on has at most so many bytes, or is refused with OutputFull; until the next call.
-  void bound(size_t more_bytes) noexcept {
-    bound_ = more_bytes;
-    bytes_max_ = more_bytes < SIZE_MAX - size() ? size() + more_bytes : SIZE_MAX;
-    set_end();
-  }
   // Takes back what was written after the first `size` bytes.
-  void truncate(size_t size) noexcept { cursor_ = begin_ + size; }
+  void truncate(size_t size) noexcept {
+    if (size == 0) return clear();
+    cursor_ = begin_ + size;
+  }
   void clear() noexcept {
     cursor_ = begin_;
     if (capacity_ > kKeepBytes) [[unlikely]] {
@@ -55,6 +52,7 @@ class OutputBuffer final : public ReplyBuffer {
  private:
   static constexpr size_t kKeepBytes = 256 * 1024;
   static constexpr size_t kFirstBytes = 256;
+  friend class OutputBound;
 
   void set_end() noexcept {
     if (begin_ != nullptr) end_ = begin_ + std::min(capacity_, bytes_max_);
@@ -77,6 +75,25 @@ class OutputBuffer final : public ReplyBuffer {
   size_t capacity_ = 0;
   size_t bound_ = SIZE_MAX;
   size_t bytes_max_ = SIZE_MAX;
+};
+
+// While it lives, what is written behind what is there has at most `left` bytes, else OutputFull tells the bound.
+class OutputBound {
+ public:
+  OutputBound(OutputBuffer& out, size_t left, size_t bound) noexcept : out_(out) {
+    out.bound_ = bound;
+    out.bytes_max_ = left < SIZE_MAX - out.size() ? out.size() + left : SIZE_MAX;
+    out.set_end();
+  }
+  OutputBound(const OutputBound&) = delete;
+  OutputBound& operator=(const OutputBound&) = delete;
+  ~OutputBound() {
+    out_.bytes_max_ = SIZE_MAX;
+    out_.set_end();
+  }
+
+ private:
+  OutputBuffer& out_;
 };
 
 // Writes why a command, which writes or does not, could not be answered: its answer's bound, or no memory.

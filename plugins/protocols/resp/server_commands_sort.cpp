@@ -106,6 +106,8 @@ class SortCall final : public HoldCall {
       open.push_back({name, exec_ != nullptr ? exec_->open(database_, name) : &actors[i]->value});
     }
     CommandContext context{args_, open, reply, client_.worker().now_ms(), client_.worker().random()};
+    const size_t output_bytes_max = client_.settings().output_bytes_max;
+    const OutputBound bound(place_->out, output_bytes_max, output_bytes_max);
     sort_with(context, writes(), [&](std::string_view key) -> const Value* {
       if (const auto found = values.find(key); found != values.end()) return found->second;
       return exec_ != nullptr ? exec_->open(database_, key) : nullptr;

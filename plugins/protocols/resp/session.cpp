@@ -47,6 +47,7 @@ size_t Session::received(const char* data, size_t size) {
   worker_.active = this;
   active_at_ms_ = worker_.now_ms();
   const Interfaces& node = server().interfaces();
+  const size_t flush_bytes = std::min<size_t>(kFlushBytes, settings().output_pause_bytes);
   size_t used = 0;
   while (blocked_ == 0 && !closing_) {
     const auto status = parser_.parse(data + used, size - used, authenticated());
@@ -59,7 +60,7 @@ size_t Session::received(const char* data, size_t size) {
     }
     if (!parser_.args().empty() && !dispatch(parser_.args())) break;
     used += parser_.consumed();
-    if (worker_.batch.size() >= kFlushBytes) {
+    if (worker_.batch.size() >= flush_bytes) {
       flush_batch();
       if (node.net->output_bytes(connection_) > settings().output_pause_bytes) break;
     }
@@ -247,17 +248,12 @@ void Session::reply_now(Function&& function) {
     append_slot(slot);
   }
   OutputBuffer& out = slot != nullptr ? slot->out : worker_.batch;
-  out.bound(settings().output_bytes_max);
   const size_t mark = out.size();
   Reply reply(out, protocol_);
-  try {
-    function(reply);
-  } catch (const OutputFull& full) {
-    out.truncate(mark);
-    reply.error(full.what());
-  }
+  function(reply);
   if (reply.failed()) worker_.count_error();
   if (muted()) out.truncate(mark);
+  if (slot != nullptr) count_answer(slot);
 }
 
 void Session::reject(std::string_view text, std::string_view more) {
@@ -280,7 +276,7 @@ void Session::reject_unknown(Args args) {
 }
 
 bool Session::must_wait(const CommandEntry& entry, Args args) {
-  if (slots_ >= settings().pipeline_max) {
+  if (slots_ >= settings().pipeline_max || waiting_bytes() > settings().output_pause_bytes) {
     blocked_ |= kWaitSlots;
     return true;
   }
@@ -414,7 +410,8 @@ void Session::send_one_key(const CommandEntry& entry, uint32_t key_index, Args a
   command.spec = entry.spec;
   command.args = args;
   command.out = direct ? &worker_.batch : &slot->out;
-  if (direct) worker_.batch.bound(settings().output_bytes_max);
+  command.output_bytes_max = settings().output_bytes_max;
+  command.waiting_bytes = &waiting_bytes_;
   command.slot = slot;
   command.now_ms = worker_.now_ms();
   command.random = worker_.random();
@@ -425,6 +422,7 @@ void Session::send_one_key(const CommandEntry& entry, uint32_t key_index, Args a
   slot->session = this;
   slot->batch_mark = direct ? worker_.batch.size() : 0;
   slot->discard = muted();
+  slot->counted_bytes = 0;
   slot->retained = false;
   slot->done = false;
   slot->in_send = true;
@@ -450,14 +448,17 @@ void Session::send_one_key(const CommandEntry& entry, uint32_t key_index, Args a
     }
     if (first_ == nullptr) {
       if (!slot->discard) emit(slot->out.view());
+      discount_answer(slot);
       slot->out.clear();
       return;
     }
+    if (slot->counted_bytes == 0) count_answer(slot);
   } else {
     if (command.out == &worker_.batch) {  // it ran, and its reply must wait for the commit
       slot->out.append(worker_.batch.view().substr(slot->batch_mark));
       worker_.batch.truncate(slot->batch_mark);
       command.out = &slot->out;
+      count_answer(slot);
     }
     slot->unexecuted = slot->retained;
     unexecuted_ += slot->unexecuted ? 1 : 0;
@@ -511,6 +512,15 @@ void Session::append_slot(Slot* slot) noexcept {
   ++slots_;
 }
 
+void Session::count_answer(Slot* slot) noexcept {
+  slot->counted_bytes = slot->out.size();
+  waiting_bytes_.fetch_add(slot->counted_bytes, std::memory_order_relaxed);
+}
+
+void Session::discount_answer(Slot* slot) noexcept {
+  if (slot->counted_bytes != 0) waiting_bytes_.fetch_sub(std::exchange(slot->counted_bytes, 0), std::memory_order_relaxed);
+}
+
 Slot* Session::begin_operation() {
   if (exec_ != nullptr) return exec_->take_part();
   Slot* const slot = worker_.take_slot();
@@ -538,6 +548,7 @@ void Session::finish(Slot* slot) {
   if (slot->part) return exec_->finish_part(slot);
   executed(slot);
   slot->done = true;
+  if (slot->counted_bytes == 0) count_answer(slot);
   advance();
 }
 
@@ -547,6 +558,7 @@ void Session::advance() {
     first_ = slot->next;
     if (first_ == nullptr) last_ = nullptr;
     --slots_;
+    discount_answer(slot);
     if (!slot->discard && !gone_) emit(slot->out.view());
     worker_.give_back(slot);
   }
@@ -562,7 +574,7 @@ void Session::advance() {
 void Session::unblock() {
   if (unexecuted_ == 0) blocked_ &= ~static_cast<uint32_t>(kWaitExecuted);
   if (first_ == nullptr) blocked_ &= ~static_cast<uint32_t>(kWaitReplies);
-  if (slots_ <= settings().pipeline_max / 2) blocked_ &= ~static_cast<uint32_t>(kWaitSlots);
+  if (slots_ <= settings().pipeline_max / 2 && waiting_bytes() <= settings().output_pause_bytes) blocked_ &= ~static_cast<uint32_t>(kWaitSlots);
   if (blocked_ == 0 && paused_ && !gone_) {
     paused_ = false;
     server().interfaces().net->resume(connection_);
@@ -574,7 +586,6 @@ void Session::emit(std::string_view bytes) noexcept {
   if (bytes.empty() || cut_off_) return;
   try {
     if (worker_.active == this) {
-      worker_.batch.bound(SIZE_MAX);  // what comes here was bounded where it was written
       worker_.batch.append(bytes);
     } else {
       server().interfaces().net->write(connection_, bytes.data(), bytes.size());

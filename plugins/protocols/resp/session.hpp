@@ -7,6 +7,7 @@
 // operations hold back what follows until they have run. All on the connection's worker.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -174,6 +175,10 @@ class Session {
   void reply_now(Function&& function);
 
   void append_slot(Slot* slot) noexcept;
+  // Of an answer that is complete and waits for earlier ones.
+  void count_answer(Slot* slot) noexcept;
+  void discount_answer(Slot* slot) noexcept;
+  size_t waiting_bytes() const noexcept { return waiting_bytes_.load(std::memory_order_relaxed); }
   void advance();
   void unblock();
   void emit(std::string_view bytes) noexcept;
@@ -187,6 +192,7 @@ class Session {
   uint32_t mode_ = 0;
   uint32_t blocked_ = 0;
   uint32_t slots_ = 0;
+  std::atomic<size_t> waiting_bytes_{0};  // of complete answers that wait for earlier ones; added to by whoever answers
   uint32_t unexecuted_ = 0;
   uint8_t database_ = 0;
   uint8_t protocol_ = 2;

@@ -22,6 +22,7 @@ struct Slot {
   Command command;
   OutputBuffer out;        // the reply, unless it went straight to the worker's batch
   size_t batch_mark = 0;   // where in the batch the reply begins
+  size_t counted_bytes = 0;  // of its session's waiting bytes
   bool in_send = false;    // send() has not returned
   bool retained = false;   // the kernel queued the command: arguments are copies, the reply goes to `out`
   bool done = false;       // the reply is complete
@@ -29,7 +30,7 @@ struct Slot {
   bool unexecuted = false; // counted in the session's number of commands that have not run yet
   bool part = false;       // of the reply of an EXEC
 
-  explicit Slot(size_t output_bytes_max) noexcept : output_bytes_max_(output_bytes_max) { out.bound(output_bytes_max); }
+  Slot() = default;
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
@@ -67,17 +68,16 @@ struct Slot {
   // Ready for another command; gives big memory back.
   void recycle() {
     out.clear();
-    out.bound(output_bytes_max_);
     many_bytes_.reset();
     if (many_views_.capacity() > kKeepViews) std::vector<std::string_view>().swap(many_views_);
     session = nullptr;
     next = nullptr;
+    counted_bytes = 0;
     retained = done = discard = unexecuted = in_send = part = false;
   }
 
  private:
   static constexpr size_t kKeepViews = 256;
-  const size_t output_bytes_max_;
   std::array<char, 192> few_bytes_;
   std::array<std::string_view, 6> few_views_;
   std::unique_ptr<char[]> many_bytes_;

@@ -37,7 +37,7 @@ uint64_t Worker::random() noexcept {
 }
 
 Slot* Worker::make_slot() {
-  if (free_ == nullptr) return new Slot(settings.output_bytes_max);
+  if (free_ == nullptr) return new Slot;
   --free_count_;
   Slot* slot = std::exchange(free_, free_->next);
   slot->next = nullptr;

@@ -106,7 +106,7 @@ class Orbitd(unittest.TestCase):
     def test_two_listeners_cannot_have_one_address(self):
         api = '[[plugin]]\nname = "{}"\nid = "orbit.protocol.admin"\n[plugin.config]\nlisten = "127.0.0.1:{}"\n'
         lines, last = self.check_lines(api.format("one", 7080) + api.format("other", 7080))
-        self.assertEqual(lines, [f"{last}:10: 'listen' of the plugin 'other': 127.0.0.1:7080 is taken by the plugin 'one' in line {last - 5}"])
+        self.assertEqual(lines, [f"{last}:10: 'listen' of the plugin 'other': 127.0.0.1:7080 is taken by the plugin 'one' (line {last - 9})"])
         self.assertEqual(self.run_to_end("--check-config", self.config(api.format("one", 0) + api.format("other", 0))).stderr, "")
 
     def test_tls_that_could_not_start_is_a_mistake(self):

@@ -18,10 +18,10 @@ using testkit::Node;
 
 const std::string kDoesNotFit = "-ERR the answer does not fit into output_bytes_max = 65536 bytes";
 
-Node bounded_node(uint64_t seed) {
+Node bounded_node(uint64_t seed, const std::string& more = "") {
   return Node({.seed = seed,
                .workers = static_cast<uint32_t>(1 + seed % 3),
-               .plugins = {{.file = RESP_PLUGIN, .config = "listen = '127.0.0.1:6379'\noutput_bytes_max = 65536"}}});
+               .plugins = {{.file = RESP_PLUGIN, .config = "listen = '127.0.0.1:6379'\noutput_bytes_max = 65536\n" + more}}});
 }
 
 void write_large(Node& node, Connection& client) {
@@ -63,6 +63,47 @@ TEST_CASE("a command whose answer does not fit into output_bytes_max is refused 
              both == "-ERR the EXEC was carried out, but its answers do not fit into output_bytes_max = 65536 bytes\r\n"));
     }
     CHECK(ask(node, client, {"GET", "counter"}) == "$1\r\n9\r\n");
+  });
+}
+
+TEST_CASE("a command that only reads and does not fit changes nothing that others watch") {
+  testkit::for_seeds(orbit::testing::with_effort(10), [&](uint64_t seed) {
+    Node node = bounded_node(seed, "durability = 'sync'");
+    Connection client = node.connect("127.0.0.1:6379");
+    Connection watcher = node.connect("127.0.0.1:6379");
+    write_large(node, client);
+    REQUIRE(ask(node, watcher, {"WATCH", "long", "big", "w1"}) == "+OK\r\n");
+    CHECK(ask(node, client, {"LRANGE", "long", "0", "-1"}) == kDoesNotFit + "\r\n");
+    CHECK(ask(node, client, {"MGET", "big", "w1", "big", "other"}) == kDoesNotFit + "\r\n");
+    REQUIRE(ask(node, watcher, {"MULTI"}) == "+OK\r\n");
+    REQUIRE(ask(node, watcher, {"LLEN", "long"}) == "+QUEUED\r\n");
+    CHECK(ask(node, watcher, {"EXEC"}) == "*1\r\n:3\r\n");
+  });
+}
+
+TEST_CASE("answers that wait behind an earlier one are bounded together: whole, refused, or the end of the connection") {
+  testkit::for_seeds(orbit::testing::with_effort(20), [&](uint64_t seed) {
+    Node node = bounded_node(seed, "durability = 'sync'\noutput_pause_bytes = 4096");
+    Connection client = node.connect("127.0.0.1:6379");
+    write_large(node, client);
+    for (const char* key : {"s1", "s2", "s3"}) ask(node, client, {"SADD", key, "a"});
+    node.storage().set_delay(std::chrono::seconds(1));
+    std::string commands = command_text({"SET", "first", "1"});
+    constexpr int kMany = 40;
+    for (int i = 0; i < kMany; ++i) commands += command_text({"SRANDMEMBER", "s" + std::to_string(1 + i % 3), "-4000"});
+    commands += command_text({"GET", "first"});
+    client.send(commands);
+    std::string reply = take_reply(node, client);
+    const bool one_worker = seed % 3 == 0;  // where no command runs before the answers of those before it leave
+    CHECK((reply == "+OK\r\n" || (reply.empty() && !one_worker)));
+    for (int i = 0; i < kMany && !reply.empty(); ++i) {
+      reply = take_reply(node, client);
+      const bool whole = reply.size() == 4000 * 7 + 7 && reply.starts_with("*4000\r\n$1\r\na\r\n");
+      CHECK_MESSAGE((whole || ((reply == kDoesNotFit + "\r\n" || reply.empty()) && !one_worker)), reply.substr(0, 200));
+    }
+    if (!reply.empty()) CHECK(take_reply(node, client) == "$1\r\n1\r\n");
+    Connection other = node.connect("127.0.0.1:6379");
+    CHECK(ask(node, other, {"GET", "first"}) == "$1\r\n1\r\n");
   });
 }
 

@@ -81,6 +81,10 @@ uint64_t Dice::below(uint64_t bound) {
 
 std::string ask(testkit::Node& node, testkit::Connection& connection, const Args& args) {
   connection.send(command_text(args));
+  return take_reply(node, connection);
+}
+
+std::string take_reply(testkit::Node& node, testkit::Connection& connection) {
   node.run_until([&] { return reply_size(connection.received()) != 0 || connection.closed(); });
   return connection.take(reply_size(connection.received()));
 }

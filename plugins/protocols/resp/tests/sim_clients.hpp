@@ -29,6 +29,8 @@ std::string integer(int64_t value);
 
 // The reply to one command; what came of it if the connection ends first.
 std::string ask(testkit::Node& node, testkit::Connection& connection, const Args& args);
+// The next one of a pipeline; empty when the connection is closed.
+std::string take_reply(testkit::Node& node, testkit::Connection& connection);
 
 // Numbers that a seed chooses.
 class Dice {
