@@ -15,6 +15,7 @@
 #include "actor/state_read.hpp"
 #include "actor/turn_watch.hpp"
 #include "actor/unique_claims.hpp"
+#include "state/record_format.hpp"
 
 namespace orbit::kernel {
 
