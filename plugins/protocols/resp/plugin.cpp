@@ -40,7 +40,8 @@ constexpr auto kOptions = with_tls_options({
     option_integer("request_bytes_max", "1073741824", 65536, 4294967296.0,
                    "Most bytes of a command that is not complete yet; more closes the connection."),
     option_integer("output_bytes_max", "1073741824", 65536, 68719476736.0,
-                   "Most reply bytes waiting for a client that does not read; more closes the connection."),
+                   "Most bytes of the answer of a command about keys, which is an error else, and of answers waiting for a client "
+                   "that does not read; more of those closes the connection."),
     option_integer("output_pause_bytes", "1048576", 4096, 1073741824,
                    "With more reply bytes waiting, no further command of the client is run."),
     option_integer("subscriber_output_bytes_max", "33554432", 4096, 1073741824,

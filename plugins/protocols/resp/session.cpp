@@ -574,7 +574,8 @@ void Session::advance() {
 void Session::unblock() {
   if (unexecuted_ == 0) blocked_ &= ~static_cast<uint32_t>(kWaitExecuted);
   if (first_ == nullptr) blocked_ &= ~static_cast<uint32_t>(kWaitReplies);
-  if (slots_ <= settings().pipeline_max / 2 && waiting_bytes() <= settings().output_pause_bytes) blocked_ &= ~static_cast<uint32_t>(kWaitSlots);
+  if (slots_ <= settings().pipeline_max / 2 && waiting_bytes() <= settings().output_pause_bytes)
+    blocked_ &= ~static_cast<uint32_t>(kWaitSlots);
   if (blocked_ == 0 && paused_ && !gone_) {
     paused_ = false;
     server().interfaces().net->resume(connection_);
